@@ -1,0 +1,1 @@
+//! Scripts: the ONLY place that names rhai. May use: everything below it.

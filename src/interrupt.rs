@@ -1,0 +1,26 @@
+//! The one flag that Ctrl-C sets and every long native polls. May use: nothing.
+
+use crate::error::{Error, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static REQUESTED: AtomicBool = AtomicBool::new(false);
+
+/// Ask the running work to stop; safe to call from a signal handler's thread.
+pub fn request() {
+    REQUESTED.store(true, Ordering::SeqCst);
+}
+
+/// Forget an earlier request (the REPL, before the next input).
+pub fn clear() {
+    REQUESTED.store(false, Ordering::SeqCst);
+}
+
+/// Whether a stop was asked for.
+pub fn requested() -> bool {
+    REQUESTED.load(Ordering::Relaxed)
+}
+
+/// [`Error::Interrupted`] if a stop was asked for.
+pub fn check() -> Result<()> {
+    if requested() { Err(Error::Interrupted) } else { Ok(()) }
+}

@@ -1,0 +1,7 @@
+//! Networks = space + ops. May use: `space`, `ops`, `error`, `interrupt`.
+
+pub mod params;
+pub mod supernet;
+
+pub use params::{Gradients, Param, Params, Role};
+pub use supernet::{Mode, ScoreSums, Supernet, SupernetConfig};

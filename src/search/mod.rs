@@ -1,0 +1,16 @@
+//! The verbs that scripts compose: train, evaluate, measure, architecture steps, checkpoints, the run folder.
+//! May use: `net`, `data`, `space`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
+
+pub mod arch;
+pub mod checkpoint;
+pub mod config;
+pub mod learner;
+pub mod progress;
+pub mod run_folder;
+
+pub use arch::ArchParams;
+pub use checkpoint::{State, Stateful};
+pub use config::TrainConfig;
+pub use learner::{EpochStats, Learner};
+pub use progress::{Progress, Silent};
+pub use run_folder::RunFolder;

@@ -1,0 +1,36 @@
+//! Where long work reports to.
+
+/// A step of long work.
+#[derive(Clone, Debug)]
+pub struct Tick {
+    /// "train", "measure", "evaluate".
+    pub task: &'static str,
+    /// 1-based epoch, 0 if none; and of how many.
+    pub epoch: (usize, usize),
+    /// Steps done; and of how many.
+    pub step: (usize, usize),
+    /// Mean loss so far.
+    pub loss: Option<f32>,
+    /// Fraction right so far.
+    pub accuracy: Option<f32>,
+    /// Images done so far in this task.
+    pub images: usize,
+    /// Seconds since this task began.
+    pub seconds: f64,
+}
+
+/// Receives progress. Implemented by `main` and the REPL.
+pub trait Progress {
+    /// A step is done.
+    fn tick(&self, tick: &Tick);
+    /// A line worth keeping ("dropped none on edge 0").
+    fn note(&self, line: &str);
+}
+
+/// No progress.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn tick(&self, _: &Tick) {}
+    fn note(&self, _: &str) {}
+}

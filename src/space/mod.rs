@@ -1,0 +1,17 @@
+//! WHAT can be searched, as plain data: no tensor, no I/O. May use: `error`, serde.
+
+pub mod genotype;
+pub mod iim;
+pub mod mask;
+pub mod primitive;
+pub mod schedule;
+pub mod search_space;
+pub mod subset;
+
+pub use genotype::Genotype;
+pub use iim::{Iim, PerCandidate};
+pub use mask::Mask;
+pub use primitive::Primitive;
+pub use schedule::ShrinkSchedule;
+pub use search_space::{Candidate, CellType, Edge, SearchSpace, Topology};
+pub use subset::ComparisonSubset;
