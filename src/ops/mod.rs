@@ -1,1 +1,31 @@
 //! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge. May use: candle, pulp, rayon.
+//!
+//! CPU kernels work on `[n, h, w, c]` images (NHWC) whose channels are padded with zeros to a multiple of 8, one block of
+//! images on one thread at a time; the engine in `net` runs blocks side by side.
+
+pub mod buffer;
+pub mod head;
+pub mod iim;
+pub mod linear_sum;
+pub mod pool;
+
+/// Channels with padding: the next multiple of 8.
+pub fn padded(c: usize) -> usize {
+    c.next_multiple_of(8)
+}
+
+/// Run a readable loop with the widest vector instructions this processor has: the compiler makes one copy of `f` for
+/// each instruction set, and this picks one.
+#[inline(always)]
+pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+    struct Widest<F>(F);
+    impl<R, F: FnOnce() -> R> pulp::WithSimd for Widest<F> {
+        type Output = R;
+
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, _simd: S) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Widest(f))
+}

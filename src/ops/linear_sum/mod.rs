@@ -1,0 +1,156 @@
+//! Sums of several images with a coefficient per channel, and the reductions that are their gradients.
+//!
+//! Forward: `y[p, c] = t[c] + sum_k a_k[c] x_k[p, c]`. With `a_k = w_k istd_k`, `t = -sum_k w_k istd_k mean_k` this is batch
+//! norm and the weighted sum over candidates in one pass; with `a_k = w_k` it is the sum of the skips. One pass over the
+//! memory, whatever the number of terms: these sums are bound by memory, so that is what makes them fast.
+//!
+//! Backward of batch norm needs `sum_p dy[p, c]` and `sum_p dy[p, c] x_k[p, c]`: [`sums`].
+
+use super::vectorized;
+
+/// One term: coefficients per channel (`c` of them) and an image `[n, h, w, c]`.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// `a_k`
+    pub a: &'a [f32],
+    /// `x_k`
+    pub x: &'a [f32],
+}
+
+/// Floats in a row of the inner loops: some pixels together, so that few channels do not make short loops. A row of every
+/// source fits the first-level cache.
+fn row_len(c: usize) -> usize {
+    c * (128 / c).max(1)
+}
+
+fn tile(a: &[f32], len: usize) -> Vec<f32> {
+    a.iter().copied().cycle().take(len).collect()
+}
+
+/// `y[p, c] = t[c] + sum_k a_k[c] x_k[p, c]`; `t` has one entry per channel.
+pub fn linear_sum(y: &mut [f32], t: &[f32], sources: &[Source<'_>]) {
+    let row = row_len(t.len());
+    let t = tile(t, row);
+    let a: Vec<Vec<f32>> = sources.iter().map(|s| tile(s.a, row)).collect();
+    vectorized(|| {
+        for (r, y) in y.chunks_mut(row).enumerate() {
+            let n = y.len();
+            y.copy_from_slice(&t[..n]);
+            let x = |k: usize| &sources[k].x[r * row..][..n];
+            let mut k = 0;
+            while k + 3 <= sources.len() {
+                let (x0, x1, x2) = (x(k), x(k + 1), x(k + 2));
+                let (a0, a1, a2) = (&a[k][..n], &a[k + 1][..n], &a[k + 2][..n]);
+                for i in 0..n {
+                    y[i] += a0[i] * x0[i] + a1[i] * x1[i] + a2[i] * x2[i];
+                }
+                k += 3;
+            }
+            while k < sources.len() {
+                let (x0, a0) = (x(k), &a[k][..n]);
+                for i in 0..n {
+                    y[i] += a0[i] * x0[i];
+                }
+                k += 1;
+            }
+        }
+    });
+}
+
+/// Pixels (times channels in a row) that are added in f32 before the sum goes on in f64.
+const F32_ROWS: usize = 32;
+
+/// `out[0][c] = sum_p dy[p, c]` and `out[1 + k][c] = sum_p dy[p, c] x_k[p, c]`, laid out one after the other; overwritten.
+pub fn sums(dy: &[f32], xs: &[&[f32]], c: usize, out: &mut [f64]) {
+    let row = row_len(c);
+    let block = row * F32_ROWS;
+    let mut acc = vec![0f32; row * (1 + xs.len())];
+    out.fill(0.0);
+    for start in (0..dy.len()).step_by(block) {
+        let end = (start + block).min(dy.len());
+        acc.fill(0.0);
+        vectorized(|| {
+            for (r, dy) in dy[start..end].chunks(row).enumerate() {
+                let n = dy.len();
+                let (first, rest) = acc.split_at_mut(row);
+                for i in 0..n {
+                    first[i] += dy[i];
+                }
+                for (acc, x) in rest.chunks_exact_mut(row).zip(xs) {
+                    let (acc, x) = (&mut acc[..n], &x[start + r * row..][..n]);
+                    for i in 0..n {
+                        acc[i] += dy[i] * x[i];
+                    }
+                }
+            }
+        });
+        for (out, acc) in out.chunks_exact_mut(c).zip(acc.chunks_exact(row)) {
+            for acc in acc.chunks_exact(c) {
+                for (o, &v) in out.iter_mut().zip(acc) {
+                    *o += f64::from(v);
+                }
+            }
+        }
+    }
+}
+
+/// `sum_i x[i] y[i]`.
+pub fn dot(x: &[f32], y: &[f32]) -> f64 {
+    const LANES: usize = 64;
+    let mut total = 0.0;
+    for (x, y) in x.chunks(LANES * F32_ROWS).zip(y.chunks(LANES * F32_ROWS)) {
+        let mut acc = [0f32; LANES];
+        vectorized(|| {
+            for (x, y) in x.chunks(LANES).zip(y.chunks(LANES)) {
+                for ((a, &x), &y) in acc.iter_mut().zip(x).zip(y) {
+                    *a += x * y;
+                }
+            }
+        });
+        total += acc.iter().map(|&a| f64::from(a)).sum::<f64>();
+    }
+    total
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn numbers(len: usize, seed: u64) -> Vec<f32> {
+        use rand::{Rng, SeedableRng};
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        (0..len).map(|_| rng.random_range(-1.0..1.0)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_sum_and_its_reductions_equal_their_definitions(pixels in 1usize..200, c8 in 1usize..20, k in 0usize..8) {
+            let c = 8 * c8;
+            let (t, dy) = (numbers(c, 1), numbers(pixels * c, 2));
+            let a: Vec<_> = (0..k as u64).map(|i| numbers(c, 10 + i)).collect();
+            let x: Vec<_> = (0..k as u64).map(|i| numbers(pixels * c, 20 + i)).collect();
+            let sources: Vec<_> = a.iter().zip(&x).map(|(a, x)| Source { a, x }).collect();
+            let mut y = vec![f32::NAN; pixels * c];
+            linear_sum(&mut y, &t, &sources);
+            let mut out = vec![f64::NAN; c * (1 + k)];
+            let xs: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
+            sums(&dy, &xs, c, &mut out);
+            for i in 0..pixels * c {
+                let want: f64 = f64::from(t[i % c]) + (0..k).map(|k| f64::from(a[k][i % c]) * f64::from(x[k][i])).sum::<f64>();
+                prop_assert!((f64::from(y[i]) - want).abs() < 1e-5);
+            }
+            for ch in 0..c {
+                for j in 0..=k {
+                    let want: f64 = (ch..pixels * c).step_by(c)
+                        .map(|i| f64::from(dy[i]) * if j == 0 { 1.0 } else { f64::from(x[j - 1][i]) }).sum();
+                    prop_assert!((out[j * c + ch] - want).abs() < 1e-4);
+                }
+            }
+            if k > 0 {
+                let want: f64 = dy.iter().zip(&x[0]).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum();
+                prop_assert!((dot(&dy, &x[0]) - want).abs() < 1e-3);
+            }
+        }
+    }
+}
