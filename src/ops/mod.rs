@@ -1,13 +1,20 @@
 //! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge. May use: candle, pulp, rayon.
 //!
+//! `tensor.rs` in each folder is the readable definition in plain candle tensor algebra: it runs on every device, is
+//! differentiable, and is what every kernel is checked against.
+//!
 //! CPU kernels work on `[n, h, w, c]` images (NHWC) whose channels are padded with zeros to a multiple of 8, one block of
 //! images on one thread at a time; the engine in `net` runs blocks side by side.
 
+pub mod batch_norm;
 pub mod buffer;
+pub mod conv;
 pub mod head;
 pub mod iim;
 pub mod linear_sum;
 pub mod pool;
+pub mod relu;
+pub mod window;
 
 /// Channels with padding: the next multiple of 8.
 pub fn padded(c: usize) -> usize {

@@ -2,6 +2,8 @@
 //!
 //! `p[n, c] = mean over pixels of relu(a[c] x + t[c])`, `logits = p W^T + bias`. `a`, `t` hold the batch norm.
 
+pub mod tensor;
+
 use super::vectorized;
 
 /// `p[n, c]` of a block: `x: [n, pixels, c]`.

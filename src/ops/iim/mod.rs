@@ -5,6 +5,8 @@
 //! `3 (C - 1) / C * mean over pixels of s^-4`: no sixth power is ever formed. NaN counts as +inf, as do pixels whose `s^6`
 //! is zero in f32, since PyTorch's `0 / 0` and `x / 0` come to the same there.
 
+pub mod tensor;
+
 use super::vectorized;
 
 /// Sum over the images of a block of their scores. `x`: `[n, pixels, c]` with padded channels, `channels` real ones; the

@@ -6,6 +6,8 @@
 //!
 //! Backward of batch norm needs `sum_p dy[p, c]` and `sum_p dy[p, c] x_k[p, c]`: [`sums`].
 
+pub mod tensor;
+
 use super::vectorized;
 
 /// One term: coefficients per channel (`c` of them) and an image `[n, h, w, c]`.

@@ -4,6 +4,10 @@
 //!   around (i, j)`, with `N` the number of them inside the image. With `B` the zero-padded 3x3 box sum (which is its own
 //!   transpose), `pool = 1/N * B` and `pool^T = B * 1/N`.
 //! - 2x2 average, stride 2 (the shortcut of NAS-Bench-201's reduction block): a last odd row or column is left out.
+//! - 3x3 maximum, padding 1 (definition only, as are strides of 2): the gradient goes to the first maximal pixel, row by row,
+//!   as in PyTorch; images with flat regions do have ties.
+
+pub mod tensor;
 
 use super::vectorized;
 

@@ -1,0 +1,76 @@
+//! The definition in candle tensor algebra.
+
+use crate::ops::window::Window;
+use candle_core::{Result, Tensor};
+
+/// Full convolution: `x: [b, ci, h, w]`, `weight: [co, ci, k, k]` with `k = window.kernel`, to `[b, co, oh, ow]`.
+///
+/// One matrix product `[co, k k ci] x [k k ci, b oh ow]` over what the taps see, so that its gradients are products too.
+pub fn conv2d(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
+    let (b, ci, h, w) = x.dims4()?;
+    let (co, taps) = (weight.dim(0)?, window.kernel * window.kernel);
+    let (oh, ow) = (window.outputs(h), window.outputs(w));
+    let seen = window.taps(&x.transpose(0, 1)?, 0.)?;
+    let seen = Tensor::stack(&seen, 0)?.reshape((taps * ci, b * oh * ow))?;
+    let weight = weight.permute((0, 2, 3, 1))?.reshape((co, taps * ci))?;
+    weight.matmul(&seen)?.reshape((co, b, oh, ow))?.transpose(0, 1)?.contiguous()
+}
+
+/// Depthwise convolution: `x: [b, c, h, w]`, `weight: [c, 1, k, k]`, to `[b, c, oh, ow]`.
+pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
+    let (c, taps) = (x.dim(1)?, window.kernel * window.kernel);
+    let weight = weight.reshape((c, taps))?;
+    let mut sum: Option<Tensor> = None;
+    for (tap, seen) in window.taps(x, 0.)?.iter().enumerate() {
+        let term = seen.broadcast_mul(&weight.narrow(1, tap, 1)?.reshape((1, c, 1, 1))?)?;
+        sum = Some(match sum {
+            Some(sum) => (sum + term)?,
+            None => term,
+        });
+    }
+    sum.ok_or_else(|| candle_core::Error::Msg("depthwise convolution with an empty window".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::{Device, Var};
+
+    /// candle's own convolution and its autograd are the second opinion.
+    #[test]
+    fn value_and_gradients_equal_those_of_candle() -> Result<()> {
+        let device = Device::Cpu;
+        // (b, ci, co, h, w, kernel, stride, dilation, depthwise)
+        for (b, ci, co, h, w, k, s, d, depthwise) in [
+            (2, 3, 5, 7, 4, 3, 1, 1, false),
+            (2, 3, 5, 6, 8, 3, 2, 1, false),
+            (1, 4, 3, 5, 5, 1, 1, 1, false),
+            (3, 5, 5, 9, 7, 5, 1, 1, true),
+            (2, 4, 4, 8, 8, 3, 1, 2, true),
+            (2, 4, 4, 9, 9, 5, 2, 2, true),
+        ] {
+            let window = Window::same(k, s, d);
+            let x = Var::randn(0f32, 1., (b, ci, h, w), &device)?;
+            let weight = Var::randn(0f32, 1., (co, if depthwise { 1 } else { ci }, k, k), &device)?;
+            let (got, groups) = if depthwise {
+                (depthwise_conv2d(&x, &weight, window)?, ci)
+            } else {
+                (conv2d(&x, &weight, window)?, 1)
+            };
+            let want = x.conv2d(&weight, window.padding, s, d, groups)?;
+            assert_eq!(got.dims(), want.dims());
+            let probe = Tensor::randn(0f32, 1., want.dims(), &device)?;
+            let (got_grads, want_grads) = ((&got * &probe)?.backward()?, (&want * &probe)?.backward()?);
+            let pairs = [
+                (&got, &want),
+                (got_grads.get(&x).unwrap(), want_grads.get(&x).unwrap()),
+                (got_grads.get(&weight).unwrap(), want_grads.get(&weight).unwrap()),
+            ];
+            for (i, (a, b)) in pairs.into_iter().enumerate() {
+                let error = (a - b)?.abs()?.max_all()?.to_scalar::<f32>()?;
+                assert!(error < 1e-4, "{window:?}, depthwise {depthwise}, tensor {i}: {error}");
+            }
+        }
+        Ok(())
+    }
+}
