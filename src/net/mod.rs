@@ -1,5 +1,7 @@
 //! Networks = space + ops. May use: `space`, `ops`, `error`, `interrupt`.
 
+pub mod definition;
+pub mod layers;
 pub mod params;
 pub mod supernet;
 

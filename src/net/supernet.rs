@@ -1,9 +1,12 @@
 //! The supernet: every candidate of every edge, mixed.
 
+use super::definition::Definition;
+use super::layers;
 use super::{Gradients, Params};
-use crate::error::Result;
-use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, SearchSpace};
-use candle_core::{Device, Tensor};
+use crate::error::{Error, Result};
+use crate::ops::iim;
+use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, SearchSpace, Topology};
+use candle_core::{DType, Device, Tensor};
 
 /// Size of a supernet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,12 +48,26 @@ pub struct Supernet {
     device: Device,
     params: Params,
     mask: Mask,
+    mask_mixing: Vec<Tensor>,
 }
 
 impl Supernet {
     /// Fresh weights, every candidate alive. An error for sizes of 0.
-    pub fn new(_space: SearchSpace, _config: SupernetConfig, _device: &Device) -> Result<Self> {
-        todo!()
+    pub fn new(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
+        Self::new_reference(space, config, device)
+    }
+
+    /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra.
+    pub fn new_reference(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
+        for (name, size) in [("channels", config.channels), ("cells", config.cells), ("classes", config.classes)] {
+            if size == 0 {
+                return Err(Error::invalid(format!("supernet, {name}"), size, "at least 1"));
+            }
+        }
+        let params = Params::init(&space, &config, device)?;
+        let mask = space.full_mask();
+        let mask_mixing = mask_mixing(&space, &mask, device)?;
+        Ok(Supernet { space, config, device: device.clone(), params, mask, mask_mixing })
     }
 
     /// The space.
@@ -79,43 +96,122 @@ impl Supernet {
     }
 
     /// Replace the mask (same shape).
-    pub fn set_mask(&mut self, _mask: Mask) -> Result<()> {
-        todo!()
+    pub fn set_mask(&mut self, mask: Mask) -> Result<()> {
+        let shape = |m: &Mask| -> Vec<Vec<usize>> {
+            m.table().0.iter().map(|edges| edges.iter().map(Vec::len).collect()).collect()
+        };
+        let (got, expected) = (shape(&mask), shape(&self.space.full_mask()));
+        if got != expected {
+            return Err(Error::invalid(
+                "mask, ops per edge and cell type",
+                format!("{got:?}"),
+                format!("{expected:?}"),
+            ));
+        }
+        self.mask_mixing = mask_mixing(&self.space, &mask, &self.device)?;
+        self.mask = mask;
+        Ok(())
     }
 
     /// Drop one candidate: it is no longer computed.
-    pub fn drop(&mut self, _candidate: Candidate) -> Result<()> {
-        todo!()
+    pub fn drop(&mut self, candidate: Candidate) -> Result<()> {
+        self.space.check(candidate)?;
+        let mut mask = self.mask.clone();
+        mask.drop(candidate)?;
+        self.set_mask(mask)
     }
 
     /// `mask / |O|`, one `[edges, ops]` tensor per cell type.
     pub fn mask_mixing(&self) -> Result<Vec<Tensor>> {
-        todo!()
+        Ok(self.mask_mixing.clone())
     }
 
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per
     /// cell type; entries of dead candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
-    pub fn forward(&self, _x: &Tensor, _mixing: &[Tensor], _mode: Mode) -> Result<Tensor> {
-        todo!()
+    pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mode: Mode) -> Result<Tensor> {
+        self.check_input(x, mixing)?;
+        self.definition(mode, true).forward(x, mixing, None)
     }
 
     /// Backward from a scalar made of logits of this supernet.
-    pub fn backward(&self, _loss: &Tensor) -> Result<Gradients> {
-        todo!()
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        let mut graph = loss.backward()?;
+        let params = self.params.iter().map(|p| graph.remove(p.var.as_tensor())).collect();
+        Ok(Gradients { params, graph })
     }
 
     /// Measure the IIM scores of all live candidates on one batch, in eval mode.
-    pub fn score(&self, _x: &Tensor, _mixing: &[Tensor]) -> Result<ScoreSums> {
-        todo!()
+    pub fn score(&self, x: &Tensor, mixing: &[Tensor]) -> Result<ScoreSums> {
+        self.check_input(x, mixing)?;
+        let mut sum = PerCandidate::filled(&self.space, f64::NAN);
+        for candidate in self.mask.alive() {
+            *sum.get_mut(candidate) = 0.;
+        }
+        let blocks = layers::blocks(&self.space, &self.config);
+        let cells = |cell_type| blocks.iter().filter(|b| b.cell_type() == Some(cell_type)).count() as f64;
+        let mut probe = |_: usize, candidate: Candidate, output: Option<&Tensor>| {
+            let score = output.map_or(Ok(f64::INFINITY), iim::tensor::score_sum)?;
+            *sum.get_mut(candidate) += score / cells(candidate.cell_type);
+            Ok(())
+        };
+        let detached: Vec<Tensor> = mixing.iter().map(Tensor::detach).collect();
+        self.definition(Mode::Eval, false).forward(&x.detach(), &detached, Some(&mut probe))?;
+        Ok(ScoreSums { sum, images: x.dim(0)? })
     }
 
     /// The genotype that the mask leaves; an error while more is alive.
     pub fn genotype(&self) -> Result<Genotype> {
-        todo!()
+        Genotype::from_mask(&self.space, &self.mask)
+    }
+
+    fn definition(&self, mode: Mode, track: bool) -> Definition<'_> {
+        Definition { space: &self.space, config: &self.config, params: &self.params, mask: &self.mask, mode, track }
+    }
+
+    /// Shapes that the network cannot take are errors in words, before any work.
+    fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
+        let image = "f32 images [b, 3, h, w], b, h, w >= 1";
+        match x.dims() {
+            [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => {
+                // Its two reductions halve by convolution (rounding up) and by 2x2 average (down): both must agree.
+                if self.space.topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
+                    let expected = format!("a height and a width divisible by 4 ({})", self.space.name());
+                    return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
+                }
+            }
+            _ => return Err(Error::invalid("supernet input", format!("{:?} {:?}", x.dtype(), x.dims()), image)),
+        }
+        let expected = vec![vec![self.space.edges().len(), self.space.ops().len()]; self.space.cell_types().len()];
+        let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
+        if got != expected || mixing.iter().any(|t| t.dtype() != DType::F32) {
+            let expected = format!("f32 tensors {expected:?}: [edges, ops] per cell type");
+            return Err(Error::invalid("mixing weights", format!("{got:?}"), expected));
+        }
+        Ok(())
     }
 }
 
-/// Mean of several batches' scores.
-pub fn mean_scores(_batches: &[ScoreSums]) -> Result<Iim> {
-    todo!()
+fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {
+    let (edges, ops) = (space.edges().len(), space.ops().len());
+    let weight = |alive: &bool| if *alive { 1. / ops as f32 } else { 0. };
+    let tables = mask.table().0.iter();
+    tables.map(|t| Ok(Tensor::from_vec(t.iter().flatten().map(weight).collect(), (edges, ops), device)?)).collect()
+}
+
+/// Mean of several batches' scores: sums added, divided by the images of all.
+pub fn mean_scores(batches: &[ScoreSums]) -> Result<Iim> {
+    let images: usize = batches.iter().map(|b| b.images).sum();
+    let Some(first) = batches.first().filter(|_| images > 0) else {
+        return Err(Error::invalid("IIM measurement", "no images", "at least one"));
+    };
+    let mut score = first.sum.clone();
+    for (cell_type, edges) in score.0.iter_mut().enumerate() {
+        for (edge, ops) in edges.iter_mut().enumerate() {
+            for (op, value) in ops.iter_mut().enumerate() {
+                let sum: f64 = batches.iter().map(|b| b.sum.get(Candidate { cell_type, edge, op })).sum();
+                *value = sum / images as f64;
+            }
+        }
+    }
+    Ok(Iim { score })
 }

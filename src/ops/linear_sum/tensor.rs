@@ -1,4 +1,4 @@
-//! The definition in candle tensor algebra.
+//! The definition of the sum of a mixed op, `y = sum_o w_o x_o`, in candle tensor algebra; differentiable in `w_o` and `x_o`.
 
 use candle_core::{Result, Tensor};
 

@@ -1,0 +1,197 @@
+//! The readable forward pass of a supernet in candle tensor algebra: runs on every device, differentiable by candle's
+//! autograd in every weight and mixing weight. The oracle of faster engines. May use: `layers`, `ops::*::tensor`.
+
+use super::layers::{self, Block, Layer, PoolKind};
+use super::{Mode, Params, SupernetConfig};
+use crate::error::Result;
+use crate::interrupt;
+use crate::ops::window::Window;
+use crate::ops::{batch_norm, conv, head, linear_sum, pool, relu};
+use crate::space::{Candidate, Edge, Mask, SearchSpace};
+use candle_core::{DType, Tensor};
+
+/// Sees the output of each live candidate: index of the block, the candidate, `[b, c, h, w]`; `None` stands for zeros.
+pub type Probe<'a> = &'a mut dyn FnMut(usize, Candidate, Option<&Tensor>) -> Result<()>;
+
+/// One forward pass.
+pub struct Definition<'a> {
+    /// The space.
+    pub space: &'a SearchSpace,
+    /// The size.
+    pub config: &'a SupernetConfig,
+    /// Weights and buffers.
+    pub params: &'a Params,
+    /// Which candidates are computed.
+    pub mask: &'a Mask,
+    /// Train or eval.
+    pub mode: Mode,
+    /// Whether gradients will be asked for; without, no graph is kept.
+    pub track: bool,
+}
+
+impl Definition<'_> {
+    /// Logits `[b, classes]` of `x: [b, 3, h, w]`; `mixing`: one `[edges, ops]` tensor per cell type.
+    pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mut probe: Option<Probe>) -> Result<Tensor> {
+        let stem = self.layer(Layer::Stem { co: layers::stem_channels(self.space, self.config) }, "stem", x)?;
+        let (mut s0, mut s1) = (stem.clone(), stem);
+        for (k, block) in layers::blocks(self.space, self.config).into_iter().enumerate() {
+            interrupt::check()?;
+            let out = match block {
+                Block::Residual { ci, co } => {
+                    self.layer(Layer::ResidualBlock { ci, co }, &layers::block_prefix(k), &s1)?
+                }
+                _ => self.cell(k, block, [&s0, &s1], mixing, &mut probe)?,
+            };
+            (s0, s1) = (s1, out);
+        }
+        let c = layers::head_channels(self.space, self.config);
+        let features = self.layer(Layer::BnRelu { c }, "lastact", &s1)?;
+        self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)
+    }
+
+    /// A cell: every node is the sum over its edges of mixed ops.
+    fn cell(
+        &self,
+        k: usize,
+        block: Block,
+        inputs: [&Tensor; 2],
+        mixing: &[Tensor],
+        probe: &mut Option<Probe>,
+    ) -> Result<Tensor> {
+        let mut nodes: Vec<Tensor> = match block.preprocess() {
+            Some(pre) => pre
+                .iter()
+                .zip(inputs)
+                .enumerate()
+                .map(|(i, (&layer, x))| self.layer(layer, &format!("{}.preprocess{i}", layers::block_prefix(k)), x))
+                .collect::<Result<_>>()?,
+            None => vec![inputs[1].clone()],
+        };
+        let n_inputs = nodes.len();
+        for to in n_inputs..n_inputs + self.space.nodes() {
+            let mut sum = None;
+            for edge in self.space.edges().into_iter().filter(|e| e.to == to) {
+                sum = self.mixed_op(k, block, edge, &nodes[edge.from], mixing, sum, probe)?;
+            }
+            // Nothing but `none` alive on all its edges: zeros, of the size that the node would have.
+            nodes.push(match sum {
+                Some(sum) => sum,
+                None => self.zeros(block, &nodes[0])?,
+            });
+        }
+        Ok(match block {
+            Block::DartsCell { .. } => Tensor::cat(&nodes[n_inputs..], 1)?,
+            _ => nodes.swap_remove(n_inputs + self.space.nodes() - 1),
+        })
+    }
+
+    /// Adds `sum_o w[e, o] o(x)` of the live candidates of an edge to `sum`.
+    #[allow(clippy::too_many_arguments)]
+    fn mixed_op(
+        &self,
+        k: usize,
+        block: Block,
+        edge: Edge,
+        x: &Tensor,
+        mixing: &[Tensor],
+        mut sum: Option<Tensor>,
+        probe: &mut Option<Probe>,
+    ) -> Result<Option<Tensor>> {
+        let Some(cell_type) = block.cell_type() else { return Ok(sum) };
+        for (op, &primitive) in self.space.ops().iter().enumerate() {
+            let candidate = Candidate { cell_type, edge: edge.index, op };
+            if !self.mask.is_alive(candidate) {
+                continue;
+            }
+            let layer = Layer::of(primitive, block.channels(), block.stride(edge));
+            let y = match layer {
+                Layer::Zero => None,
+                _ => Some(self.layer(layer, &layers::candidate_prefix(self.space, k, edge, op), x)?),
+            };
+            if let Some(probe) = probe {
+                probe(k, candidate, y.as_ref())?;
+            }
+            if let Some(y) = y {
+                let weight = mixing[cell_type].narrow(0, edge.index, 1)?.narrow(1, op, 1)?;
+                sum = Some(linear_sum::tensor::add_weighted(sum, &y, &weight)?);
+            }
+        }
+        Ok(sum)
+    }
+
+    fn zeros(&self, block: Block, input: &Tensor) -> Result<Tensor> {
+        let (b, c, h, w) = input.dims4()?;
+        let stride = if matches!(block, Block::DartsCell { reduction: true, .. }) { 2 } else { 1 };
+        Ok(Tensor::zeros((b, c, h.div_ceil(stride), w.div_ceil(stride)), DType::F32, input.device())?)
+    }
+
+    /// What a layer computes.
+    fn layer(&self, layer: Layer, prefix: &str, x: &Tensor) -> Result<Tensor> {
+        let at = |name: &str| format!("{prefix}.{name}");
+        Ok(match layer {
+            Layer::Zero => x.zeros_like()?,
+            Layer::Identity => x.clone(),
+            Layer::ReluConvBn { kernel, stride, affine, .. } => {
+                let y = self.conv(&at("op.1"), &relu::tensor::relu(x)?, Window::same(kernel, stride, 1))?;
+                if affine { self.batch_norm(&at("op.2"), &y)? } else { batch_norm::tensor::batch_norm(&y)? }
+            }
+            Layer::SepConv { kernel, stride, dilation, .. } => {
+                let depthwise = self.weight(&at("op.1.weight"))?;
+                let window = Window::same(kernel, stride, dilation);
+                let y = conv::tensor::depthwise_conv2d(&relu::tensor::relu(x)?, &depthwise, window)?;
+                batch_norm::tensor::batch_norm(&self.conv(&at("op.2"), &y, Window::same(1, 1, 1))?)?
+            }
+            Layer::DualSepConv { c, kernel, stride } => {
+                let (a, b) = Layer::dual(c, kernel, stride);
+                self.layer(b, &at("op_b"), &self.layer(a, &at("op_a"), x)?)?
+            }
+            Layer::FactorizedReduce { .. } => {
+                let (_, _, h, w) = x.dims4()?;
+                let x = relu::tensor::relu(x)?;
+                let off = x.pad_with_zeros(2, 0, 1)?.pad_with_zeros(3, 0, 1)?.narrow(2, 1, h)?.narrow(3, 1, w)?;
+                let halves = [(x, "convs.0"), (off, "convs.1")];
+                let halves: Result<Vec<Tensor>> =
+                    halves.iter().map(|(x, name)| self.conv(&at(name), x, Window::same(1, 2, 1))).collect();
+                batch_norm::tensor::batch_norm(&Tensor::cat(&halves?, 1)?)?
+            }
+            Layer::Pool { kind: PoolKind::Average, stride } => pool::tensor::avg_pool3(x, stride)?,
+            Layer::Pool { kind: PoolKind::Maximum, stride } => pool::tensor::max_pool3(x, stride)?,
+            Layer::ResidualBlock { ci, co } => {
+                let (a, b) = Layer::residual(ci, co);
+                let main = self.layer(b, &at("conv_b"), &self.layer(a, &at("conv_a"), x)?)?;
+                let shortcut = self.conv(&at("downsample.1"), &pool::tensor::avg_pool2(x)?, Window::same(1, 1, 1))?;
+                (shortcut + main)?
+            }
+            Layer::Stem { .. } => self.batch_norm(&at("1"), &self.conv(&at("0"), x, Window::same(3, 1, 1))?)?,
+            Layer::BnRelu { .. } => relu::tensor::relu(&self.batch_norm(&at("0"), x)?)?,
+            Layer::Linear { .. } => {
+                let (weight, bias) = (self.weight(&at("weight"))?, self.weight(&at("bias"))?);
+                head::tensor::linear(&head::tensor::global_mean(x)?, &weight, &bias)?
+            }
+        })
+    }
+
+    /// Biases in front of a batch norm are left out: it cancels them.
+    fn conv(&self, prefix: &str, x: &Tensor, window: Window) -> Result<Tensor> {
+        Ok(conv::tensor::conv2d(x, &self.weight(&format!("{prefix}.weight"))?, window)?)
+    }
+
+    fn batch_norm(&self, prefix: &str, x: &Tensor) -> Result<Tensor> {
+        let at = |name: &str| format!("{prefix}.{name}");
+        let (weight, bias) = (self.weight(&at("weight"))?, self.weight(&at("bias"))?);
+        let (mean, var) = (self.params.get(&at("running_mean"))?, self.params.get(&at("running_var"))?);
+        Ok(match self.mode {
+            Mode::Train => batch_norm::tensor::batch_norm_train(x, &weight, &bias, &mean.var, &var.var)?,
+            Mode::Eval => {
+                // Copies: a later pass in train mode moves the running statistics under this graph.
+                let (mean, var) = (mean.var.as_detached_tensor().copy()?, var.var.as_detached_tensor().copy()?);
+                batch_norm::tensor::batch_norm_eval(x, &weight, &bias, &mean, &var)?
+            }
+        })
+    }
+
+    fn weight(&self, name: &str) -> Result<Tensor> {
+        let var = &self.params.get(name)?.var;
+        Ok(if self.track { var.as_tensor().clone() } else { var.as_detached_tensor() })
+    }
+}
