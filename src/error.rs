@@ -50,6 +50,14 @@ pub enum Error {
         /// The system's word on it.
         source: std::io::Error,
     },
+    /// An error inside a longer thing, with its place there.
+    #[error("{place}: {source}")]
+    At {
+        /// Where: "genotype text, character 17".
+        place: String,
+        /// What is wrong there.
+        source: Box<Error>,
+    },
     /// Training left the range of numbers.
     #[error(
         "the loss became {loss} in epoch {epoch}, step {step}; try a smaller learning rate (lr) or a stronger clip"
@@ -94,6 +102,11 @@ impl Error {
     /// An [`Error::File`].
     pub fn file(path: impl AsRef<Path>, got: impl ToString, expected: impl ToString) -> Self {
         Error::File { path: path.as_ref().to_path_buf(), got: got.to_string(), expected: expected.to_string() }
+    }
+
+    /// The same error, with the place it happened in.
+    pub fn at(self, place: impl Into<String>) -> Self {
+        Error::At { place: place.into(), source: Box::new(self) }
     }
 
     /// For `map_err`: an [`Error::Io`] with its verb and path.

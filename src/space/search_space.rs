@@ -1,7 +1,7 @@
 //! Search spaces: which ops, on which edges, in which cells.
 
-use super::{ComparisonSubset, Mask, Primitive};
-use crate::error::Result;
+use super::{ComparisonSubset, Mask, PerCandidate, Primitive};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How the nodes of a cell are wired.
@@ -59,17 +59,24 @@ impl SearchSpace {
 
     /// NAS-Bench-201 (Dong & Yang, ICLR 2020).
     pub fn nas_bench_201() -> Self {
-        todo!()
+        use Primitive::*;
+        let ops = vec![None, SkipConnect, NorConv1x1, NorConv3x3, AvgPool3x3];
+        SearchSpace { name: Self::NAMES[0].to_string(), topology: Topology::NasBench201, ops, nodes: 3 }
     }
 
     /// The DARTS space (Liu et al., ICLR 2019).
     pub fn darts() -> Self {
-        todo!()
+        use Primitive::*;
+        let ops = vec![None, SkipConnect, SepConv3x3, SepConv5x5, DilConv3x3, DilConv5x5, AvgPool3x3, MaxPool3x3];
+        SearchSpace { name: Self::NAMES[1].to_string(), topology: Topology::Darts, ops, nodes: 4 }
     }
 
     /// By name.
-    pub fn by_name(_name: &str) -> Result<Self> {
-        todo!()
+    pub fn by_name(name: &str) -> Result<Self> {
+        [Self::nas_bench_201(), Self::darts()]
+            .into_iter()
+            .find(|space| space.name == name)
+            .ok_or_else(|| Error::unknown_name("search space", name, Self::NAMES))
     }
 
     /// Its name.
@@ -94,31 +101,191 @@ impl SearchSpace {
 
     /// The edges in order (6 or 14).
     pub fn edges(&self) -> Vec<Edge> {
-        todo!()
+        let inputs = self.inputs();
+        (inputs..inputs + self.nodes)
+            .flat_map(|to| (0..to).map(move |from| (from, to)))
+            .enumerate()
+            .map(|(index, (from, to))| Edge { index, from, to })
+            .collect()
+    }
+
+    /// Number of input nodes of a cell (NAS-Bench-201: 1, DARTS: 2).
+    pub fn inputs(&self) -> usize {
+        match self.topology {
+            Topology::NasBench201 => 1,
+            Topology::Darts => 2,
+        }
     }
 
     /// NAS-Bench-201: `[Normal]`; DARTS: `[Normal, Reduction]`.
     pub fn cell_types(&self) -> &'static [CellType] {
-        todo!()
+        match self.topology {
+            Topology::NasBench201 => &[CellType::Normal],
+            Topology::Darts => &[CellType::Normal, CellType::Reduction],
+        }
     }
 
     /// The candidates that compete for the same slots, for all cell types, in order.
     pub fn comparison_subsets(&self) -> Vec<ComparisonSubset> {
-        todo!()
+        let edges = self.edges();
+        let of_edges = |cell_type: usize, chosen: &dyn Fn(&Edge) -> bool| -> Vec<Candidate> {
+            let chosen = edges.iter().filter(|e| chosen(e));
+            chosen.flat_map(|e| (0..self.ops.len()).map(move |op| Candidate { cell_type, edge: e.index, op })).collect()
+        };
+        match self.topology {
+            Topology::NasBench201 => edges
+                .iter()
+                .map(|edge| ComparisonSubset {
+                    name: format!("edge {edge}"),
+                    cell_type: 0,
+                    candidates: of_edges(0, &|e| e.index == edge.index),
+                    keep: 1,
+                })
+                .collect(),
+            Topology::Darts => (self.cell_types().iter().enumerate())
+                .flat_map(|(t, cell)| (2..2 + self.nodes).map(move |node| (t, cell, node)))
+                .map(|(cell_type, cell, node)| ComparisonSubset {
+                    name: format!("{cell} node {node}"),
+                    cell_type,
+                    candidates: of_edges(cell_type, &|e| e.to == node),
+                    keep: 2,
+                })
+                .collect(),
+        }
     }
 
     /// Every candidate alive.
     pub fn full_mask(&self) -> Mask {
-        todo!()
+        Mask::full(self)
     }
 
     /// All candidates in order: cell type, edge, op.
     pub fn candidates(&self) -> Vec<Candidate> {
-        todo!()
+        PerCandidate::filled(self, ()).iter().map(|(c, ())| c).collect()
     }
 
     /// An error if the candidate does not exist here.
-    pub fn check(&self, _candidate: Candidate) -> Result<()> {
-        todo!()
+    pub fn check(&self, candidate: Candidate) -> Result<()> {
+        let counts = [
+            ("cell type", candidate.cell_type, self.cell_types().len()),
+            ("edge", candidate.edge, self.edges().len()),
+            ("op", candidate.op, self.ops.len()),
+        ];
+        match counts.into_iter().find(|(_, got, count)| got >= count) {
+            None => Ok(()),
+            Some((what, got, count)) => {
+                let what = format!("{what} of a candidate of the space {}", self.name);
+                Err(Error::invalid(what, got, format!("0 to {}", count.saturating_sub(1))))
+            }
+        }
+    }
+
+    /// For people: "edge 2<-1 nor_conv_3x3", "reduction edge 5<-0 max_pool_3x3"; an error if it does not exist here.
+    pub fn describe(&self, candidate: Candidate) -> Result<String> {
+        self.check(candidate)?;
+        let cell = match self.cell_types() {
+            [_] => String::new(),
+            types => format!("{} ", types[candidate.cell_type]),
+        };
+        Ok(format!("{cell}edge {} {}", self.edges()[candidate.edge], self.ops[candidate.op]))
+    }
+}
+
+impl std::fmt::Display for Edge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}<-{}", self.to, self.from)
+    }
+}
+
+impl std::fmt::Display for CellType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            CellType::Normal => "normal",
+            CellType::Reduction => "reduction",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edge_names(space: &SearchSpace) -> String {
+        space.edges().iter().map(Edge::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn edges_come_in_the_order_of_the_authors() {
+        assert_eq!(edge_names(&SearchSpace::nas_bench_201()), "1<-0 2<-0 2<-1 3<-0 3<-1 3<-2");
+        let darts = "2<-0 2<-1 3<-0 3<-1 3<-2 4<-0 4<-1 4<-2 4<-3 5<-0 5<-1 5<-2 5<-3 5<-4";
+        assert_eq!(edge_names(&SearchSpace::darts()), darts);
+        for space in [SearchSpace::nas_bench_201(), SearchSpace::darts()] {
+            assert!(space.edges().iter().enumerate().all(|(i, e)| e.index == i));
+        }
+    }
+
+    #[test]
+    fn nas_bench_201_compares_the_five_ops_of_each_edge_and_keeps_one() {
+        let subsets = SearchSpace::nas_bench_201().comparison_subsets();
+        let names: Vec<&str> = subsets.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["edge 1<-0", "edge 2<-0", "edge 2<-1", "edge 3<-0", "edge 3<-1", "edge 3<-2"]);
+        for (edge, s) in subsets.iter().enumerate() {
+            assert_eq!((s.keep, s.cell_type), (1, 0));
+            assert_eq!(s.candidates, (0..5).map(|op| Candidate { cell_type: 0, edge, op }).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn darts_compares_all_ops_into_a_node_and_keeps_two() {
+        let subsets = SearchSpace::darts().comparison_subsets();
+        let seen: Vec<_> = subsets.iter().map(|s| (s.name.as_str(), s.cell_type, s.candidates.len(), s.keep)).collect();
+        let expected = [
+            ("normal node 2", 0, 16, 2),
+            ("normal node 3", 0, 24, 2),
+            ("normal node 4", 0, 32, 2),
+            ("normal node 5", 0, 40, 2),
+            ("reduction node 2", 1, 16, 2),
+            ("reduction node 3", 1, 24, 2),
+            ("reduction node 4", 1, 32, 2),
+            ("reduction node 5", 1, 40, 2),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(subsets[5].candidates[0], Candidate { cell_type: 1, edge: 2, op: 0 });
+    }
+
+    #[test]
+    fn the_subsets_hold_every_candidate_once_and_in_order() {
+        for space in [SearchSpace::nas_bench_201(), SearchSpace::darts()] {
+            let all: Vec<_> = space.comparison_subsets().into_iter().flat_map(|s| s.candidates).collect();
+            assert_eq!(all, space.candidates());
+            assert!(all.is_sorted());
+        }
+    }
+
+    #[test]
+    fn a_space_is_found_by_its_name_and_a_near_miss_is_answered() {
+        for name in SearchSpace::NAMES {
+            assert_eq!(SearchSpace::by_name(name).unwrap().name(), name);
+        }
+        let message = SearchSpace::by_name("nasbench201").unwrap_err().to_string();
+        assert!(message.contains("unknown search space `nasbench201`, did you mean `nas-bench-201`?"), "{message}");
+    }
+
+    #[test]
+    fn a_candidate_outside_the_space_is_refused_with_the_range() {
+        let space = SearchSpace::nas_bench_201();
+        for (cell_type, edge, op, says) in [
+            (1, 0, 0, "cell type of a candidate of the space nas-bench-201: got 1, expected 0 to 0"),
+            (0, 6, 0, "edge of a candidate of the space nas-bench-201: got 6, expected 0 to 5"),
+            (0, 0, 5, "op of a candidate of the space nas-bench-201: got 5, expected 0 to 4"),
+        ] {
+            let c = Candidate { cell_type, edge, op };
+            assert_eq!(space.check(c).unwrap_err().to_string(), says);
+            assert!(space.describe(c).is_err());
+        }
+        let c = Candidate { cell_type: 0, edge: 2, op: 3 };
+        assert_eq!(space.describe(c).unwrap(), "edge 2<-1 nor_conv_3x3");
+        let c = Candidate { cell_type: 1, edge: 9, op: 7 };
+        assert_eq!(SearchSpace::darts().describe(c).unwrap(), "reduction edge 5<-0 max_pool_3x3");
     }
 }
