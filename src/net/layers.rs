@@ -15,7 +15,8 @@ pub enum PoolKind {
     Maximum,
 }
 
-/// What a name in the network computes. `ci`, `co`: channels in and out; spatial size shrinks by `stride`.
+/// What a name in the network computes. `c`, `ci`, `co`: channels (in, out); `kernel`: side; the image shrinks by `stride`.
+#[allow(missing_docs, reason = "the fields are said once, above")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Zeros.
@@ -46,7 +47,10 @@ pub enum Layer {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// Uniform in +- 1 / sqrt(fan_in).
-    Uniform { fan_in: usize },
+    Uniform {
+        /// Inputs of one output.
+        fan_in: usize,
+    },
     /// All the same.
     Constant(f32),
 }
@@ -138,6 +142,7 @@ impl Layer {
 }
 
 /// One of the `3 N + 2` blocks between stem and head.
+#[allow(missing_docs, reason = "the fields are said at each variant")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Block {
     /// A NAS-Bench-201 cell on `c` channels.

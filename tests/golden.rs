@@ -1,0 +1,228 @@
+//! Recorded PyTorch runs, replayed: logits, loss and gradients of a pass with free mixing weights, then a whole IS-DARTS
+//! run (training, scores, drops). Every case below `tests/golden`, and below the folder that `ISDARTS_GOLDEN` names.
+//!
+//! Each `case.json` says what its tensors are. Bounds: gradients 5e-4, losses 1e-3, scores 1e-2, final parameters and
+//! running statistics 1e-3, final logits 5e-3, all relative; two PyTorch precisions differ by about 1e-6.
+
+mod golden_support;
+
+use candle_core::{DType, Device, Tensor, Var};
+use golden_support::{Case, Check, Sgd, case_folders, recorded_mask};
+use isdarts_host::net::{Mode, Role, Supernet, SupernetConfig, layers, supernet::mean_scores};
+use isdarts_host::space::{Mask, SearchSpace};
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+use std::io::Write;
+use std::path::Path;
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// What computes.
+#[derive(Clone, Copy)]
+struct Backend {
+    name: &'static str,
+    make: fn(SearchSpace, SupernetConfig) -> isdarts_host::Result<Supernet>,
+}
+
+const DEFINITION: Backend =
+    Backend { name: "definition", make: |space, config| Supernet::new_reference(space, config, &Device::Cpu) };
+const FAST: Backend = Backend { name: "fast", make: |space, config| Supernet::new(space, config, &Device::Cpu) };
+const STRICT: Backend = Backend {
+    name: "strict",
+    make: |space, config| Supernet::new(space, SupernetConfig { strict: true, ..config }, &Device::Cpu),
+};
+
+#[test]
+fn the_definition_agrees_with_pytorch() {
+    run_all(DEFINITION);
+}
+
+#[test]
+fn the_default_backend_agrees_with_pytorch() {
+    run_all(FAST);
+}
+
+#[test]
+fn the_strict_backend_agrees_with_pytorch() {
+    run_all(STRICT);
+}
+
+fn run_all(backend: Backend) {
+    let mut failures = vec![];
+    for (folder, ours) in case_folders() {
+        let label = format!("golden {} [{}]", folder.display(), backend.name);
+        // Written past the test harness, which keeps the output of passing tests to itself.
+        let say = |text: String| writeln!(std::io::stdout(), "{label}: {text}").unwrap();
+        let case = match Case::load(&folder) {
+            Ok(case) => case,
+            Err(e) => {
+                failures.push(format!("{label}: {e}"));
+                continue;
+            }
+        };
+        let space = match SearchSpace::by_name(&case.space) {
+            Ok(space) => space,
+            Err(e) if ours => {
+                say(format!("SKIPPED, {e}"));
+                continue;
+            }
+            Err(e) => {
+                failures.push(format!("{label}: {e}"));
+                continue;
+            }
+        };
+        match replay(&case, space, backend) {
+            Ok(check) => {
+                say(check.summary());
+                failures.extend(check.failures.into_iter().map(|f| format!("{label}: {f}")));
+            }
+            Err(e) => failures.push(format!("{label}: {e}")),
+        }
+    }
+    assert!(failures.is_empty(), "{} deviations\n{}", failures.len(), failures.join("\n"));
+}
+
+fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
+    let config =
+        SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, seed: 0, strict: false };
+    let cancelled: HashSet<String> =
+        layers::params(&space, &config).into_iter().filter(|p| p.cancelled).map(|p| p.name).collect();
+    let mut net = (backend.make)(space, config)?;
+    net.params().assign(&case.below("init."))?;
+    let mut check = Check::default();
+    mixed_pass(case, &net, &cancelled, &mut check)?;
+    shrink_run(case, &mut net, &mut check)?;
+    Ok(check)
+}
+
+/// Logits, loss and every gradient of one pass in train mode with free mixing weights.
+fn mixed_pass(case: &Case, net: &Supernet, cancelled: &HashSet<String>, check: &mut Check) -> Outcome<()> {
+    let types = net.space().cell_types().len();
+    let free: Vec<Var> =
+        (0..types).map(|i| Ok(Var::from_tensor(case.get(&format!("mix.weights.{i}"))?)?)).collect::<Outcome<_>>()?;
+    let mixing: Vec<Tensor> = free.iter().map(|v| v.as_tensor().clone()).collect();
+    let logits = net.forward(case.get("input")?, &mixing, Mode::Train)?;
+    let loss = cross_entropy(&logits, case)?;
+    check.tensor("mix", "mix.logits", &logits, case.get("mix.logits")?, 5e-4)?;
+    check.tensor("mix", "mix.loss", &loss.reshape(1)?, case.get("mix.loss")?, 5e-4)?;
+    let gradients = net.backward(&loss)?;
+    for (i, weight) in free.iter().enumerate() {
+        let want = case.get(&format!("mix.grad_weights.{i}"))?;
+        let got = gradients.graph.get(weight).cloned().unwrap_or(want.zeros_like()?);
+        check.tensor("mix", &format!("mix.grad_weights.{i}"), &got, want, 5e-4)?;
+    }
+    for (param, got) in net.params().iter().zip(&gradients.params) {
+        if param.role == Role::Buffer || cancelled.contains(&param.name) {
+            continue;
+        }
+        let zeros = param.var.zeros_like()?;
+        let name = format!("mix.grad.{}", param.name);
+        let want = case.tensors.get(&name).unwrap_or(&zeros);
+        check.tensor("mix", &name, got.as_ref().unwrap_or(&zeros), want, 5e-4)?;
+    }
+    Ok(())
+}
+
+/// Steps of training, then scores and drops, `shrinks` times; going on with the recorded masks.
+fn shrink_run(case: &Case, net: &mut Supernet, check: &mut Check) -> Outcome<()> {
+    let losses = case.get("run.losses")?.to_vec1::<f32>()?;
+    let (x, mut sgd, mut step) = (case.get("input")?, Sgd::new(case, net)?, 0);
+    let types = net.space().cell_types().len();
+    for shrink in 0..case.shrinks {
+        for _ in 0..case.steps {
+            let loss = cross_entropy(&net.forward(x, &net.mask_mixing()?, Mode::Train)?, case)?;
+            let gradients = net.backward(&loss)?;
+            sgd.step(net, &gradients)?;
+            let got = loss.to_scalar::<f32>()?;
+            check.number("loss", &format!("run.losses[{step}]"), got.into(), losses[step].into(), 1e-3);
+            step += 1;
+        }
+        let iim = mean_scores(&[net.score(x, &net.mask_mixing()?)?])?;
+        let recorded: Vec<Vec<Vec<f32>>> = (0..types)
+            .map(|i| Ok(case.get(&format!("shrink.{shrink}.score.{i}"))?.to_vec2()?))
+            .collect::<Outcome<_>>()?;
+        for c in net.space().candidates() {
+            let (got, want) = (*iim.score.get(c), f64::from(recorded[c.cell_type][c.edge][c.op]));
+            let what = format!("shrink.{shrink}.score.{}[{}, {}]", c.cell_type, c.edge, c.op);
+            if net.mask().is_alive(c) {
+                check.number("score", &what, got, want, 1e-2);
+            } else if !got.is_nan() {
+                check.failures.push(format!("{what}: got {got} for a dead candidate, expected NaN"));
+            }
+        }
+        let mask = recorded_mask(case, shrink, types)?;
+        drops(case, net, shrink, &iim, &recorded, &mask, check)?;
+        net.set_mask(mask)?;
+    }
+    let wanted = case.below("final.");
+    for param in net.params().iter() {
+        let want = wanted.get(&param.name).ok_or(format!("no tensor final.{}", param.name))?;
+        check.tensor("final", &format!("final.{}", param.name), param.var.as_tensor(), want, 1e-3)?;
+    }
+    let logits = net.forward(x, &net.mask_mixing()?, Mode::Eval)?;
+    check.tensor("eval", "final_eval.logits", &logits, case.get("final_eval.logits")?, 5e-3)
+}
+
+/// What the program itself would drop, subset by subset, against what the recorded run dropped.
+fn drops(
+    case: &Case,
+    net: &Supernet,
+    shrink: usize,
+    iim: &isdarts_host::space::Iim,
+    recorded: &[Vec<Vec<f32>>],
+    mask_after: &Mask,
+    check: &mut Check,
+) -> Outcome<()> {
+    let mut importance = iim.score.clone();
+    for c in net.space().candidates() {
+        *importance.get_mut(c) = iim.importance(c);
+    }
+    for subset in net.space().comparison_subsets() {
+        let alive = subset.alive(net.mask());
+        let n = (alive.len() - subset.keep).div_ceil(case.shrinks - shrink);
+        let got: HashSet<_> = subset.least_important(&importance, net.mask(), n).into_iter().collect();
+        let want: HashSet<_> = alive.iter().copied().filter(|&c| !mask_after.is_alive(c)).collect();
+        let mut scores: Vec<f32> = alive.iter().map(|c| recorded[c.cell_type][c.edge][c.op]).collect();
+        scores.sort_by(|a, b| b.total_cmp(a));
+        // Scores within 1 % of each other may swap places; two infinities may not: the order of candidates decides.
+        let decided = n == 0 || scores[n - 1] == f32::INFINITY || scores[n - 1] > 1.01 * scores[n];
+        if got.len() != n || (decided && got != want) {
+            let text = format!("shrink {shrink}, {}: drops {got:?}, the recorded run {want:?}", subset.name);
+            check.failures.push(text);
+        }
+    }
+    Ok(())
+}
+
+fn cross_entropy(logits: &Tensor, case: &Case) -> Outcome<Tensor> {
+    Ok(candle_nn::loss::cross_entropy(logits, &case.get("target")?.to_dtype(DType::U32)?)?)
+}
+
+#[test]
+fn weights_written_load_back_to_the_same_bits_and_pytorch_weights_load() -> Outcome<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/nas-bench-201-small");
+    let case = Case::load(&folder)?;
+    let config =
+        SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, seed: 1, strict: false };
+    let make = |seed| Supernet::new(SearchSpace::nas_bench_201(), SupernetConfig { seed, ..config }, &Device::Cpu);
+    let (a, b) = (make(1)?, make(2)?);
+    // A PyTorch state dict counts batches; nothing here reads that.
+    let mut state_dict = case.below("final.");
+    state_dict.insert("stem.1.num_batches_tracked".into(), Tensor::new(13i64, &Device::Cpu)?);
+    let temporary = tempfile::tempdir()?;
+    let (theirs, ours) = (temporary.path().join("torch.safetensors"), temporary.path().join("ours.safetensors"));
+    candle_core::safetensors::save(&state_dict, &theirs)?;
+    a.params().load(&theirs)?;
+    a.params().save(&ours)?;
+    b.params().load(&ours)?;
+    let bits = |t: &Tensor| -> Outcome<Vec<u32>> {
+        Ok(t.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+    };
+    let saved: HashMap<String, Tensor> = candle_core::safetensors::load(&ours, &Device::Cpu)?;
+    assert_eq!(saved.len(), b.params().len());
+    for (name, want) in case.below("final.") {
+        assert_eq!(bits(b.params().get(&name)?.var.as_tensor())?, bits(&want)?, "{name}");
+        assert_eq!(bits(&saved[&name])?, bits(&want)?, "{name}");
+    }
+    Ok(())
+}

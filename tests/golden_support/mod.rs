@@ -1,0 +1,167 @@
+//! Reading golden cases, comparing with them, and the SGD of the recorded runs.
+
+use candle_core::safetensors::load;
+use candle_core::{DType, Device, Tensor};
+use isdarts_host::net::{Gradients, Role, Supernet};
+use isdarts_host::space::{Mask, PerCandidate};
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// Folders with a `case.json`, sorted, and whether they are below `tests/golden`.
+pub fn case_folders() -> Vec<(PathBuf, bool)> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut folders: Vec<_> = below(&ours).into_iter().map(|f| (f, true)).collect();
+    assert!(!folders.is_empty(), "no golden case below {}", ours.display());
+    if let Some(theirs) = std::env::var_os("ISDARTS_GOLDEN") {
+        let found = below(Path::new(&theirs));
+        assert!(!found.is_empty(), "ISDARTS_GOLDEN: no case.json below {}", Path::new(&theirs).display());
+        folders.extend(found.into_iter().map(|f| (f, false)));
+    }
+    folders
+}
+
+fn below(folder: &Path) -> Vec<PathBuf> {
+    if folder.join("case.json").is_file() {
+        return vec![folder.to_path_buf()];
+    }
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("cannot read {}: {e}", folder.display()));
+    let mut inside: Vec<_> = entries.map(|e| e.unwrap().path()).filter(|p| p.is_dir()).collect();
+    inside.sort();
+    inside.iter().flat_map(|f| below(f)).collect()
+}
+
+/// A recorded run.
+#[derive(serde::Deserialize)]
+pub struct Case {
+    pub space: String,
+    pub channels: usize,
+    pub cells: usize,
+    pub classes: usize,
+    pub lr: f64,
+    pub momentum: f64,
+    pub nesterov: bool,
+    pub weight_decay: f64,
+    pub clip: f64,
+    pub shrinks: usize,
+    pub steps: usize,
+    #[serde(skip)]
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl Case {
+    pub fn load(folder: &Path) -> Outcome<Self> {
+        let text = std::fs::read_to_string(folder.join("case.json"))?;
+        let tensors = load(folder.join("tensors.safetensors"), &Device::Cpu)?;
+        Ok(Case { tensors, ..serde_json::from_str(&text)? })
+    }
+
+    pub fn get(&self, name: &str) -> Outcome<&Tensor> {
+        Ok(self.tensors.get(name).ok_or_else(|| format!("no tensor `{name}` in the case"))?)
+    }
+
+    /// The tensors below a prefix, without it.
+    pub fn below(&self, prefix: &str) -> HashMap<String, Tensor> {
+        let named = |(name, t): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_string(), t.clone()));
+        self.tensors.iter().filter_map(named).collect()
+    }
+}
+
+/// Which candidates are alive after a shrink of the recorded run.
+pub fn recorded_mask(case: &Case, shrink: usize, types: usize) -> Outcome<Mask> {
+    let table = |i| -> Outcome<Vec<Vec<bool>>> {
+        let rows = case.get(&format!("shrink.{shrink}.mask.{i}"))?.to_vec2::<f32>()?;
+        Ok(rows.into_iter().map(|row| row.into_iter().map(|v| v > 0.).collect()).collect())
+    };
+    Ok(Mask::from_table(PerCandidate((0..types).map(table).collect::<Outcome<_>>()?)))
+}
+
+/// Deviations found, and the largest of each kind.
+#[derive(Default)]
+pub struct Check {
+    pub failures: Vec<String>,
+    worst: BTreeMap<&'static str, f64>,
+    compared: usize,
+}
+
+impl Check {
+    /// Norm of the difference over norm of `want` below `bound`; all zero must be (nearly) all zero.
+    pub fn tensor(&mut self, kind: &'static str, what: &str, got: &Tensor, want: &Tensor, bound: f64) -> Outcome<()> {
+        if got.dims() != want.dims() {
+            self.failures.push(format!("{what}: got {:?}, expected {:?}", got.dims(), want.dims()));
+            return Ok(());
+        }
+        let values = |t: &Tensor| t.to_dtype(DType::F64)?.flatten_all()?.to_vec1::<f64>();
+        let (got, want) = (values(got)?, values(want)?);
+        let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>().sqrt();
+        let difference = norm(&mut got.iter().zip(&want).map(|(a, b)| a - b));
+        let size = norm(&mut want.iter().copied());
+        let error = if size == 0. && difference < 1e-7 { 0. } else { difference / size };
+        self.judge(kind, what, error, bound, format!("norm {:e}, expected {size:e}", norm(&mut got.iter().copied())));
+        Ok(())
+    }
+
+    /// Relative difference below `bound`; infinity must be infinity.
+    pub fn number(&mut self, kind: &'static str, what: &str, got: f64, want: f64, bound: f64) {
+        let error = if got == want { 0. } else { (got - want).abs() / want.abs() };
+        self.judge(kind, what, error, bound, format!("{got:e}, expected {want:e}"));
+    }
+
+    fn judge(&mut self, kind: &'static str, what: &str, error: f64, bound: f64, text: String) {
+        self.compared += 1;
+        let worst = self.worst.entry(kind).or_default();
+        *worst = worst.max(if error.is_nan() { f64::INFINITY } else { error });
+        if error.is_nan() || error >= bound {
+            self.failures.push(format!("{what}: got {text}; relative error {error:e}, allowed {bound:e}"));
+        }
+    }
+
+    /// One line: how much was compared and the largest relative error of each kind.
+    pub fn summary(&self) -> String {
+        let worst: Vec<String> = self.worst.iter().map(|(kind, error)| format!("{kind} {error:.1e}")).collect();
+        format!("{} comparisons, {} deviations; worst: {}", self.compared, self.failures.len(), worst.join(", "))
+    }
+}
+
+/// Nesterov SGD as in PyTorch, at a constant learning rate; a parameter without gradient counts as one of zero gradient.
+pub struct Sgd {
+    lr: f64,
+    momentum: f64,
+    weight_decay: f64,
+    clip: f64,
+    velocity: Vec<Tensor>,
+}
+
+impl Sgd {
+    pub fn new(case: &Case, net: &Supernet) -> Outcome<Self> {
+        if !case.nesterov {
+            return Err("the case was not recorded with Nesterov momentum".into());
+        }
+        let velocity = net.params().iter().map(|p| p.var.zeros_like()).collect::<candle_core::Result<_>>()?;
+        let Case { lr, momentum, weight_decay, clip, .. } = *case;
+        Ok(Sgd { lr, momentum, weight_decay, clip, velocity })
+    }
+
+    pub fn step(&mut self, net: &Supernet, gradients: &Gradients) -> Outcome<()> {
+        let mut squares = 0f64;
+        for g in gradients.params.iter().flatten() {
+            squares += f64::from(g.sqr()?.sum_all()?.to_scalar::<f32>()?);
+        }
+        let scale = (self.clip / (squares.sqrt() + 1e-6)).min(1.);
+        for ((param, gradient), v) in net.params().iter().zip(&gradients.params).zip(&mut self.velocity) {
+            if param.role == Role::Buffer {
+                continue;
+            }
+            let w = param.var.as_detached_tensor();
+            let g = match gradient {
+                Some(g) => ((g * scale)? + (&w * self.weight_decay)?)?,
+                None => (&w * self.weight_decay)?,
+            };
+            *v = ((&*v * self.momentum)? + &g)?;
+            param.var.set(&(w - ((g + (&*v * self.momentum)?)? * self.lr)?)?)?;
+        }
+        Ok(())
+    }
+}
