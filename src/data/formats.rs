@@ -1,0 +1,196 @@
+//! The known data sets, one row a format, and how each is read.
+
+use super::images::{Images, check_side};
+use super::records::Layout;
+use super::{digits, hash::Hash};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// How the images of a format are stored.
+#[derive(Clone, Copy, Debug)]
+pub enum Store {
+    /// In this program.
+    Embedded,
+    /// Files of fixed-size records.
+    Records {
+        /// The layout of a record.
+        layout: Layout,
+        /// One class name a line, beside the files; may be missing.
+        class_names: &'static str,
+    },
+    /// Known, but not read yet.
+    NotYet,
+}
+
+/// A data set that can be opened by name, or in a folder that holds one of its files.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    /// The name for `--data`.
+    pub name: &'static str,
+    /// The folder that its archive unpacks to; empty for an embedded set.
+    pub folder: &'static str,
+    /// Files of training images, and the number of images in each.
+    pub train: &'static [(&'static str, usize)],
+    /// The same for test images.
+    pub test: &'static [(&'static str, usize)],
+    /// How to read them.
+    pub store: Store,
+    /// Class names, space-separated.
+    pub classes: &'static str,
+    /// Whether a mirrored image is still one of its class.
+    pub flip: bool,
+    /// Where to get it.
+    pub source: &'static str,
+}
+
+/// All formats.
+pub const FORMATS: [Format; 4] = [
+    Format {
+        name: "digits",
+        folder: "",
+        train: &[],
+        test: &[],
+        store: Store::Embedded,
+        classes: "0 1 2 3 4 5 6 7 8 9",
+        flip: false,
+        source: "",
+    },
+    Format {
+        name: "cifar10",
+        folder: "cifar-10-batches-bin",
+        train: &[
+            ("data_batch_1.bin", 10_000),
+            ("data_batch_2.bin", 10_000),
+            ("data_batch_3.bin", 10_000),
+            ("data_batch_4.bin", 10_000),
+            ("data_batch_5.bin", 10_000),
+        ],
+        test: &[("test_batch.bin", 10_000)],
+        store: Store::Records { layout: Layout { labels: &[10], side: 32 }, class_names: "batches.meta.txt" },
+        classes: "airplane automobile bird cat deer dog frog horse ship truck",
+        flip: true,
+        source: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    },
+    Format {
+        name: "cifar100",
+        folder: "cifar-100-binary",
+        train: &[("train.bin", 50_000)],
+        test: &[("test.bin", 10_000)],
+        // The coarse, then the fine label.
+        store: Store::Records { layout: Layout { labels: &[20, 100], side: 32 }, class_names: "fine_label_names.txt" },
+        classes: "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel \
+                  can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur \
+                  dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion \
+                  lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree \
+                  pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea \
+                  seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table \
+                  tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman \
+                  worm",
+        flip: true,
+        source: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    },
+    Format {
+        name: "imagenet16-120",
+        folder: "ImageNet16",
+        train: &[("train_data_batch_1", 0)],
+        test: &[("val_data", 0)],
+        store: Store::NotYet,
+        classes: "",
+        flip: true,
+        source: "https://image-net.org/download-images",
+    },
+];
+
+/// A data set as its files hold it.
+pub(super) struct Source {
+    /// Class names.
+    pub classes: Vec<String>,
+    /// Training images.
+    pub train: Images,
+    /// Test images.
+    pub test: Images,
+}
+
+impl Format {
+    /// Whether one of its files is directly in `dir`.
+    pub fn is_in(&self, dir: &Path) -> bool {
+        self.train.iter().chain(self.test).any(|(file, _)| dir.join(file).exists())
+    }
+
+    /// Read all files in `dir`, each shrunk to `resize` at once; `hash` takes in what they held before.
+    pub(super) fn read(&self, dir: &Path, resize: Option<usize>, hash: &mut Hash) -> Result<Source> {
+        let mut shrunk = |images: Images| {
+            hash.images(&images);
+            let side = resize.unwrap_or(images.side);
+            images.resize(side)
+        };
+        match self.store {
+            Store::Embedded => {
+                let (train, test) = digits::read()?;
+                Ok(Source { classes: self.built_in_classes(), train: shrunk(train)?, test: shrunk(test)? })
+            }
+            Store::Records { layout, class_names } => {
+                check_side(layout.side, resize.unwrap_or(layout.side))?;
+                let mut read_all = |files: &[(&str, usize)]| {
+                    let mut all = Images { side: resize.unwrap_or(layout.side), ..layout.empty() };
+                    for &(file, n) in files {
+                        all.append(shrunk(layout.read(&dir.join(file), n)?)?);
+                    }
+                    Ok::<_, Error>(all)
+                };
+                let (train, test) = (read_all(self.train)?, read_all(self.test)?);
+                Ok(Source { classes: self.class_names(&dir.join(class_names))?, train, test })
+            }
+            Store::NotYet => Err(Error::invalid(
+                "data set",
+                format!("`{}`, which is not supported yet", self.name),
+                "digits, cifar10 or cifar100",
+            )),
+        }
+    }
+
+    fn built_in_classes(&self) -> Vec<String> {
+        self.classes.split(' ').map(String::from).collect()
+    }
+
+    /// The names in `path`, or the built-in ones where there is no such file.
+    fn class_names(&self, path: &Path) -> Result<Vec<String>> {
+        let built_in = self.built_in_classes();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(built_in),
+            Err(e) => return Err(Error::io("read", path)(e)),
+        };
+        let names: Vec<_> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect();
+        if names.len() != built_in.len() {
+            let expected = format!("{}, one a line", built_in.len());
+            return Err(Error::file(path, format!("{} class names", names.len()), expected));
+        }
+        Ok(names)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_name_for_each_class_of_its_labels() {
+        for format in &FORMATS {
+            if let Store::Records { layout, .. } = format.store {
+                assert_eq!(Some(&format.built_in_classes().len()), layout.labels.last(), "{}", format.name);
+            }
+        }
+    }
+
+    #[test]
+    fn files_have_the_sizes_of_the_published_archives() {
+        let bytes = |name: &str| -> Vec<usize> {
+            let format = FORMATS.iter().find(|f| f.name == name).unwrap();
+            let Store::Records { layout, .. } = format.store else { panic!("{name} has no records") };
+            format.train.iter().chain(format.test).map(|(_, n)| n * layout.record_len()).collect()
+        };
+        assert_eq!(bytes("cifar10"), [30_730_000; 6]);
+        assert_eq!(bytes("cifar100"), [153_700_000, 30_740_000]);
+    }
+}
