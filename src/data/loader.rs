@@ -1,18 +1,14 @@
 //! Batches, augmented and normalised, prepared ahead on their own thread.
 
 use super::Dataset;
-use crate::error::Result;
+use super::augment::{Augment, Draw, Normalise};
+use super::random::{Purpose, shuffled, stream};
+use crate::error::{Error, Result};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
-/// Augmentation of training images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Augment {
-    /// Zero padding (of the normalised image) before a random crop of the original size; 0 = no crop.
-    pub crop_pad: usize,
-    /// Horizontal flip with probability 1/2.
-    pub flip: bool,
-    /// Side of the square set to zero at a random centre; 0 = none.
-    pub cutout: usize,
-}
+/// Batches that wait, ready, for the consumer; one more is in the making.
+const AHEAD: usize = 2;
 
 /// A batch ready for a network.
 #[derive(Clone, Debug)]
@@ -36,33 +32,225 @@ pub struct BatchPlan {
     pub batch_size: usize,
     /// Shuffle by this (seed, epoch); `None`: in order.
     pub shuffle: Option<(u64, u64)>,
-    /// `None`: the images as they are.
+    /// `None`: the images as they are. What is drawn for an image depends only on (seed, epoch) of `shuffle` (0, 0
+    /// without) and its position in the epoch.
     pub augment: Option<Augment>,
     /// Leave out a last batch that is not full (unless it is the only one).
     pub drop_last: bool,
 }
 
 /// Iterator over the batches of one epoch. The same plan gives the same bits, whatever the thread count.
+///
+/// Dropping it ends its thread, within the time of one batch. Should that thread panic, `next` panics with the same message.
 pub struct Batches {
-    _private: (),
+    total: usize,
+    /// Taken away to tell the thread to end.
+    ready: Option<Receiver<Batch>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Batches {
     /// Start loading. An error for an empty set or `batch_size = 0`.
-    pub fn start(_data: &Dataset, _plan: BatchPlan) -> Result<Self> {
-        todo!()
+    pub fn start(data: &Dataset, plan: BatchPlan) -> Result<Self> {
+        if plan.batch_size == 0 {
+            return Err(Error::invalid("batch_size", 0, "at least 1"));
+        }
+        if data.is_empty() {
+            return Err(Error::invalid(format!("data set `{}`", data.name), "0 images", "at least 1"));
+        }
+        let full = data.len() / plan.batch_size;
+        let total = if plan.drop_last && full > 0 { full } else { data.len().div_ceil(plan.batch_size) };
+        let (sender, ready) = sync_channel(AHEAD);
+        let data = data.clone();
+        let work = move || {
+            let order = epoch_order(&data, &plan);
+            let normalise = Normalise::new(&data);
+            for index in 0..total {
+                // No receiver: nobody wants the rest.
+                if sender.send(batch(&data, &plan, &order, &normalise, index, total)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("batches".into())
+            .spawn(work)
+            .map_err(Error::io("start", "the thread that prepares batches"))?;
+        Ok(Batches { total, ready: Some(ready), thread: Some(thread) })
     }
 
     /// Number of batches of the epoch.
     pub fn total(&self) -> usize {
-        todo!()
+        self.total
     }
+}
+
+/// Positions in `data` in the order of the epoch.
+fn epoch_order(data: &Dataset, plan: &BatchPlan) -> Vec<u32> {
+    let order = (0..data.len() as u32).collect();
+    match plan.shuffle {
+        Some((seed, epoch)) => shuffled(order, seed, Purpose::Shuffle, epoch),
+        None => order,
+    }
+}
+
+fn batch(data: &Dataset, plan: &BatchPlan, order: &[u32], normalise: &Normalise, index: usize, total: usize) -> Batch {
+    let start = index * plan.batch_size;
+    let chosen = &order[start..order.len().min(start + plan.batch_size)];
+    let (c, h, w) = data.shape;
+    let mut x = vec![0.0; chosen.len() * c * h * w];
+    let (seed, epoch) = plan.shuffle.unwrap_or((0, 0));
+    let mut rng = stream(seed, Purpose::Augment, epoch);
+    for (i, (&position, out)) in chosen.iter().zip(x.chunks_exact_mut(c * h * w)).enumerate() {
+        let draw = plan.augment.map_or(Draw::NONE, |augment| {
+            rng.set_stream((start + i) as u64);
+            rng.set_word_pos(0);
+            Draw::new(&augment, data.shape, &mut rng)
+        });
+        let cutout = plan.augment.map_or(0, |augment| augment.cutout);
+        normalise.write(data.image(position as usize), data.shape, &draw, cutout, out);
+    }
+    let y = chosen.iter().map(|&position| data.label(position as usize)).collect();
+    Batch { x, y, shape: (chosen.len(), c, h, w), index, total }
 }
 
 impl Iterator for Batches {
     type Item = Batch;
 
     fn next(&mut self) -> Option<Batch> {
-        todo!()
+        if let Ok(batch) = self.ready.as_ref()?.recv() {
+            return Some(batch);
+        }
+        // The sender is gone: the epoch is over, or the thread panicked.
+        self.ready = None;
+        if let Err(panic) = self.thread.take()?.join() {
+            std::panic::resume_unwind(panic);
+        }
+        None
+    }
+}
+
+impl Drop for Batches {
+    fn drop(&mut self) {
+        // First the receiver: a thread that waits for room in the queue wakes up and ends.
+        self.ready = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic was not seen by a consumer that stopped early, and must not become a second one here.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{DataOptions, Splits};
+    use super::*;
+    use std::sync::Arc;
+
+    const AUGMENT: Augment = Augment { crop_pad: 1, flip: true, cutout: 2 };
+
+    fn digits(n: usize) -> Dataset {
+        Splits::open("digits", &DataOptions::default()).unwrap().train.take(n, 0)
+    }
+
+    fn plan(batch_size: usize, shuffle: Option<(u64, u64)>, augment: Option<Augment>) -> BatchPlan {
+        BatchPlan { batch_size, shuffle, augment, drop_last: false }
+    }
+
+    fn load(data: &Dataset, plan: BatchPlan) -> (Vec<f32>, Vec<u32>) {
+        let batches: Vec<_> = Batches::start(data, plan).unwrap().collect();
+        (batches.iter().flat_map(|b| b.x.clone()).collect(), batches.iter().flat_map(|b| b.y.clone()).collect())
+    }
+
+    #[test]
+    fn batches_know_their_shape_and_place() {
+        for (n, drop_last, sizes) in
+            [(10, false, &[4, 4, 2][..]), (10, true, &[4, 4]), (8, true, &[4, 4]), (3, true, &[3]), (1, false, &[1])]
+        {
+            let batches = Batches::start(&digits(n), BatchPlan { drop_last, ..plan(4, None, None) }).unwrap();
+            assert_eq!(batches.total(), sizes.len());
+            for (i, batch) in batches.enumerate() {
+                assert_eq!(batch.shape, (sizes[i], 3, 8, 8), "{n} images, drop_last {drop_last}, batch {i}");
+                assert_eq!((batch.x.len(), batch.y.len()), (sizes[i] * 192, sizes[i]));
+                assert_eq!((batch.index, batch.total), (i, sizes.len()));
+            }
+        }
+    }
+
+    #[test]
+    fn in_order_and_as_they_are_images_are_only_normalised() {
+        let data = digits(5);
+        let (x, y) = load(&data, plan(2, None, None));
+        for i in 0..5 {
+            assert_eq!(y[i], data.label(i));
+            for (k, &p) in data.image(i).iter().enumerate() {
+                let expected = (f32::from(p) / 255.0 - data.mean[k / 64]) / data.std[k / 64];
+                assert!((x[i * 192 + k] - expected).abs() < 1e-6);
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_training_set_has_mean_zero_and_deviation_one() {
+        let (x, _) = load(&digits(usize::MAX), plan(64, Some((0, 0)), None));
+        let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / x.len() as f64;
+        let variance = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / x.len() as f64;
+        assert!(mean.abs() < 1e-5 && (variance - 1.0).abs() < 1e-5, "{mean} {variance}");
+    }
+
+    #[test]
+    fn the_same_plan_gives_the_same_bits_and_another_seed_or_epoch_others() {
+        let data = digits(100);
+        let at = |seed, epoch| load(&data, plan(16, Some((seed, epoch)), Some(AUGMENT)));
+        assert_eq!(at(1, 2), at(1, 2));
+        assert_ne!(at(1, 2).1, at(1, 3).1);
+        assert_ne!(at(1, 2).1, at(2, 2).1);
+    }
+
+    #[test]
+    fn batch_size_changes_no_image() {
+        let data = digits(100);
+        let with = |batch_size| load(&data, plan(batch_size, Some((1, 2)), Some(AUGMENT)));
+        assert_eq!(with(7), with(64));
+    }
+
+    #[test]
+    fn an_epoch_shows_every_image_once() {
+        let data = digits(300);
+        let (x, _) = load(&data, plan(7, Some((3, 0)), None));
+        let (ordered, _) = load(&data, plan(300, None, None));
+        let sorted = |x: &[f32]| {
+            let mut images: Vec<_> = x.chunks(192).map(|i| i.iter().map(|v| v.to_bits()).collect::<Vec<_>>()).collect();
+            images.sort();
+            images
+        };
+        assert_ne!(x, ordered);
+        assert_eq!(sorted(&x), sorted(&ordered));
+    }
+
+    #[test]
+    fn an_iterator_dropped_early_ends_its_thread() {
+        let data = digits(1000);
+        for consumed in [0, 1, 5] {
+            let mut batches = Batches::start(&data, plan(1, Some((0, 0)), Some(AUGMENT))).unwrap();
+            assert_eq!(batches.by_ref().take(consumed).count(), consumed);
+            drop(batches); // joins the thread
+            assert_eq!(Arc::strong_count(&data.pixels), 1, "the thread's share of the images is gone");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "index out of bounds")]
+    fn a_panic_in_the_thread_reaches_the_consumer() {
+        let data = Dataset { labels: Arc::new(vec![0; 2]), ..digits(1000) };
+        Batches::start(&data, plan(10, None, None)).unwrap().for_each(drop);
+    }
+
+    #[test]
+    fn nothing_to_load_is_an_error() {
+        let message =
+            |n, batch_size| Batches::start(&digits(n), plan(batch_size, None, None)).err().unwrap().to_string();
+        assert_eq!(message(3, 0), "batch_size: got 0, expected at least 1");
+        assert_eq!(message(0, 4), "data set `digits`: got 0 images, expected at least 1");
     }
 }
