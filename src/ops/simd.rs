@@ -1,0 +1,355 @@
+//! Vectors of f32, chosen at run time: AVX-512, AVX2 with FMA, NEON or portable arrays. May use: `core::arch`.
+//!
+//! A kernel is written once, over `S: Simd`, as a [`Kernel`]; [`Level::run`] compiles it once for each instruction set.
+//! Everything a kernel calls must be `#[inline(always)]`, or it is compiled without the instruction set.
+
+/// An instruction set that this machine has. Wider is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Arrays of 8, left to the compiler.
+    Portable,
+    /// 4 lanes.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
+    /// 8 lanes, AVX2 and FMA.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 16 lanes, AVX-512 F, BW, DQ and VL.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Level {
+    /// What this machine has, narrowest first; never empty.
+    pub fn available() -> Vec<Level> {
+        let mut levels = vec![Level::Portable];
+        #[cfg(target_arch = "aarch64")]
+        levels.push(Level::Neon);
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            levels.push(Level::Avx2);
+            if ["f", "bw", "dq", "vl"].iter().all(|f| has_avx512(f)) {
+                levels.push(Level::Avx512);
+            }
+        }
+        levels
+    }
+
+    /// The widest that this machine has.
+    pub fn best() -> Level {
+        Level::available().into_iter().max().unwrap_or(Level::Portable)
+    }
+
+    /// f32s in a vector.
+    pub const fn lanes(self) -> usize {
+        match self {
+            Level::Portable => 8,
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => 4,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => 8,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => 16,
+        }
+    }
+
+    /// The widest level up to this one whose vectors divide `channels` (a multiple of 8).
+    pub fn dividing(self, channels: usize) -> Level {
+        #[cfg(target_arch = "x86_64")]
+        if self == Level::Avx512 && !channels.is_multiple_of(16) {
+            return Level::Avx2;
+        }
+        let _ = channels;
+        self
+    }
+
+    /// Runs a kernel with the vectors of this level, which must be one of [`Level::available`].
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        match self {
+            Level::Portable => kernel.run(Portable),
+            // SAFETY: NEON is part of aarch64.
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => unsafe { neon::run(kernel) },
+            // SAFETY: the level is available, as `available` found by asking the processor.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { x86::run_avx2(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => unsafe { x86::run_avx512(kernel) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512(part: &str) -> bool {
+    match part {
+        "f" => is_x86_feature_detected!("avx512f"),
+        "bw" => is_x86_feature_detected!("avx512bw"),
+        "dq" => is_x86_feature_detected!("avx512dq"),
+        _ => is_x86_feature_detected!("avx512vl"),
+    }
+}
+
+/// A computation written over any vectors.
+pub trait Kernel {
+    /// What it returns.
+    type Output;
+    /// Computes; mark it `#[inline(always)]`.
+    fn run<S: Simd>(self, s: S) -> Self::Output;
+}
+
+/// Vectors of `LANES` f32s. A value of the type is the proof that the processor has the instructions.
+pub trait Simd: Copy {
+    /// f32s in a vector.
+    const LANES: usize;
+    /// Vector registers: how large a tile the kernels hold.
+    const REGISTERS: usize;
+    /// A vector.
+    type V: Copy;
+    /// All lanes `x`.
+    fn splat(self, x: f32) -> Self::V;
+    /// `LANES` f32s from `p`, of any alignment.
+    /// # Safety
+    /// They must be readable.
+    unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Writes `LANES` f32s to `p`, of any alignment.
+    /// # Safety
+    /// They must be writable.
+    unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// a + b
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a - b
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a b
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    /// a b + c, with one rounding where the processor can.
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// max(x, 0); NaN stays NaN.
+    fn relu(self, x: Self::V) -> Self::V;
+    /// g where x > 0 or x is NaN, otherwise 0: the gradient of `relu`.
+    fn relu_grad(self, x: Self::V, g: Self::V) -> Self::V;
+}
+
+#[derive(Clone, Copy)]
+struct Portable;
+
+macro_rules! lanewise {
+    ($f:expr) => {
+        std::array::from_fn(
+            #[inline(always)]
+            |i| $f(i),
+        )
+    };
+}
+
+impl Simd for Portable {
+    const LANES: usize = 8;
+    const REGISTERS: usize = 8;
+    type V = [f32; 8];
+    #[inline(always)]
+    fn splat(self, x: f32) -> [f32; 8] {
+        [x; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> [f32; 8] {
+        // SAFETY: readable, by the caller's word.
+        unsafe { p.cast::<[f32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, v: [f32; 8]) {
+        // SAFETY: writable, by the caller's word.
+        unsafe { p.cast::<[f32; 8]>().write_unaligned(v) }
+    }
+    #[inline(always)]
+    fn add(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn fma(self, a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    fn relu(self, x: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i: usize| if x[i] < 0.0 { 0.0 } else { x[i] })
+    }
+    #[inline(always)]
+    fn relu_grad(self, x: [f32; 8], g: [f32; 8]) -> [f32; 8] {
+        lanewise!(|i: usize| if x[i] <= 0.0 { 0.0 } else { g[i] })
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Kernel, Simd};
+    use core::arch::x86_64::*;
+
+    /// Made only by `run_avx2`, so the processor has AVX2 and FMA.
+    #[derive(Clone, Copy)]
+    struct Avx2(());
+    /// Made only by `run_avx512`, so the processor has AVX-512 F, BW, DQ and VL.
+    #[derive(Clone, Copy)]
+    struct Avx512(());
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx2(()))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512(()))
+    }
+
+    macro_rules! x86_vectors {
+        ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+         $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr) => {
+            // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
+            #[allow(clippy::undocumented_unsafe_blocks)]
+            impl Simd for $name {
+                const LANES: usize = $lanes;
+                const REGISTERS: usize = $registers;
+                type V = $v;
+                #[inline(always)]
+                fn splat(self, x: f32) -> $v {
+                    unsafe { $splat(x) }
+                }
+                #[inline(always)]
+                unsafe fn load(self, p: *const f32) -> $v {
+                    unsafe { $load(p) }
+                }
+                #[inline(always)]
+                unsafe fn store(self, p: *mut f32, v: $v) {
+                    unsafe { $store(p, v) }
+                }
+                #[inline(always)]
+                fn add(self, a: $v, b: $v) -> $v {
+                    unsafe { $add(a, b) }
+                }
+                #[inline(always)]
+                fn sub(self, a: $v, b: $v) -> $v {
+                    unsafe { $sub(a, b) }
+                }
+                #[inline(always)]
+                fn mul(self, a: $v, b: $v) -> $v {
+                    unsafe { $mul(a, b) }
+                }
+                #[inline(always)]
+                fn fma(self, a: $v, b: $v, c: $v) -> $v {
+                    unsafe { $fma(a, b, c) }
+                }
+                #[inline(always)]
+                fn relu(self, x: $v) -> $v {
+                    // The instruction returns its second operand when either is NaN.
+                    unsafe { $max($zero(), x) }
+                }
+                #[inline(always)]
+                fn relu_grad(self, $x: $v, $g: $v) -> $v {
+                    unsafe { $relu_grad }
+                }
+            }
+        };
+    }
+
+    x86_vectors!(
+        Avx2,
+        __m256,
+        8,
+        16,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_add_ps,
+        _mm256_sub_ps,
+        _mm256_mul_ps,
+        _mm256_fmadd_ps,
+        _mm256_max_ps,
+        _mm256_setzero_ps,
+        |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g)
+    );
+    x86_vectors!(
+        Avx512,
+        __m512,
+        16,
+        32,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_add_ps,
+        _mm512_sub_ps,
+        _mm512_mul_ps,
+        _mm512_fmadd_ps,
+        _mm512_max_ps,
+        _mm512_setzero_ps,
+        |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g)
+    );
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use super::{Kernel, Simd};
+    use core::arch::aarch64::*;
+
+    #[derive(Clone, Copy)]
+    struct Neon(());
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn run<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Neon(()))
+    }
+
+    // SAFETY (of every block here): NEON is part of aarch64; pointers are the caller's word.
+    #[allow(clippy::undocumented_unsafe_blocks, unused_unsafe)]
+    impl Simd for Neon {
+        const LANES: usize = 4;
+        const REGISTERS: usize = 32;
+        type V = float32x4_t;
+        #[inline(always)]
+        fn splat(self, x: f32) -> float32x4_t {
+            unsafe { vdupq_n_f32(x) }
+        }
+        #[inline(always)]
+        unsafe fn load(self, p: *const f32) -> float32x4_t {
+            unsafe { vld1q_f32(p) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32, v: float32x4_t) {
+            unsafe { vst1q_f32(p, v) }
+        }
+        #[inline(always)]
+        fn add(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+            unsafe { vaddq_f32(a, b) }
+        }
+        #[inline(always)]
+        fn sub(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+            unsafe { vsubq_f32(a, b) }
+        }
+        #[inline(always)]
+        fn mul(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+            unsafe { vmulq_f32(a, b) }
+        }
+        #[inline(always)]
+        fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+            unsafe { vfmaq_f32(c, a, b) }
+        }
+        #[inline(always)]
+        fn relu(self, x: float32x4_t) -> float32x4_t {
+            unsafe { vmaxq_f32(x, vdupq_n_f32(0.0)) }
+        }
+        #[inline(always)]
+        fn relu_grad(self, x: float32x4_t, g: float32x4_t) -> float32x4_t {
+            unsafe {
+                let off = vcleq_f32(x, vdupq_n_f32(0.0));
+                vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(g), off))
+            }
+        }
+    }
+}
