@@ -14,6 +14,7 @@ pub mod iim;
 pub mod linear_sum;
 pub mod pool;
 pub mod relu;
+pub mod simd;
 pub mod window;
 
 /// Channels with padding: the next multiple of 8.

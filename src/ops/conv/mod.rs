@@ -1,6 +1,269 @@
-//! 2-D convolution (cross-correlation), NCHW at the interface.
+//! Convolution (cross-correlation). [`tensor`] defines it in candle tensor algebra, NCHW, full and depthwise; what follows
+//! is the dense one on the CPU, forward and backward, one block of images on one thread. May use: `ops::simd`.
 //!
-//! `y[b, o, i, j] = sum over c, u, v of w[o, c, u, v] x[b, c, s i + d u - p, s j + d v - p]`, zeros beyond the border.
-//! Full: `w: [co, ci, k, k]`. Depthwise: `w: [c, 1, k, k]`, channel `o` reads channel `o` only.
+//! z[n, y, x, o] = sum_(ky, kx, c) relu?(x)[n, y s + ky d - p, x s + kx d - p, c] w[o, c, ky, kx], no bias.
+//!
+//! Shapes: activations NHWC, `[n, h, w, padded(c_in)]` and `[n, ho, wo, padded(c_out)]` with
+//! `ho = (h + 2p - d(k-1) - 1) / s + 1`; padded channels hold zeros and come out as zeros. Weights come as OIHW with true
+//! channels and are packed once a step ([`PackedFilter`]). Convolutions that read the same input are computed together
+//! ("siblings"), so that ReLU and transforms of the input are shared.
+//!
+//! 3x3 of stride 1 goes by Winograd's F(4x4, 3x3) ([`winograd`]), a quarter of the multiplications; everything else, and
+//! 3x3 in strict mode, directly ([`direct`]). The functions panic on slices of the wrong length: a mistake of the caller,
+//! never of a user.
 
+pub mod definition;
+mod direct;
+mod filter;
+mod gemm;
 pub mod tensor;
+#[cfg(test)]
+mod tests;
+mod winograd;
+
+pub use filter::PackedFilter;
+
+use crate::ops::padded;
+use crate::ops::simd::Level;
+use gemm::panel_index;
+
+/// A dense convolution: k x k taps, stride s, zero padding p, dilation d; input h x w.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    /// Taps a side.
+    pub k: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Zero padding on each side.
+    pub pad: usize,
+    /// Distance between taps.
+    pub dilation: usize,
+    /// True input channels.
+    pub c_in: usize,
+    /// True output channels.
+    pub c_out: usize,
+    /// Input height in pixels.
+    pub h: usize,
+    /// Input width in pixels.
+    pub w: usize,
+}
+
+impl ConvShape {
+    /// Output height and width.
+    pub fn out_hw(&self) -> (usize, usize) {
+        let out = |size: usize| (size + 2 * self.pad - self.dilation * (self.k - 1) - 1) / self.stride + 1;
+        (out(self.h), out(self.w))
+    }
+    /// Input channels as stored.
+    pub fn c_in_p(&self) -> usize {
+        padded(self.c_in)
+    }
+    /// Output channels as stored.
+    pub fn c_out_p(&self) -> usize {
+        padded(self.c_out)
+    }
+    fn in_len(&self) -> usize {
+        self.h * self.w * self.c_in_p()
+    }
+    fn out_len(&self) -> usize {
+        let (ho, wo) = self.out_hw();
+        ho * wo * self.c_out_p()
+    }
+    /// f32s of one packed matrix: one tap of the kernel.
+    fn matrix_len(&self) -> usize {
+        self.c_in_p() * self.c_out_p()
+    }
+}
+
+/// How a shape is computed: Winograd or directly, and with which vectors.
+#[derive(Clone, Debug)]
+pub struct ConvPlan {
+    shape: ConvShape,
+    /// Vectors over input channels and over output channels.
+    level_in: Level,
+    level_out: Level,
+    method: Method,
+}
+
+#[derive(Clone, Debug)]
+enum Method {
+    Winograd(winograd::Tiling),
+    Direct(direct::Rows),
+}
+
+impl ConvPlan {
+    /// The fastest way on this machine; `strict` keeps to direct convolution, whose rounding error is smaller.
+    ///
+    /// # Panics
+    /// If the shape has a zero in it, or a kernel larger than the padded input.
+    pub fn new(shape: ConvShape, strict: bool) -> Self {
+        Self::with_level(shape, strict, Level::best())
+    }
+
+    /// The same with the vectors of `level` (or narrower, if they do not divide the channels).
+    pub fn with_level(shape: ConvShape, strict: bool, level: Level) -> Self {
+        let s = &shape;
+        assert!([s.k, s.stride, s.dilation, s.c_in, s.c_out, s.h, s.w].iter().all(|&n| n > 0), "empty: {s:?}");
+        assert!(s.h.min(s.w) + 2 * s.pad > s.dilation * (s.k - 1), "the kernel is larger than the input: {s:?}");
+        let (level_in, level_out) = (level.dividing(s.c_in_p()), level.dividing(s.c_out_p()));
+        let method = if (s.k, s.stride, s.pad, s.dilation) == (3, 1, 1, 1) && !strict {
+            Method::Winograd(winograd::Tiling::new(s))
+        } else {
+            Method::Direct(direct::Rows::new(s))
+        };
+        Self { shape, level_in, level_out, method }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &ConvShape {
+        &self.shape
+    }
+
+    /// f32s of scratch that [`forward`] and [`backward`] need for blocks of up to `images` and up to `convs` siblings.
+    pub fn scratch_len(&self, _images: usize, convs: usize) -> usize {
+        match &self.method {
+            Method::Winograd(t) => t.scratch_len(&self.shape, convs),
+            Method::Direct(r) => r.scratch_len(&self.shape),
+        }
+    }
+
+    /// f32s of the weight gradient of a block.
+    pub fn dw_len(&self) -> usize {
+        self.shape.k * self.shape.k * self.shape.matrix_len()
+    }
+
+    /// Multiply-adds of the direct convolution of one image, true channels.
+    pub fn macs_per_image(&self) -> u64 {
+        let s = &self.shape;
+        let (ho, wo) = s.out_hw();
+        (s.k * s.k * s.c_in * s.c_out * ho * wo) as u64
+    }
+
+    /// Where weight (o, c) lies in the packed matrix of a tap.
+    fn weight_index(&self, o: usize, c: usize) -> usize {
+        panel_index(self.shape.c_in_p(), self.shape.c_out_p(), self.level_out.lanes(), c, o)
+    }
+
+    /// Where weight (o, c) lies in the packed matrix of a tap of the input gradient.
+    fn transposed_index(&self, o: usize, c: usize) -> usize {
+        panel_index(self.shape.c_out_p(), self.shape.c_in_p(), self.level_in.lanes(), o, c)
+    }
+}
+
+/// z_i = conv(relu?(x), w_i), no bias, for siblings that read the same x.
+///
+/// x: `[n, h, w, c_in_p]`; z_i: `[n, ho, wo, c_out_p]`, overwritten; stats_i: `2 c_out_p`, overwritten with the sum and the
+/// sum of squares of z_i over the block for each channel. NaN in x reaches every z that reads it.
+pub fn forward(
+    plan: &ConvPlan,
+    filters: &[&PackedFilter],
+    relu: bool,
+    n: usize,
+    x: &[f32],
+    z: &mut [&mut [f32]],
+    stats: &mut [&mut [f64]],
+    scratch: &mut [f32],
+) {
+    let s = &plan.shape;
+    assert_eq!(x.len(), n * s.in_len(), "x");
+    assert_eq!((z.len(), stats.len()), (filters.len(), filters.len()), "siblings");
+    assert!(z.iter().all(|z| z.len() == n * s.out_len()), "z");
+    assert!(stats.iter().all(|t| t.len() == 2 * s.c_out_p()), "stats");
+    assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
+    stats.iter_mut().for_each(|t| t.fill(0.0));
+    let mut scratch = Scratch::new(scratch);
+    match &plan.method {
+        Method::Winograd(t) => t.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        Method::Direct(r) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+    }
+}
+
+/// The gradient arriving at z_i, formed on load and never stored whole: dz = a\[c\] dy + b\[c\] z + g\[c\] for each channel
+/// (the backward pass of batch norm is affine in dy and z). `z: None` means dz = a\[c\] dy. In padded channels a, b, g are 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Dz<'a> {
+    /// The gradient behind the affine map, shaped as z.
+    pub dy: &'a [f32],
+    /// The convolution's output.
+    pub z: Option<&'a [f32]>,
+    /// Factor of dy, `[c_out_p]`.
+    pub a: &'a [f32],
+    /// Factor of z, `[c_out_p]`; read only with z.
+    pub b: &'a [f32],
+    /// Constant, `[c_out_p]`; read only with z.
+    pub g: &'a [f32],
+}
+
+/// dx (if wanted) += relu'(x) sum_i conv^T(dz_i, w_i); dw_i = this block's weight gradient of convolution i, overwritten,
+/// in the layout that [`unpack_dw`] reads (blocks' gradients may be added to each other in it).
+pub fn backward(
+    plan: &ConvPlan,
+    filters: &[&PackedFilter],
+    relu: bool,
+    n: usize,
+    x: &[f32],
+    dz: &[Dz<'_>],
+    dx: Option<&mut [f32]>,
+    dw: &mut [&mut [f32]],
+    scratch: &mut [f32],
+) {
+    let s = &plan.shape;
+    assert_eq!(x.len(), n * s.in_len(), "x");
+    assert_eq!((dz.len(), dw.len()), (filters.len(), filters.len()), "siblings");
+    for d in dz {
+        assert_eq!((d.dy.len(), d.a.len()), (n * s.out_len(), s.c_out_p()), "dy, a");
+        if let Some(z) = d.z {
+            assert_eq!((z.len(), d.b.len(), d.g.len()), (d.dy.len(), d.a.len(), d.a.len()), "z, b, g");
+        }
+    }
+    assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
+    assert!(dw.iter().all(|dw| dw.len() == plan.dw_len()), "dw");
+    assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
+    let mut scratch = Scratch::new(scratch);
+    match &plan.method {
+        Method::Winograd(t) => t.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        Method::Direct(r) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+    }
+}
+
+/// The sum of the blocks' dw as a gradient in OIHW with true channels; `out_oihw` is overwritten.
+pub fn unpack_dw(plan: &ConvPlan, dw: &[f32], out_oihw: &mut [f32]) {
+    let s = &plan.shape;
+    let (taps, len) = (s.k * s.k, s.matrix_len());
+    assert_eq!((dw.len(), out_oihw.len()), (plan.dw_len(), s.c_out * s.c_in * taps), "dw, out");
+    for o in 0..s.c_out {
+        for c in 0..s.c_in {
+            let from = plan.weight_index(o, c);
+            for (t, w) in out_oihw[(o * s.c_in + c) * taps..][..taps].iter_mut().enumerate() {
+                *w = dw[t * len + from];
+            }
+        }
+    }
+}
+
+/// Scratch memory, cut piece by piece at the boundaries of cache lines.
+struct Scratch<'a>(&'a mut [f32]);
+
+/// f32s in a cache line.
+const LINE: usize = 16;
+
+impl<'a> Scratch<'a> {
+    /// What aligning the first piece may cost.
+    const SLACK: usize = LINE;
+
+    fn new(memory: &'a mut [f32]) -> Self {
+        let skip = memory.as_ptr().align_offset(64).min(memory.len());
+        Self(&mut memory[skip..])
+    }
+
+    /// f32s that a piece takes up.
+    const fn size(len: usize) -> usize {
+        len.next_multiple_of(LINE)
+    }
+
+    fn take(&mut self, len: usize) -> &'a mut [f32] {
+        let (piece, rest) = std::mem::take(&mut self.0).split_at_mut(Self::size(len));
+        self.0 = rest;
+        &mut piece[..len]
+    }
+}

@@ -1,0 +1,92 @@
+//! Packed weights of one convolution: what the forward pass and the input gradient multiply by. May use: `ops::simd`.
+
+use super::{ConvPlan, LINE, Method, winograd};
+
+/// Memory that starts on a cache line.
+#[derive(Clone, Debug)]
+struct Lines(Vec<Line>);
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+impl Lines {
+    fn zeros(len: usize) -> Self {
+        Self(vec![Line([0.0; LINE]); len.div_ceil(LINE)])
+    }
+    fn get(&self) -> &[f32] {
+        // SAFETY: a Line is 16 f32s and nothing else.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE) }
+    }
+    fn get_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `get`.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
+    }
+}
+
+/// Packed weights of one convolution: forward form and input-gradient form. One matrix a tap (direct) or a point
+/// (Winograd), in the panels of [`super::gemm`]; padded channels hold zeros.
+#[derive(Clone, Debug)]
+pub struct PackedFilter {
+    forward: Lines,
+    transposed: Lines,
+    /// Winograd only: the taps as they were before the transform.
+    taps: Lines,
+}
+
+impl PackedFilter {
+    /// Room for the weights of `plan`, all zeros.
+    pub fn new(plan: &ConvPlan) -> Self {
+        let (taps, len) = (plan.shape.k * plan.shape.k, plan.shape.matrix_len());
+        let (matrices, kept) = match plan.method {
+            Method::Winograd(_) => (winograd::POINTS, taps),
+            Method::Direct(_) => (taps, 0),
+        };
+        Self {
+            forward: Lines::zeros(matrices * len),
+            transposed: Lines::zeros(matrices * len),
+            taps: Lines::zeros(kept * len),
+        }
+    }
+
+    /// Takes over the weights, `[c_out, c_in, k, k]` with true channels. Allocates nothing.
+    pub fn pack(&mut self, plan: &ConvPlan, w_oihw: &[f32]) {
+        let s = &plan.shape;
+        let (taps, len) = (s.k * s.k, s.matrix_len());
+        assert_eq!(w_oihw.len(), s.c_out * s.c_in * taps, "weights");
+        // Padded channels are not reached and stay zero.
+        let scatter = |to: &mut [f32], index: &dyn Fn(usize, usize) -> usize| {
+            for o in 0..s.c_out {
+                for c in 0..s.c_in {
+                    let at = index(o, c);
+                    for (t, w) in w_oihw[(o * s.c_in + c) * taps..][..taps].iter().enumerate() {
+                        to[t * len + at] = *w;
+                    }
+                }
+            }
+        };
+        match plan.method {
+            Method::Direct(_) => {
+                scatter(self.forward.get_mut(), &|o, c| plan.weight_index(o, c));
+                scatter(self.transposed.get_mut(), &|o, c| plan.transposed_index(o, c));
+            }
+            Method::Winograd(_) => {
+                let (g, u, ut) = (self.taps.get_mut(), self.forward.get_mut(), self.transposed.get_mut());
+                g.fill(0.0);
+                scatter(g, &|o, c| plan.weight_index(o, c));
+                winograd::transform_filter(plan.level_out, len, g, u);
+                g.fill(0.0);
+                scatter(g, &|o, c| plan.transposed_index(o, c));
+                winograd::transform_filter(plan.level_in, len, g, ut);
+            }
+        }
+    }
+
+    pub(super) fn forward(&self) -> &[f32] {
+        self.forward.get()
+    }
+
+    pub(super) fn transposed(&self) -> &[f32] {
+        self.transposed.get()
+    }
+}

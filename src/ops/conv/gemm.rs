@@ -1,0 +1,255 @@
+//! The two matrix products that every dense convolution is made of, over rows at any address. May use: `ops::simd`.
+//!
+//! - [`nn`]: `out[r, :] (+)= sum_t sum_k a[row(r) + tap_t + k] B_t[k, :]`, the accumulators in registers over the whole sum.
+//! - [`tn`]: `B_t[k, :] (+)= sum_r a[row(r) + tap_t + k] d[r, :]`.
+//!
+//! B is stored in panels: the columns are cut into panels two vectors wide, the last one a single vector wide if their
+//! number is odd; a panel's rows follow each other. See [`panel_index`].
+
+use crate::ops::simd::Simd;
+
+/// One kernel tap: where its operand starts relative to a row, and where its matrix starts in B.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tap {
+    pub a: usize,
+    pub b: usize,
+}
+
+/// Where element (k, col) of a `[rows, cols]` matrix lies in panels of two vectors of `lanes`.
+pub(super) fn panel_index(rows: usize, cols: usize, lanes: usize, k: usize, col: usize) -> usize {
+    let first = col / (2 * lanes) * (2 * lanes);
+    first * rows + k * (cols - first).min(2 * lanes) + (col - first)
+}
+
+/// Sizes of one product.
+#[derive(Clone, Copy)]
+pub(super) struct Product<'a> {
+    pub taps: &'a [Tap],
+    /// Rows of B that are summed over (`nn`); the rest of `b_rows` are known to meet zeros.
+    pub k: usize,
+    /// Rows of B as stored, a multiple of 8.
+    pub b_rows: usize,
+    /// Columns of B, a multiple of the lanes.
+    pub cols: usize,
+    /// Rows of a.
+    pub rows: usize,
+    /// Add to the result rather than overwrite it.
+    pub accumulate: bool,
+}
+
+/// See the top of the file. To `stats`, where given, the sum and the sum of squares of each column of out are added.
+///
+/// # Safety
+/// Every row that `a_row`, `out_row` and the taps name must lie in `a`, `out`; `b` must hold every tap's matrix.
+#[inline(always)]
+pub(super) unsafe fn nn<S: Simd>(
+    s: S,
+    g: Product<'_>,
+    (a, a_row): (*const f32, impl Fn(usize) -> usize),
+    b: *const f32,
+    (out, out_row): (*mut f32, impl Fn(usize) -> usize),
+    mut stats: Option<&mut [f64]>,
+) {
+    let mut n0 = 0;
+    while n0 < g.cols {
+        let stats = stats.as_deref_mut();
+        // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
+        unsafe {
+            if g.cols - n0 < 2 * S::LANES {
+                nn_panel::<S, 8, 1>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
+                n0 += S::LANES;
+            } else {
+                if S::REGISTERS >= 32 {
+                    nn_panel::<S, 8, 2>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
+                } else {
+                    nn_panel::<S, 4, 2>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
+                }
+                n0 += 2 * S::LANES;
+            }
+        }
+    }
+}
+
+/// Rows whose statistics are summed in f32 before they are added to the f64 totals.
+const STAT_ROWS: usize = 64;
+
+#[inline(always)]
+unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
+    s: S,
+    g: Product<'_>,
+    (a, a_row): (*const f32, &impl Fn(usize) -> usize),
+    b: *const f32,
+    (out, out_row): (*mut f32, &impl Fn(usize) -> usize),
+    n0: usize,
+    mut stats: Option<&mut [f64]>,
+) {
+    let zero = s.splat(0.0);
+    let (mut sum, mut sum2) = ([zero; V], [zero; V]);
+    let mut r0 = 0;
+    while r0 < g.rows {
+        let left = (g.rows - r0).min(R);
+        // SAFETY: rows past the end are read as the last row and not written; the rest is the caller's word.
+        unsafe {
+            let rows: [*const f32; R] = std::array::from_fn(|i| a.add(a_row(r0 + i.min(left - 1))));
+            let outs: [*mut f32; R] = std::array::from_fn(|i| out.add(out_row(r0 + i.min(left - 1)) + n0));
+            let mut acc = [[zero; V]; R];
+            if g.accumulate {
+                for i in 0..R {
+                    for v in 0..V {
+                        acc[i][v] = s.load(outs[i].add(v * S::LANES));
+                    }
+                }
+            }
+            for tap in g.taps {
+                let mut bp = b.add(tap.b + n0 * g.b_rows);
+                let mut at = tap.a;
+                let end = tap.a + g.k;
+                while at + 4 <= end {
+                    for u in 0..4 {
+                        nn_step(s, &rows, at + u, bp.add(u * V * S::LANES), &mut acc);
+                    }
+                    at += 4;
+                    bp = bp.add(4 * V * S::LANES);
+                }
+                while at < end {
+                    nn_step(s, &rows, at, bp, &mut acc);
+                    at += 1;
+                    bp = bp.add(V * S::LANES);
+                }
+            }
+            for i in 0..R {
+                if i < left {
+                    for v in 0..V {
+                        s.store(outs[i].add(v * S::LANES), acc[i][v]);
+                    }
+                }
+            }
+            if let Some(stats) = stats.as_deref_mut() {
+                for i in 0..R {
+                    if i < left {
+                        for v in 0..V {
+                            sum[v] = s.add(sum[v], acc[i][v]);
+                            sum2[v] = s.fma(acc[i][v], acc[i][v], sum2[v]);
+                        }
+                    }
+                }
+                if (r0 + left).is_multiple_of(STAT_ROWS) || r0 + left == g.rows {
+                    let (sums, squares) = stats.split_at_mut(g.cols);
+                    for v in 0..V {
+                        add_lanes(s, &mut sums[n0 + v * S::LANES..], sum[v]);
+                        add_lanes(s, &mut squares[n0 + v * S::LANES..], sum2[v]);
+                    }
+                    (sum, sum2) = ([zero; V], [zero; V]);
+                }
+            }
+        }
+        r0 += left;
+    }
+}
+
+#[inline(always)]
+unsafe fn nn_step<S: Simd, const R: usize, const V: usize>(
+    s: S,
+    rows: &[*const f32; R],
+    at: usize,
+    b: *const f32,
+    acc: &mut [[S::V; V]; R],
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let bv: [S::V; V] = std::array::from_fn(|v| s.load(b.add(v * S::LANES)));
+        for i in 0..R {
+            let x = s.splat(*rows[i].add(at));
+            for v in 0..V {
+                acc[i][v] = s.fma(x, bv[v], acc[i][v]);
+            }
+        }
+    }
+}
+
+/// Adds the lanes of `v` to the first of `totals`.
+#[inline(always)]
+pub(super) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
+    let mut lanes = [0f32; 16];
+    // SAFETY: no vector has more than 16 lanes.
+    unsafe { s.store(lanes.as_mut_ptr(), v) };
+    for (t, x) in totals.iter_mut().zip(&lanes[..S::LANES]) {
+        *t += f64::from(*x);
+    }
+}
+
+/// See the top of the file; sums over all `b_rows` of a's row.
+///
+/// # Safety
+/// As [`nn`].
+#[inline(always)]
+pub(super) unsafe fn tn<S: Simd>(
+    s: S,
+    g: Product<'_>,
+    (a, a_row): (*const f32, impl Fn(usize) -> usize),
+    (d, d_row): (*const f32, impl Fn(usize) -> usize),
+    b: *mut f32,
+) {
+    for tap in g.taps {
+        let mut n0 = 0;
+        while n0 < g.cols {
+            // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
+            unsafe {
+                let b = b.add(tap.b + n0 * g.b_rows);
+                if g.cols - n0 < 2 * S::LANES {
+                    tn_panel::<S, 8, 1>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
+                    n0 += S::LANES;
+                } else {
+                    if S::REGISTERS >= 32 {
+                        tn_panel::<S, 8, 2>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
+                    } else {
+                        tn_panel::<S, 4, 2>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
+                    }
+                    n0 += 2 * S::LANES;
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn tn_panel<S: Simd, const K: usize, const V: usize>(
+    s: S,
+    g: Product<'_>,
+    tap_a: usize,
+    (a, a_row): (*const f32, &impl Fn(usize) -> usize),
+    (d, d_row): (*const f32, &impl Fn(usize) -> usize),
+    b: *mut f32,
+    n0: usize,
+) {
+    for k0 in (0..g.b_rows).step_by(K) {
+        // SAFETY: K divides b_rows; the rest is the caller's word.
+        unsafe {
+            let mut acc = [[s.splat(0.0); V]; K];
+            let tile = b.add(k0 * V * S::LANES);
+            if g.accumulate {
+                for i in 0..K {
+                    for v in 0..V {
+                        acc[i][v] = s.load(tile.add((i * V + v) * S::LANES));
+                    }
+                }
+            }
+            for r in 0..g.rows {
+                let x = a.add(a_row(r) + tap_a + k0);
+                let y = d.add(d_row(r) + n0);
+                let dv: [S::V; V] = std::array::from_fn(|v| s.load(y.add(v * S::LANES)));
+                for i in 0..K {
+                    let x = s.splat(*x.add(i));
+                    for v in 0..V {
+                        acc[i][v] = s.fma(x, dv[v], acc[i][v]);
+                    }
+                }
+            }
+            for i in 0..K {
+                for v in 0..V {
+                    s.store(tile.add((i * V + v) * S::LANES), acc[i][v]);
+                }
+            }
+        }
+    }
+}
