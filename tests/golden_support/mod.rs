@@ -82,7 +82,7 @@ pub fn recorded_mask(case: &Case, shrink: usize, types: usize) -> Outcome<Mask> 
 #[derive(Default)]
 pub struct Check {
     pub failures: Vec<String>,
-    worst: BTreeMap<&'static str, f64>,
+    worst: BTreeMap<&'static str, (f64, String)>,
     compared: usize,
 }
 
@@ -112,7 +112,9 @@ impl Check {
     fn judge(&mut self, kind: &'static str, what: &str, error: f64, bound: f64, text: String) {
         self.compared += 1;
         let worst = self.worst.entry(kind).or_default();
-        *worst = worst.max(if error.is_nan() { f64::INFINITY } else { error });
+        if error.is_nan() || error > worst.0 {
+            *worst = (if error.is_nan() { f64::INFINITY } else { error }, what.to_string());
+        }
         if error.is_nan() || error >= bound {
             self.failures.push(format!("{what}: got {text}; relative error {error:e}, allowed {bound:e}"));
         }
@@ -120,7 +122,8 @@ impl Check {
 
     /// One line: how much was compared and the largest relative error of each kind.
     pub fn summary(&self) -> String {
-        let worst: Vec<String> = self.worst.iter().map(|(kind, error)| format!("{kind} {error:.1e}")).collect();
+        let one = |(kind, (error, what)): (&&str, &(f64, String))| format!("{kind} {error:.1e} ({what})");
+        let worst: Vec<String> = self.worst.iter().map(one).collect();
         format!("{} comparisons, {} deviations; worst: {}", self.compared, self.failures.len(), worst.join(", "))
     }
 }
