@@ -282,3 +282,43 @@ fn batch_norm(name: &str, c: usize) -> Vec<ParamSpec> {
     let buffer = |leaf, value| ParamSpec { role: Role::Buffer, ..constant(leaf, value) };
     vec![constant("weight", 1.), constant("bias", 0.), buffer("running_mean", 0.), buffer("running_var", 1.)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Recorded from the PyTorch program: tensors, trained numbers, CRC-32 of the lines `name [shape]`.
+    #[test]
+    fn names_shapes_and_order_are_those_of_the_pytorch_state_dict() {
+        for (space, channels, cells, tensors, trained, digest) in [
+            ("nas-bench-201", 16, 5, 393, 1_692_826, 0xf923_7a48),
+            ("darts", 16, 2, 2127, 1_959_418, 0x3e79_53e8),
+            ("darts", 5, 1, 1359, 195_255, 0x97cd_555c),
+        ] {
+            let space = SearchSpace::by_name(space).unwrap();
+            let list = params(&space, &SupernetConfig { channels, cells, classes: 10, seed: 0, strict: false });
+            let weights = list.iter().filter(|p| p.role == Role::Weight);
+            let mut crc = flate2::Crc::new();
+            for p in &list {
+                crc.update(format!("{} {:?}\n", p.name, p.shape).as_bytes());
+            }
+            let numbers: usize = weights.map(|p| p.shape.iter().product::<usize>()).sum();
+            assert_eq!((list.len(), numbers, crc.sum()), (tensors, trained, digest), "{} C={channels}", space.name());
+        }
+    }
+
+    #[test]
+    fn only_biases_in_front_of_a_batch_norm_without_affine_part_are_cancelled() {
+        for (layer, cancelled) in [
+            (Layer::of(Primitive::NorConv3x3, 4, 1), vec!["x.op.1.bias"]),
+            (Layer::of(Primitive::SepConv3x3, 4, 2), vec!["x.op_a.op.2.bias", "x.op_b.op.2.bias"]),
+            (Layer::of(Primitive::SkipConnect, 5, 2), vec!["x.convs.0.bias", "x.convs.1.bias"]),
+            (Layer::ResidualBlock { ci: 4, co: 8 }, vec![]),
+            (Layer::Linear { ci: 4, co: 8 }, vec![]),
+        ] {
+            let list = layer.params("x");
+            let got: Vec<&str> = list.iter().filter(|p| p.cancelled).map(|p| p.name.as_str()).collect();
+            assert_eq!(got, cancelled, "{layer:?}");
+        }
+    }
+}

@@ -73,8 +73,13 @@ impl Params {
 
     /// Position of a name in [`Params::iter`]; unknown names are an error with the nearest.
     pub fn position(&self, name: &str) -> Result<usize> {
-        let known = || self.list.iter().map(|p| p.name.as_str());
-        self.index.get(name).copied().ok_or_else(|| Error::unknown_name("parameter", name, known()))
+        self.index.get(name).copied().ok_or_else(|| {
+            // A network has hundreds of names: show those that look like this one.
+            let mut names: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
+            names.sort_by_key(|known| strsim::damerau_levenshtein(name, known));
+            names.truncate(5);
+            Error::unknown_name("parameter", name, names)
+        })
     }
 
     /// By position.
@@ -177,4 +182,103 @@ pub struct Gradients {
     pub params: Vec<Option<Tensor>>,
     /// Of everything else in the graph: architecture parameters.
     pub graph: GradStore,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(channels: usize, seed: u64) -> Params {
+        let config = SupernetConfig { channels, cells: 1, classes: 10, seed, strict: false };
+        Params::init(&SearchSpace::nas_bench_201(), &config, &Device::Cpu).unwrap()
+    }
+
+    fn bits(params: &Params) -> Vec<u32> {
+        let values = |p: &Param| p.var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        params.iter().flat_map(values).map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn the_seed_decides_the_initial_bits() {
+        assert_eq!(bits(&params(4, 7)), bits(&params(4, 7)));
+        assert_ne!(bits(&params(4, 7)), bits(&params(4, 8)));
+    }
+
+    #[test]
+    fn weights_start_uniform_in_plus_minus_one_over_root_fan_in() {
+        let params = params(16, 3);
+        for (name, fan_in) in
+            [("cells.4.edges.1<-0.3.op.1.weight", 9. * 64.), ("classifier.weight", 64.), ("stem.0.weight", 27.)]
+        {
+            let values = params.get(name).unwrap().var.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let (n, bound) = (values.len() as f32, 1. / f32::sqrt(fan_in));
+            assert!(values.iter().all(|v| v.abs() <= bound), "{name}");
+            // A uniform variable has mean 0 and variance bound^2 / 3; four standard deviations of slack.
+            let (mean, square) = (values.iter().sum::<f32>() / n, values.iter().map(|v| v * v).sum::<f32>() / n);
+            assert!(mean.abs() < 4. * bound / (3. * n).sqrt(), "{name}: mean {mean}");
+            assert!((3. * square / bound.powi(2) - 1.).abs() < 4. / n.sqrt(), "{name}: mean square {square}");
+        }
+        for (name, value) in [("stem.1.weight", 1.), ("stem.1.bias", 0.), ("lastact.0.running_mean", 0.)] {
+            let values = params.get(name).unwrap().var.to_vec1::<f32>().unwrap();
+            assert!(values.iter().all(|&v| v == value), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_does_not_move_with_the_weights() {
+        let params = params(4, 1);
+        let before = bits(&params);
+        let snapshot = params.tensors().unwrap();
+        for p in params.iter() {
+            p.var.set(&p.var.zeros_like().unwrap()).unwrap();
+        }
+        params.assign(&snapshot).unwrap();
+        assert_eq!(bits(&params), before);
+    }
+
+    #[test]
+    fn an_unknown_name_is_an_error_with_the_nearest() {
+        let error = params(4, 1).get("classifier.weigth").unwrap_err().to_string();
+        assert!(error.contains("unknown parameter `classifier.weigth`, did you mean `classifier.weight`?"), "{error}");
+    }
+
+    /// Every wrong file is refused by name, with what was got and expected, and leaves the weights as they were.
+    #[test]
+    fn wrong_weight_files_are_refused_in_words() {
+        let (ours, folder) = (params(4, 1), tempfile::tempdir().unwrap());
+        let write = |name: &str, change: &dyn Fn(&mut HashMap<String, Tensor>)| {
+            let (mut tensors, path) = (params(4, 2).tensors().unwrap(), folder.path().join(name));
+            change(&mut tensors);
+            candle_core::safetensors::save(&tensors, &path).unwrap();
+            path
+        };
+        let vector = |n: usize| Tensor::zeros(n, DType::F32, &Device::Cpu).unwrap();
+        let good = write("good", &|_| {});
+        let bytes = std::fs::read(&good).unwrap();
+        let cut = folder.path().join("cut");
+        std::fs::write(&cut, &bytes[..bytes.len() - 5]).unwrap();
+        let text = folder.path().join("text");
+        std::fs::write(&text, "not weights").unwrap();
+        let shape = write("shape", &|t| drop(t.insert("stem.1.bias".into(), vector(5))));
+        let missing = write("missing", &|t| drop(t.remove("classifier.bias")));
+        let extra = write("extra", &|t| drop(t.insert("cells.0.alpha".into(), vector(1))));
+        let before = bits(&ours);
+        for (path, parts) in [
+            (shape, vec!["parameter `stem.1.bias`", "got", "[5]", "expected [4]"]),
+            (missing, vec!["parameter `classifier.bias`", "no tensor of this name", "expected [10]"]),
+            (extra, vec!["parameter `cells.0.alpha`", "does not have"]),
+            (cut, vec!["bytes that do not parse", "expected a safetensors file"]),
+            (text, vec!["11 bytes that do not parse", "expected a safetensors file"]),
+            (folder.path().join("absent"), vec!["cannot read"]),
+        ] {
+            let error = ours.load(&path).unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+            for part in parts {
+                assert!(error.contains(part), "{part}: {error}");
+            }
+            assert_eq!(bits(&ours), before, "{error}");
+        }
+        ours.load(&good).unwrap();
+        assert_eq!(bits(&ours), bits(&params(4, 2)));
+    }
 }
