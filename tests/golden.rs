@@ -3,6 +3,11 @@
 //!
 //! Each `case.json` says what its tensors are. Bounds: gradients 5e-4, losses 1e-3, scores 1e-2, final parameters and
 //! running statistics 1e-3, final logits 5e-3, all relative; two PyTorch precisions differ by about 1e-6.
+//!
+//! `nas-bench-201-medium` stands on a knife's edge: in its first training step one input of a ReLU (cell 6, node 2, image 14,
+//! channel 8, pixel 2, 1) is -1.5e-7 in f64, where values are about 0.5. An f32 sum that rounds worse makes it positive,
+//! that step's gradients move by 1 %, and the losses by 1e-3 two steps later (PyTorch itself does so on some processors).
+//! If that case alone fails, from `run.losses[3]` on, look at the accuracy of the sums before anything else.
 
 mod golden_support;
 
@@ -17,19 +22,20 @@ use std::path::Path;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// What computes.
+/// What computes, and where.
 #[derive(Clone, Copy)]
 struct Backend {
     name: &'static str,
-    make: fn(SearchSpace, SupernetConfig) -> isdarts_host::Result<Supernet>,
+    device: fn() -> candle_core::Result<Device>,
+    make: fn(SearchSpace, SupernetConfig, &Device) -> isdarts_host::Result<Supernet>,
 }
 
-const DEFINITION: Backend =
-    Backend { name: "definition", make: |space, config| Supernet::new_reference(space, config, &Device::Cpu) };
-const FAST: Backend = Backend { name: "fast", make: |space, config| Supernet::new(space, config, &Device::Cpu) };
+const DEFINITION: Backend = Backend { name: "definition", device: || Ok(Device::Cpu), make: Supernet::new_reference };
+const DEFAULT: Backend = Backend { name: "default", device: || Ok(Device::Cpu), make: Supernet::new };
 const STRICT: Backend = Backend {
     name: "strict",
-    make: |space, config| Supernet::new(space, SupernetConfig { strict: true, ..config }, &Device::Cpu),
+    device: || Ok(Device::Cpu),
+    make: |space, config, device| Supernet::new(space, SupernetConfig { strict: true, ..config }, device),
 };
 
 #[test]
@@ -39,12 +45,18 @@ fn the_definition_agrees_with_pytorch() {
 
 #[test]
 fn the_default_backend_agrees_with_pytorch() {
-    run_all(FAST);
+    run_all(DEFAULT);
 }
 
 #[test]
 fn the_strict_backend_agrees_with_pytorch() {
     run_all(STRICT);
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn the_definition_agrees_with_pytorch_on_cuda() {
+    run_all(Backend { name: "cuda", device: || Device::new_cuda(0), ..DEFINITION });
 }
 
 fn run_all(backend: Backend) {
@@ -53,7 +65,7 @@ fn run_all(backend: Backend) {
         let label = format!("golden {} [{}]", folder.display(), backend.name);
         // Written past the test harness, which keeps the output of passing tests to itself.
         let say = |text: String| writeln!(std::io::stdout(), "{label}: {text}").unwrap();
-        let case = match Case::load(&folder) {
+        let case = match (backend.device)().map_err(Into::into).and_then(|device| Case::load(&folder, &device)) {
             Ok(case) => case,
             Err(e) => {
                 failures.push(format!("{label}: {e}"));
@@ -87,7 +99,7 @@ fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
         SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, seed: 0, strict: false };
     let cancelled: HashSet<String> =
         layers::params(&space, &config).into_iter().filter(|p| p.cancelled).map(|p| p.name).collect();
-    let mut net = (backend.make)(space, config)?;
+    let mut net = (backend.make)(space, config, case.device())?;
     net.params().assign(&case.below("init."))?;
     let mut check = Check::default();
     mixed_pass(case, &net, &cancelled, &mut check)?;
@@ -201,7 +213,7 @@ fn cross_entropy(logits: &Tensor, case: &Case) -> Outcome<Tensor> {
 #[test]
 fn weights_written_load_back_to_the_same_bits_and_pytorch_weights_load() -> Outcome<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/nas-bench-201-small");
-    let case = Case::load(&folder)?;
+    let case = Case::load(&folder, &Device::Cpu)?;
     let config =
         SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, seed: 1, strict: false };
     let make = |seed| Supernet::new(SearchSpace::nas_bench_201(), SupernetConfig { seed, ..config }, &Device::Cpu);

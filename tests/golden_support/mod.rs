@@ -52,10 +52,15 @@ pub struct Case {
 }
 
 impl Case {
-    pub fn load(folder: &Path) -> Outcome<Self> {
+    pub fn load(folder: &Path, device: &Device) -> Outcome<Self> {
         let text = std::fs::read_to_string(folder.join("case.json"))?;
-        let tensors = load(folder.join("tensors.safetensors"), &Device::Cpu)?;
+        let tensors = load(folder.join("tensors.safetensors"), device)?;
         Ok(Case { tensors, ..serde_json::from_str(&text)? })
+    }
+
+    /// Where its tensors are.
+    pub fn device(&self) -> &Device {
+        self.tensors.values().next().map_or(&Device::Cpu, Tensor::device)
     }
 
     pub fn get(&self, name: &str) -> Outcome<&Tensor> {

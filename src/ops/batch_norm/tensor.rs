@@ -3,27 +3,36 @@
 use super::{EPS, MOMENTUM};
 use candle_core::{Result, Tensor, Var};
 
-/// Mean and biased variance per channel, both `[1, c, 1, 1]`.
-fn statistics(x: &Tensor) -> Result<(Tensor, Tensor)> {
-    // Axis by axis, so that each sum is short and its f32 rounding small.
-    let mean_of = |t: &Tensor| t.mean_keepdim(3)?.mean_keepdim(2)?.mean_keepdim(0);
-    let mean = mean_of(x)?;
-    let var = mean_of(&x.broadcast_sub(&mean)?.sqr()?)?;
-    Ok((mean, var))
+/// `[b, c, h, w]` to `[c, b, h, w]` and back: sums over the last axes, and their gradients, are what candle is fast on.
+fn swap(x: &Tensor) -> Result<Tensor> {
+    x.transpose(0, 1)?.contiguous()
 }
 
-fn normalise(x: &Tensor, mean: &Tensor, var: &Tensor) -> Result<Tensor> {
-    x.broadcast_sub(mean)?.broadcast_div(&(var + EPS)?.sqrt()?)
+/// `[c]` as `[c, 1, 1, 1]`.
+fn column(t: &Tensor) -> Result<Tensor> {
+    t.reshape((t.elem_count(), 1, 1, 1))
 }
 
-fn per_channel(t: &Tensor) -> Result<Tensor> {
-    t.reshape((1, t.elem_count(), 1, 1))
+/// Per channel of `x: [c, b, h, w]`, axis by axis: short sums keep the rounding of f32 small.
+fn mean(x: &Tensor) -> Result<Tensor> {
+    x.mean_keepdim(3)?.mean_keepdim(2)?.mean_keepdim(1)
+}
+
+/// `x: [c, b, h, w]` less its mean, divided by its standard deviation; the mean and the biased variance, `[c, 1, 1, 1]`.
+fn normalised(x: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
+    let m = mean(x)?;
+    let centred = x.broadcast_sub(&m)?;
+    let var = mean(&centred.sqr()?)?;
+    Ok((centred.broadcast_div(&(&var + EPS)?.sqrt()?)?, m, var))
+}
+
+fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    x.broadcast_mul(&column(weight)?)?.broadcast_add(&column(bias)?)
 }
 
 /// Without affine part, by the batch's statistics: `x: [b, c, h, w]`, the same shape out.
 pub fn batch_norm(x: &Tensor) -> Result<Tensor> {
-    let (mean, var) = statistics(x)?;
-    normalise(x, &mean, &var)
+    swap(&normalised(&swap(x)?)?.0)
 }
 
 /// With affine part, by the batch's statistics; moves the running ones. All of `weight`, `bias`, `running_*` are `[c]`.
@@ -35,18 +44,18 @@ pub fn batch_norm_train(
     running_mean: &Var,
     running_var: &Var,
 ) -> Result<Tensor> {
-    let (b, c, h, w) = x.dims4()?;
+    let (b, _, h, w) = x.dims4()?;
     let n = b * h * w;
     if n < 2 {
         candle_core::bail!("batch norm in train mode: got {b} x {h} x {w} values a channel, expected at least 2")
     }
-    let (mean, var) = statistics(x)?;
-    let step = |running: &Var, batch: Tensor| {
-        running.set(&((running.as_detached_tensor() * (1. - MOMENTUM))? + (batch.detach().reshape(c)? * MOMENTUM)?)?)
+    let (y, mean, var) = normalised(&swap(x)?)?;
+    let step = |running: &Var, batch: &Tensor| {
+        running.set(&((running.as_detached_tensor() * (1. - MOMENTUM))? + (batch.detach().flatten_all()? * MOMENTUM)?)?)
     };
-    step(running_mean, mean.clone())?;
-    step(running_var, (&var * (n as f64 / (n - 1) as f64))?)?;
-    normalise(x, &mean, &var)?.broadcast_mul(&per_channel(weight)?)?.broadcast_add(&per_channel(bias)?)
+    step(running_mean, &mean)?;
+    step(running_var, &(var * (n as f64 / (n - 1) as f64))?)?;
+    swap(&affine(&y, weight, bias)?)
 }
 
 /// With affine part, by the running statistics.
@@ -57,9 +66,8 @@ pub fn batch_norm_eval(
     running_mean: &Tensor,
     running_var: &Tensor,
 ) -> Result<Tensor> {
-    normalise(x, &per_channel(running_mean)?, &per_channel(running_var)?)?
-        .broadcast_mul(&per_channel(weight)?)?
-        .broadcast_add(&per_channel(bias)?)
+    let y = swap(x)?.broadcast_sub(&column(running_mean)?)?.broadcast_div(&column(&(running_var + EPS)?.sqrt()?)?)?;
+    swap(&affine(&y, weight, bias)?)
 }
 
 #[cfg(test)]

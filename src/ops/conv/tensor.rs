@@ -19,16 +19,18 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
 /// Depthwise convolution: `x: [b, c, h, w]`, `weight: [c, 1, k, k]`, to `[b, c, oh, ow]`.
 pub fn depthwise_conv2d(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
     let (c, taps) = (x.dim(1)?, window.kernel * window.kernel);
-    let weight = weight.reshape((c, taps))?;
+    let weight = weight.reshape((c, taps, 1, 1))?;
     let mut sum: Option<Tensor> = None;
-    for (tap, seen) in window.taps(x, 0.)?.iter().enumerate() {
-        let term = seen.broadcast_mul(&weight.narrow(1, tap, 1)?.reshape((1, c, 1, 1))?)?;
+    // Channels first: the gradient of a weight is then a sum over the last axes, which candle is fast on.
+    for (tap, seen) in window.taps(&x.transpose(0, 1)?.contiguous()?, 0.)?.iter().enumerate() {
+        let term = seen.broadcast_mul(&weight.narrow(1, tap, 1)?)?;
         sum = Some(match sum {
             Some(sum) => (sum + term)?,
             None => term,
         });
     }
-    sum.ok_or_else(|| candle_core::Error::Msg("depthwise convolution with an empty window".into()))
+    let sum = sum.ok_or_else(|| candle_core::Error::Msg("depthwise convolution with an empty window".into()))?;
+    sum.transpose(0, 1)?.contiguous()
 }
 
 #[cfg(test)]
