@@ -9,6 +9,8 @@
 //! that step's gradients move by 1 %, and the losses by 1e-3 two steps later (PyTorch itself does so on some processors).
 //! If that case alone fails, from `run.losses[3]` on, look at the accuracy of the sums before anything else.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod golden_support;
 
 use candle_core::{DType, Device, Tensor, Var};
@@ -64,7 +66,10 @@ fn run_all(backend: Backend) {
     for (folder, ours) in case_folders() {
         let label = format!("golden {} [{}]", folder.display(), backend.name);
         // Written past the test harness, which keeps the output of passing tests to itself.
-        let say = |text: String| writeln!(std::io::stdout(), "{label}: {text}").unwrap();
+        let say = |text: String| {
+            let mut out = std::io::stdout();
+            writeln!(out, "{label}: {text}").unwrap();
+        };
         let case = match (backend.device)().map_err(Into::into).and_then(|device| Case::load(&folder, &device)) {
             Ok(case) => case,
             Err(e) => {

@@ -1,5 +1,7 @@
 //! What a supernet promises besides its numbers (those: `tests/golden.rs`), for the definition and the default backend.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use candle_core::{DType, Device, Tensor};
 use isdarts_host::net::supernet::mean_scores;
 use isdarts_host::net::{Mode, Role, ScoreSums, Supernet, SupernetConfig, layers};
@@ -56,7 +58,7 @@ fn dropped_candidates_are_not_computed() -> Outcome {
             let (to, from) = edge.split_once("<-").unwrap();
             let (to, from) = (to.parse::<usize>().unwrap() + shift, from.parse::<usize>().unwrap());
             let edge = net.space().edges().into_iter().find(|e| e.to == to && e.from == from).unwrap().index;
-            (edge + op) % 2 == 0
+            (edge + op).is_multiple_of(2)
         };
         let specs = layers::params(net.space(), net.config());
         let cancelled = |name: &str| specs.iter().any(|s| s.name == name && s.cancelled);

@@ -103,11 +103,9 @@ impl Definition<'_> {
             if !self.mask.is_alive(candidate) {
                 continue;
             }
-            let layer = Layer::of(primitive, block.channels(), block.stride(edge));
-            let y = match layer {
-                Layer::Zero => None,
-                _ => Some(self.layer(layer, &layers::candidate_prefix(self.space, k, edge, op), x)?),
-            };
+            let y = Layer::of(primitive, block.channels(), block.stride(edge))
+                .map(|layer| self.layer(layer, &layers::candidate_prefix(self.space, k, edge, op), x))
+                .transpose()?;
             if let Some(probe) = probe {
                 probe(k, candidate, y.as_ref())?;
             }
@@ -129,7 +127,6 @@ impl Definition<'_> {
     fn layer(&self, layer: Layer, prefix: &str, x: &Tensor) -> Result<Tensor> {
         let at = |name: &str| format!("{prefix}.{name}");
         Ok(match layer {
-            Layer::Zero => x.zeros_like()?,
             Layer::Identity => x.clone(),
             Layer::ReluConvBn { kernel, stride, affine, .. } => {
                 let y = self.conv(&at("op.1"), &relu::tensor::relu(x)?, Window::same(kernel, stride, 1))?;

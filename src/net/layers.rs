@@ -19,8 +19,6 @@ pub enum PoolKind {
 #[allow(missing_docs, reason = "the fields are said once, above")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// Zeros.
-    Zero,
     /// The input.
     Identity,
     /// ReLU, `kernel` x `kernel` convolution, batch norm (`affine`: with running statistics; else with a cancelled bias).
@@ -71,10 +69,10 @@ pub struct ParamSpec {
 }
 
 impl Layer {
-    /// The layer of a candidate on `c` channels.
-    pub fn of(primitive: Primitive, c: usize, stride: usize) -> Self {
-        match primitive {
-            Primitive::None => Layer::Zero,
+    /// The layer of a candidate on `c` channels; none for [`Primitive::None`], whose zeros need no computing.
+    pub fn of(primitive: Primitive, c: usize, stride: usize) -> Option<Self> {
+        Some(match primitive {
+            Primitive::None => return None,
             Primitive::SkipConnect if stride == 1 => Layer::Identity,
             Primitive::SkipConnect => Layer::FactorizedReduce { ci: c, co: c },
             Primitive::NorConv1x1 => Layer::ReluConvBn { ci: c, co: c, kernel: 1, stride, affine: false },
@@ -85,14 +83,14 @@ impl Layer {
             Primitive::SepConv5x5 => Layer::DualSepConv { c, kernel: 5, stride },
             Primitive::DilConv3x3 => Layer::SepConv { c, kernel: 3, stride, dilation: 2 },
             Primitive::DilConv5x5 => Layer::SepConv { c, kernel: 5, stride, dilation: 2 },
-        }
+        })
     }
 
     /// Its parameters below `prefix`, in order.
     pub fn params(self, prefix: &str) -> Vec<ParamSpec> {
         let at = |name: &str| format!("{prefix}.{name}");
         match self {
-            Layer::Zero | Layer::Identity | Layer::Pool { .. } => vec![],
+            Layer::Identity | Layer::Pool { .. } => vec![],
             Layer::ReluConvBn { ci, co, kernel, affine, .. } => {
                 let mut list = vec![conv(&at("op.1"), co, ci, kernel)];
                 list.extend(if affine {
@@ -254,8 +252,9 @@ pub fn params(space: &SearchSpace, config: &SupernetConfig) -> Vec<ParamSpec> {
         }
         for edge in space.edges() {
             for (op, &primitive) in space.ops().iter().enumerate() {
-                let layer = Layer::of(primitive, block.channels(), block.stride(edge));
-                list.extend(layer.params(&candidate_prefix(space, k, edge, op)));
+                if let Some(layer) = Layer::of(primitive, block.channels(), block.stride(edge)) {
+                    list.extend(layer.params(&candidate_prefix(space, k, edge, op)));
+                }
             }
         }
     }
@@ -310,9 +309,9 @@ mod tests {
     #[test]
     fn only_biases_in_front_of_a_batch_norm_without_affine_part_are_cancelled() {
         for (layer, cancelled) in [
-            (Layer::of(Primitive::NorConv3x3, 4, 1), vec!["x.op.1.bias"]),
-            (Layer::of(Primitive::SepConv3x3, 4, 2), vec!["x.op_a.op.2.bias", "x.op_b.op.2.bias"]),
-            (Layer::of(Primitive::SkipConnect, 5, 2), vec!["x.convs.0.bias", "x.convs.1.bias"]),
+            (Layer::of(Primitive::NorConv3x3, 4, 1).unwrap(), vec!["x.op.1.bias"]),
+            (Layer::of(Primitive::SepConv3x3, 4, 2).unwrap(), vec!["x.op_a.op.2.bias", "x.op_b.op.2.bias"]),
+            (Layer::of(Primitive::SkipConnect, 5, 2).unwrap(), vec!["x.convs.0.bias", "x.convs.1.bias"]),
             (Layer::ResidualBlock { ci: 4, co: 8 }, vec![]),
             (Layer::Linear { ci: 4, co: 8 }, vec![]),
         ] {
