@@ -14,6 +14,7 @@ pub mod iim;
 pub mod linear_sum;
 pub mod pool;
 pub mod relu;
+pub mod sgd;
 pub mod simd;
 pub mod window;
 

@@ -1,0 +1,18 @@
+//! The readable definition, on any device: the oracle of the kernel's tests.
+
+use super::Step;
+use crate::error::Result;
+use candle_core::{Tensor, Var};
+
+/// The new weight and the new momentum.
+pub fn update(w: &Var, m: &Tensor, g: Option<&Tensor>, step: &Step) -> Result<(Tensor, Tensor)> {
+    let w = w.as_detached_tensor();
+    let decay = (&w * step.weight_decay)?;
+    let d = match g {
+        Some(g) => (g.detach() * step.scale)?.add(&decay)?,
+        None => decay,
+    };
+    let m = ((m * step.momentum)? + &d)?;
+    let direction = (&d + (&m * step.momentum)?)?;
+    Ok(((w - (direction * step.lr)?)?, m))
+}

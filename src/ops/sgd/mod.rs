@@ -1,0 +1,117 @@
+//! Stochastic gradient descent with Nesterov momentum and coupled weight decay, and the clipping that goes before it.
+//!
+//! For every weight `w` with gradient `g` (none: zero) and momentum `m` (zero at first), all of one shape, f32:
+//! ```text
+//! d  = scale g + decay w
+//! m <- mu m + d
+//! w <- w - lr (d + mu m)
+//! ```
+//! This is `torch.optim.SGD(nesterov=True)` (whose first step sets `m = d`: the same); `scale` is
+//! `torch.nn.utils.clip_grad_norm_`: `min(1, limit / (norm + 1e-6))` with the L2 norm of all gradients together.
+//! `cpu` does it in one pass over each weight; `definition` in tensor algebra, on any device.
+
+mod cpu;
+pub mod definition;
+
+use crate::error::Result;
+use candle_core::{Device, Tensor, Var};
+
+/// The numbers of one step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Learning rate.
+    pub lr: f64,
+    /// Momentum, `mu`.
+    pub momentum: f64,
+    /// L2 added to the gradient.
+    pub weight_decay: f64,
+    /// Factor on every gradient, from [`clip_scale`]; 1 without clipping.
+    pub scale: f64,
+}
+
+/// The momentum of a list of weights: a plain buffer on the CPU (updated in the weight's own pass), a tensor elsewhere.
+pub struct Sgd {
+    momentum: Vec<Momentum>,
+}
+
+enum Momentum {
+    Cpu(Vec<f32>),
+    Other(Tensor),
+}
+
+/// Below this many numbers in all, threads cost more than they bring.
+const PARALLEL_FROM: usize = 1 << 18;
+
+impl Sgd {
+    /// Zero momentum for `weights`, in their order.
+    pub fn new<'a>(weights: impl IntoIterator<Item = &'a Var>) -> Result<Self> {
+        let zero = |w: &'a Var| {
+            Ok(match w.device() {
+                Device::Cpu => Momentum::Cpu(vec![0.0; w.elem_count()]),
+                _ => Momentum::Other(w.zeros_like()?.detach()),
+            })
+        };
+        Ok(Sgd { momentum: weights.into_iter().map(zero).collect::<Result<_>>()? })
+    }
+
+    /// One step of every weight; `weights` in the order of [`Sgd::new`], each with its gradient.
+    pub fn step(&mut self, weights: &[(&Var, Option<&Tensor>)], step: &Step) -> Result<()> {
+        let update = |(momentum, (w, g)): (&mut Momentum, &(&Var, Option<&Tensor>))| match momentum {
+            Momentum::Cpu(m) => cpu::update(w, m, *g, step),
+            Momentum::Other(m) => {
+                let (new_w, new_m) = definition::update(w, m, *g, step)?;
+                w.set(&new_w)?;
+                *m = new_m;
+                Ok(())
+            }
+        };
+        if weights.iter().map(|(w, _)| w.elem_count()).sum::<usize>() < PARALLEL_FROM {
+            self.momentum.iter_mut().zip(weights).try_for_each(update)
+        } else {
+            use rayon::prelude::*;
+            self.momentum.par_iter_mut().zip(weights).try_for_each(update)
+        }
+    }
+
+    /// The momentum of the weight at `position`, shaped as `weight`.
+    pub fn momentum(&self, position: usize, weight: &Var) -> Result<Tensor> {
+        match &self.momentum[position] {
+            Momentum::Cpu(m) => Ok(Tensor::from_slice(m, weight.shape(), &Device::Cpu)?),
+            Momentum::Other(m) => Ok(m.clone()),
+        }
+    }
+
+    /// Set the momentum of the weight at `position`, to the bit.
+    pub fn set_momentum(&mut self, position: usize, value: &Tensor) -> Result<()> {
+        match &mut self.momentum[position] {
+            Momentum::Cpu(m) => *m = value.flatten_all()?.to_vec1()?,
+            Momentum::Other(m) => *m = value.to_device(m.device())?,
+        }
+        Ok(())
+    }
+}
+
+/// L2 norm of all gradients together, summed in f64 in a fixed order (the same whatever the thread count).
+pub fn norm<'a>(gradients: impl IntoIterator<Item = &'a Tensor>) -> Result<f64> {
+    let mut on_device = vec![];
+    let mut sum = 0f64;
+    for g in gradients {
+        match g.device() {
+            Device::Cpu => sum += cpu::sum_of_squares(g)?,
+            // One transfer for all of them, below.
+            _ => on_device.push(g.sqr()?.sum_all()?),
+        }
+    }
+    if !on_device.is_empty() {
+        sum += Tensor::stack(&on_device, 0)?.to_vec1::<f32>()?.into_iter().map(f64::from).sum::<f64>();
+    }
+    Ok(sum.sqrt())
+}
+
+/// The factor that brings gradients of this norm down to `limit` (0: no limit), as `clip_grad_norm_` does.
+pub fn clip_scale(norm: f64, limit: f64) -> f64 {
+    if limit > 0.0 { (limit / (norm + 1e-6)).min(1.0) } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests;
