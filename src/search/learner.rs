@@ -1,11 +1,14 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
-use super::{Progress, State, Stateful, TrainConfig};
-use crate::data::{Batch, Batches, Dataset};
-use crate::error::Result;
-use crate::net::{Gradients, Supernet};
+use super::{Progress, State, Stateful, TrainConfig, progress::Tick};
+use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::net::{Gradients, Mode, Role, Supernet};
+use crate::ops::sgd::{self, Sgd};
 use crate::space::Iim;
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
+use std::time::Instant;
 
 /// What an epoch (or an evaluation) came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -22,37 +25,78 @@ pub struct EpochStats {
     pub lr: f64,
 }
 
+impl EpochStats {
+    /// Take in a batch of which `right` images are right, with mean loss `loss`.
+    fn add(&mut self, loss: f32, right: usize, images: usize) {
+        let (before, now) = (self.images as f64, (self.images + images) as f64);
+        self.loss = (self.loss * before + f64::from(loss) * images as f64) / now;
+        self.accuracy = (self.accuracy * before + right as f64) / now;
+        self.images += images;
+    }
+
+    fn tick(&self, task: &'static str, epoch: (usize, usize), step: (usize, usize), start: Instant) -> Tick {
+        Tick {
+            task,
+            epoch,
+            step,
+            loss: Some(self.loss as f32),
+            accuracy: Some(self.accuracy as f32),
+            images: self.images,
+            seconds: start.elapsed().as_secs_f64(),
+        }
+    }
+}
+
 /// A supernet with its SGD momentum, its epoch and its seeds. All its randomness is derived from (seed, epoch), so its
 /// state is small and a resumed run sees the same batches.
 pub struct Learner {
     /// The network.
     pub net: Supernet,
+    sgd: Sgd,
+    /// Positions of the trained weights in the parameters, in the order of `sgd`.
+    weights: Vec<usize>,
+    seed: u64,
+    epoch: usize,
+    /// Whether `begin_epoch` was called and no `train_epoch` has used it up.
+    entered: bool,
+    stats: EpochStats,
 }
 
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
-    pub fn new(_net: Supernet, _seed: u64) -> Self {
-        todo!()
+    pub fn new(net: Supernet, seed: u64) -> Self {
+        let params = net.params();
+        let weights: Vec<usize> = (0..params.len()).filter(|&i| params.at(i).role == Role::Weight).collect();
+        let sgd = Sgd::new(weights.iter().map(|&i| &params.at(i).var));
+        Learner { net, sgd, weights, seed, epoch: 0, entered: false, stats: EpochStats::default() }
     }
 
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
-    pub fn begin_epoch(&mut self, _epoch: usize) {
-        todo!()
+    pub fn begin_epoch(&mut self, epoch: usize) {
+        self.epoch = epoch;
+        self.entered = true;
+        self.stats = EpochStats::default();
     }
 
     /// The current epoch, 0 before the first.
     pub fn epoch(&self) -> usize {
-        todo!()
+        self.epoch
     }
 
     /// Training batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side.
-    pub fn batches(&self, _data: &Dataset, _cfg: &TrainConfig, _stream: u64) -> Result<Batches> {
-        todo!()
+    pub fn batches(&self, data: &Dataset, cfg: &TrainConfig, stream: u64) -> Result<Batches> {
+        let augment = match cfg.augment {
+            true => Some(Augment { cutout: cfg.cutout, ..data.augment }),
+            false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout }),
+            false => None,
+        };
+        let shuffle = Some((stream_seed(self.seed, stream), self.epoch as u64));
+        Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, drop_last: false })
     }
 
     /// Cross-entropy of a batch in train mode, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
-    pub fn loss(&self, _batch: &Batch, _mixing: Option<&[Tensor]>) -> Result<Tensor> {
-        todo!()
+    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, Mode::Train)?.loss)
     }
 
     /// Backward from a loss.
@@ -62,52 +106,165 @@ impl Learner {
 
     /// One step of Nesterov SGD: clip, weight decay (every weight, also where no gradient flowed, as PyTorch does with zero
     /// gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
-    pub fn sgd_step(&mut self, _gradients: &Gradients, _batch: &Batch, _cfg: &TrainConfig) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// With clipping, a gradient that is not finite; the weights are then as they were.
+    pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
+        let params = self.net.params();
+        let pairs: Vec<_> = self.weights.iter().map(|&i| (&params.at(i).var, gradients.params[i].as_ref())).collect();
+        let mut scale = 1.0;
+        if cfg.clip > 0.0 {
+            let norm = sgd::norm(pairs.iter().filter_map(|(_, g)| *g))?;
+            if !norm.is_finite() {
+                let what = format!("norm of the gradients in epoch {}, step {}", self.epoch, batch.index + 1);
+                return Err(Error::invalid(what, norm, "a finite number; try a smaller learning rate (lr)"));
+            }
+            scale = sgd::clip_scale(norm, cfg.clip);
+        }
+        let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
+        let step = sgd::Step { lr, momentum: cfg.momentum, weight_decay: cfg.weight_decay, scale };
+        self.sgd.step(&pairs, &step)?;
+        self.stats.lr = lr;
+        Ok(())
     }
 
-    /// `loss`, `backward`, `sgd_step`, and the epoch's statistics. A loss that is not finite is [`crate::Error::Diverged`].
-    pub fn train_step(&mut self, _batch: &Batch, _mixing: Option<&[Tensor]>, _cfg: &TrainConfig) -> Result<f32> {
-        todo!()
+    /// `loss`, `backward`, `sgd_step`, and the epoch's statistics; architecture parameters behind `mixing` get no gradient.
+    /// A loss that is not finite is [`Error::Diverged`].
+    pub fn train_step(&mut self, batch: &Batch, mixing: Option<&[Tensor]>, cfg: &TrainConfig) -> Result<f32> {
+        interrupt::check()?;
+        let start = Instant::now();
+        let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
+        let out = self.forward(batch, mixing.as_deref(), Mode::Train)?;
+        let loss: f32 = out.loss.to_scalar()?;
+        if !loss.is_finite() {
+            return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss });
+        }
+        let gradients = self.net.backward(&out.loss)?;
+        self.sgd_step(&gradients, batch, cfg)?;
+        self.stats.add(loss, out.right(batch)?, batch.y.len());
+        self.stats.seconds += start.elapsed().as_secs_f64();
+        Ok(loss)
     }
 
     /// One epoch of `train_step`. Outside an epochs loop (`begin_epoch` not called since the last one) it enters the next.
     pub fn train_epoch(
         &mut self,
-        _data: &Dataset,
-        _mixing: Option<&[Tensor]>,
-        _cfg: &TrainConfig,
-        _progress: &dyn Progress,
+        data: &Dataset,
+        mixing: Option<&[Tensor]>,
+        cfg: &TrainConfig,
+        progress: &dyn Progress,
     ) -> Result<EpochStats> {
-        todo!()
+        cfg.check()?;
+        if !std::mem::take(&mut self.entered) {
+            self.begin_epoch(self.epoch + 1);
+            self.entered = false;
+        }
+        let (start, before) = (Instant::now(), self.stats.seconds);
+        for batch in self.batches(data, cfg, 0)? {
+            self.train_step(&batch, mixing, cfg)?;
+            let step = (batch.index + 1, batch.total);
+            progress.tick(&self.stats.tick("train", (self.epoch, cfg.epochs), step, start));
+        }
+        self.stats.seconds = before + start.elapsed().as_secs_f64();
+        Ok(self.stats)
     }
 
     /// Statistics of the epoch so far.
     pub fn stats(&self) -> EpochStats {
-        todo!()
+        self.stats
     }
 
     /// Loss and accuracy in eval mode.
     pub fn evaluate(
         &self,
-        _data: &Dataset,
-        _mixing: Option<&[Tensor]>,
-        _batch_size: usize,
-        _progress: &dyn Progress,
+        data: &Dataset,
+        mixing: Option<&[Tensor]>,
+        batch_size: usize,
+        progress: &dyn Progress,
     ) -> Result<EpochStats> {
-        todo!()
+        let start = Instant::now();
+        let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
+        let mut stats = EpochStats::default();
+        for batch in in_order(data, batch_size)? {
+            interrupt::check()?;
+            let out = self.forward(&batch, mixing.as_deref(), Mode::Eval)?;
+            stats.add(out.loss.to_scalar()?, out.right(&batch)?, batch.y.len());
+            progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
+        }
+        stats.seconds = start.elapsed().as_secs_f64();
+        Ok(stats)
     }
 
     /// IIM of every live candidate on the first `samples` images of a seeded shuffle (0 = all), eval mode, no augmentation.
+    /// The same images each time, so that one measurement can be held against another.
     pub fn measure_iim(
         &self,
-        _data: &Dataset,
-        _samples: usize,
-        _batch_size: usize,
-        _progress: &dyn Progress,
+        data: &Dataset,
+        samples: usize,
+        batch_size: usize,
+        progress: &dyn Progress,
     ) -> Result<Iim> {
-        todo!()
+        let start = Instant::now();
+        let mixing = self.net.mask_mixing()?;
+        let samples = if samples == 0 { data.len() } else { samples };
+        let mut sums = vec![];
+        let mut images = 0;
+        for batch in in_order(&data.take(samples, stream_seed(self.seed, u64::MAX)), batch_size)? {
+            interrupt::check()?;
+            sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
+            images += batch.y.len();
+            let tick = EpochStats { images, ..Default::default() }.tick(
+                "measure",
+                (0, 0),
+                (batch.index + 1, batch.total),
+                start,
+            );
+            progress.tick(&Tick { loss: None, accuracy: None, ..tick });
+        }
+        crate::net::supernet::mean_scores(&sums)
     }
+
+    fn input(&self, batch: &Batch) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
+    }
+
+    fn forward(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Output> {
+        let x = self.input(batch)?;
+        let logits = match mixing {
+            Some(mixing) => self.net.forward(&x, mixing, mode)?,
+            None => self.net.forward(&x, &self.net.mask_mixing()?, mode)?,
+        };
+        let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
+        let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
+        Ok(Output { logits, loss })
+    }
+}
+
+/// Of one batch.
+struct Output {
+    logits: Tensor,
+    loss: Tensor,
+}
+
+impl Output {
+    /// Number of images whose largest logit is their class's.
+    fn right(&self, batch: &Batch) -> Result<usize> {
+        let found: Vec<u32> = self.logits.argmax(D::Minus1)?.to_vec1()?;
+        Ok(found.iter().zip(&batch.y).filter(|(a, b)| a == b).count())
+    }
+}
+
+fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
+    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, drop_last: false })
+}
+
+/// A seed of its own for every (seed, stream); stream 0 is the seed itself.
+fn stream_seed(seed: u64, stream: u64) -> u64 {
+    // The finaliser of SplitMix64 (Steele et al., 2014), 0 -> 0.
+    let mut z = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ z ^ (z >> 31)
 }
 
 impl Stateful for Learner {
@@ -115,11 +272,68 @@ impl Stateful for Learner {
         "supernet"
     }
 
+    /// Weights, buffers and momentum; mask, epoch, seed; space and size, which [`Learner::restore`] compares.
     fn state(&self) -> Result<State> {
-        todo!()
+        let params = self.net.params();
+        let mut state = State {
+            tensors: Default::default(),
+            json: serde_json::json!({
+                "space": self.net.space().name(),
+                "config": json(self.net.config())?,
+                "mask": json(self.net.mask())?,
+                "seed": self.seed,
+                "epoch": self.epoch,
+                "entered": self.entered,
+                "stats": json(&self.stats)?,
+            }),
+        };
+        for (name, value) in params.tensors()? {
+            state.tensors.insert(format!("net/{name}"), value);
+        }
+        for (position, &i) in self.weights.iter().enumerate() {
+            let param = params.at(i);
+            state.tensors.insert(format!("momentum/{}", param.name), self.sgd.momentum(position, &param.var)?);
+        }
+        Ok(state)
     }
 
-    fn restore(&mut self, _state: State) -> Result<()> {
-        todo!()
+    fn restore(&mut self, state: State) -> Result<()> {
+        let saved = &state.json;
+        for (what, here) in [("space", self.net.space().name().into()), ("config", json(self.net.config())?)] {
+            if saved[what] != here {
+                let expected = format!("{here}, as the script makes it");
+                return Err(Error::invalid(format!("supernet of the checkpoint, {what}"), &saved[what], expected));
+            }
+        }
+        let field = |name: &str| saved.get(name).cloned().unwrap_or_default();
+        let mask = parse("mask", field("mask"))?;
+        let (seed, epoch) = (parse("seed", field("seed"))?, parse("epoch", field("epoch"))?);
+        let (entered, stats) = (parse("entered", field("entered"))?, parse("stats", field("stats"))?);
+
+        let prefix = |p: &str| -> std::collections::HashMap<String, Tensor> {
+            let named = state.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix(p)?.to_string(), t.clone())));
+            named.collect()
+        };
+        let momentum = prefix("momentum/");
+        self.net.params().assign(&prefix("net/"))?;
+        for (position, &i) in self.weights.iter().enumerate() {
+            let param = self.net.params().at(i);
+            let value = momentum.get(&param.name).ok_or_else(|| {
+                Error::invalid("supernet of the checkpoint", format!("no momentum of `{}`", param.name), "all of them")
+            })?;
+            self.sgd.set_momentum(position, &param.var, value)?;
+        }
+        self.net.set_mask(mask)?;
+        (self.seed, self.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
+        Ok(())
     }
+}
+
+fn json(value: &impl serde::Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(value).map_err(|e| Error::invalid("state of the supernet", e, "plain data"))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(what: &str, value: serde_json::Value) -> Result<T> {
+    serde_json::from_value(value)
+        .map_err(|e| Error::invalid(format!("supernet of the checkpoint, {what}"), e, "its value"))
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod learner;
 pub mod progress;
 pub mod run_folder;
+pub mod settings;
 
 pub use arch::ArchParams;
 pub use checkpoint::{State, Stateful};

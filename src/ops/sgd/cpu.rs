@@ -2,6 +2,7 @@
 
 use super::Step;
 use crate::error::Result;
+use crate::ops::vectorized;
 use candle_core::{CpuStorage, InplaceOp1, InplaceOp2, Layout, Tensor, Var};
 use std::cell::RefCell;
 
@@ -27,11 +28,14 @@ impl Update<'_> {
     fn run(&self, w: &mut [f32], g: impl Iterator<Item = f32>) {
         let Step { lr, momentum, weight_decay, scale } = *self.step;
         let (lr, mu, decay, scale) = (lr as f32, momentum as f32, weight_decay as f32, scale as f32);
-        for ((w, m), g) in w.iter_mut().zip(self.momentum.borrow_mut().iter_mut()).zip(g) {
-            let d = scale * g + decay * *w;
-            *m = mu * *m + d;
-            *w -= lr * (d + mu * *m);
-        }
+        let mut m = self.momentum.borrow_mut();
+        vectorized(|| {
+            for ((w, m), g) in w.iter_mut().zip(m.iter_mut()).zip(g) {
+                let d = scale * g + decay * *w;
+                *m = mu * *m + d;
+                *w -= lr * (d + mu * *m);
+            }
+        });
     }
 }
 
@@ -76,15 +80,16 @@ pub(super) fn sum_of_squares(g: &Tensor) -> Result<f64> {
     let (storage, layout) = g.storage_and_layout();
     let candle_core::Storage::Cpu(storage) = &*storage else { unreachable!("called for CPU tensors only") };
     let values = slice(storage, layout)?;
-    let mut partial = [0f64; 8];
-    let (chunks, rest) = values.as_chunks::<8>();
-    for chunk in chunks {
-        for (p, v) in partial.iter_mut().zip(chunk) {
-            *p += f64::from(*v) * f64::from(*v);
+    Ok(vectorized(|| {
+        let mut partial = [0f64; 8];
+        let (chunks, rest) = values.as_chunks::<8>();
+        for chunk in chunks {
+            for (p, v) in partial.iter_mut().zip(chunk) {
+                *p += f64::from(*v) * f64::from(*v);
+            }
         }
-    }
-    let rest: f64 = rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum();
-    Ok(partial.iter().sum::<f64>() + rest)
+        partial.iter().sum::<f64>() + rest.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>()
+    }))
 }
 
 fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> candle_core::Result<&'a [f32]> {

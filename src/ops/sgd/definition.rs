@@ -4,15 +4,18 @@ use super::Step;
 use crate::error::Result;
 use candle_core::{Tensor, Var};
 
-/// The new weight and the new momentum.
-pub fn update(w: &Var, m: &Tensor, g: Option<&Tensor>, step: &Step) -> Result<(Tensor, Tensor)> {
+/// The new weight and the new momentum; no gradient or no momentum is zero.
+pub fn update(w: &Var, m: Option<&Tensor>, g: Option<&Tensor>, step: &Step) -> Result<(Tensor, Tensor)> {
     let w = w.as_detached_tensor();
     let decay = (&w * step.weight_decay)?;
     let d = match g {
         Some(g) => (g.detach() * step.scale)?.add(&decay)?,
         None => decay,
     };
-    let m = ((m * step.momentum)? + &d)?;
+    let m = match m {
+        Some(m) => ((m * step.momentum)? + &d)?,
+        None => d.clone(),
+    };
     let direction = (&d + (&m * step.momentum)?)?;
     Ok(((w - (direction * step.lr)?)?, m))
 }

@@ -13,7 +13,7 @@
 mod cpu;
 pub mod definition;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use candle_core::{Device, Tensor, Var};
 
 /// The numbers of one step.
@@ -29,14 +29,16 @@ pub struct Step {
     pub scale: f64,
 }
 
-/// The momentum of a list of weights: a plain buffer on the CPU (updated in the weight's own pass), a tensor elsewhere.
+/// The momentum of a list of weights.
 pub struct Sgd {
     momentum: Vec<Momentum>,
 }
 
 enum Momentum {
+    /// A plain buffer, updated in the weight's own pass.
     Cpu(Vec<f32>),
-    Other(Tensor),
+    /// On other devices; `None` before the first step: zero.
+    Other(Option<Tensor>),
 }
 
 /// Below this many numbers in all, threads cost more than they bring.
@@ -44,14 +46,12 @@ const PARALLEL_FROM: usize = 1 << 18;
 
 impl Sgd {
     /// Zero momentum for `weights`, in their order.
-    pub fn new<'a>(weights: impl IntoIterator<Item = &'a Var>) -> Result<Self> {
-        let zero = |w: &'a Var| {
-            Ok(match w.device() {
-                Device::Cpu => Momentum::Cpu(vec![0.0; w.elem_count()]),
-                _ => Momentum::Other(w.zeros_like()?.detach()),
-            })
+    pub fn new<'a>(weights: impl IntoIterator<Item = &'a Var>) -> Self {
+        let zero = |w: &'a Var| match w.device() {
+            Device::Cpu => Momentum::Cpu(vec![0.0; w.elem_count()]),
+            _ => Momentum::Other(None),
         };
-        Ok(Sgd { momentum: weights.into_iter().map(zero).collect::<Result<_>>()? })
+        Sgd { momentum: weights.into_iter().map(zero).collect() }
     }
 
     /// One step of every weight; `weights` in the order of [`Sgd::new`], each with its gradient.
@@ -59,9 +59,9 @@ impl Sgd {
         let update = |(momentum, (w, g)): (&mut Momentum, &(&Var, Option<&Tensor>))| match momentum {
             Momentum::Cpu(m) => cpu::update(w, m, *g, step),
             Momentum::Other(m) => {
-                let (new_w, new_m) = definition::update(w, m, *g, step)?;
+                let (new_w, new_m) = definition::update(w, m.as_ref(), *g, step)?;
                 w.set(&new_w)?;
-                *m = new_m;
+                *m = Some(new_m);
                 Ok(())
             }
         };
@@ -77,15 +77,22 @@ impl Sgd {
     pub fn momentum(&self, position: usize, weight: &Var) -> Result<Tensor> {
         match &self.momentum[position] {
             Momentum::Cpu(m) => Ok(Tensor::from_slice(m, weight.shape(), &Device::Cpu)?),
-            Momentum::Other(m) => Ok(m.clone()),
+            Momentum::Other(m) => Ok(m.clone().map_or_else(|| weight.zeros_like(), Ok)?),
         }
     }
 
-    /// Set the momentum of the weight at `position`, to the bit.
-    pub fn set_momentum(&mut self, position: usize, value: &Tensor) -> Result<()> {
+    /// Set the momentum of the weight at `position`, to the bit; `value` is shaped as `weight`.
+    pub fn set_momentum(&mut self, position: usize, weight: &Var, value: &Tensor) -> Result<()> {
+        if value.shape() != weight.shape() {
+            return Err(Error::invalid(
+                "momentum of a weight",
+                format!("{:?}", value.dims()),
+                format!("{:?}", weight.dims()),
+            ));
+        }
         match &mut self.momentum[position] {
             Momentum::Cpu(m) => *m = value.flatten_all()?.to_vec1()?,
-            Momentum::Other(m) => *m = value.to_device(m.device())?,
+            Momentum::Other(m) => *m = Some(value.to_device(weight.device())?),
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ const RECORDED: [(f64, [f32; 5], [f32; 2]); 3] = [
 #[test]
 fn steps_are_those_recorded_from_torch() {
     let weights = weights();
-    let mut sgd = Sgd::new(&weights).unwrap();
+    let mut sgd = Sgd::new(&weights);
     for ((grads, lr), (norm_then, first, second)) in gradients().iter().zip(LR).zip(RECORDED) {
         let norm = norm(grads.iter().flatten()).unwrap();
         assert!((norm / norm_then - 1.0).abs() < 1e-6, "norm {norm}, torch {norm_then}");
@@ -58,10 +58,10 @@ fn the_kernel_does_what_the_definition_says_whatever_the_layout() {
         (None, "none"),
     ] {
         let w = Var::from_tensor(&matrix(0.0)).unwrap();
-        let mut sgd = Sgd::new([&w]).unwrap();
-        sgd.set_momentum(0, &matrix(9.0)).unwrap();
+        let mut sgd = Sgd::new([&w]);
+        sgd.set_momentum(0, &w, &matrix(9.0)).unwrap();
         let step = Step { lr: 0.03, momentum: 0.8, weight_decay: 0.01, scale: 0.5 };
-        let (w_then, m_then) = definition::update(&w, &matrix(9.0), gradient.as_ref(), &step).unwrap();
+        let (w_then, m_then) = definition::update(&w, Some(&matrix(9.0)), gradient.as_ref(), &step).unwrap();
         sgd.step(&[(&w, gradient.as_ref())], &step).unwrap();
         let distance =
             |a: &Tensor, b: &Tensor| -> f32 { (a - b).unwrap().abs().unwrap().max_all().unwrap().to_scalar().unwrap() };

@@ -1,0 +1,132 @@
+//! One mechanism for settings that come as maps: unknown keys, wrong types and wrong ranges are told apart and named.
+
+use crate::error::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The keys of a settings struct, in the order of its fields.
+pub fn known_keys<T: Default + Serialize>() -> Vec<String> {
+    match serde_json::to_value(T::default()) {
+        Ok(Value::Object(map)) => map.keys().cloned().collect(),
+        _ => vec![],
+    }
+}
+
+/// The settings struct of a map (defaults where a key is missing). An unknown key is an error that names the nearest known
+/// one; a wrong type is one that names the key, what was got and what was expected. `what` says whose settings they are.
+pub fn from_json<T: DeserializeOwned + Default + Serialize>(what: &str, value: Value) -> Result<T> {
+    let map = as_map(what, value)?;
+    let known = known_keys::<T>();
+    check_keys(map.keys().map(String::as_str), known.iter().map(String::as_str))?;
+    read(what, map)
+}
+
+/// As [`from_json`], but takes only the keys that `T` knows: for a strategy's map, which holds settings of several structs
+/// and its own. [`check_keys`] finds those that nobody knows.
+pub fn pick<T: DeserializeOwned + Default + Serialize>(what: &str, value: &Value) -> Result<T> {
+    let mut map = as_map(what, value.clone())?;
+    let known = known_keys::<T>();
+    map.retain(|key, _| known.iter().any(|k| k == key));
+    read(what, map)
+}
+
+/// An error for the first key that is not known.
+pub fn check_keys<'a, 'b>(
+    keys: impl IntoIterator<Item = &'a str>,
+    known: impl IntoIterator<Item = &'b str>,
+) -> Result<()> {
+    let known: Vec<&str> = known.into_iter().collect();
+    match keys.into_iter().find(|key| !known.contains(key)) {
+        Some(key) => Err(Error::unknown_name("setting", key, known)),
+        None => Ok(()),
+    }
+}
+
+fn as_map(what: &str, value: Value) -> Result<Map<String, Value>> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => Err(Error::invalid(what, show(&other), "a map of settings")),
+    }
+}
+
+fn read<T: DeserializeOwned + Default + Serialize>(what: &str, map: Map<String, Value>) -> Result<T> {
+    // Key by key first: serde's own error does not name the key.
+    for (key, value) in &map {
+        let single = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+        if let Err(e) = serde_json::from_value::<T>(single) {
+            return Err(Error::invalid(format!("{what}: setting `{key}`"), show(value), expected(&e.to_string())));
+        }
+    }
+    serde_json::from_value(Value::Object(map)).map_err(|e| Error::invalid(what, e, "settings"))
+}
+
+/// A value with its kind: `"abc"` (a text), `1.5` (a number).
+fn show(value: &Value) -> String {
+    let kind = match value {
+        Value::Null => return "nothing".into(),
+        Value::Bool(_) => "a bool",
+        Value::Number(n) if n.is_f64() => "a number with a fraction",
+        Value::Number(_) => "a whole number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a map",
+    };
+    format!("{value} ({kind})")
+}
+
+/// What serde expected, in the words of people who write scripts.
+fn expected(message: &str) -> String {
+    let expected = message.rsplit_once("expected ").map_or(message, |(_, e)| e);
+    match expected.split(" at line").next().unwrap_or(expected) {
+        "usize" | "u64" | "u32" => "a whole number, 0 or more".into(),
+        "i64" | "isize" => "a whole number".into(),
+        "f64" | "f32" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        "a string" => "a text".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::TrainConfig;
+    use serde_json::json;
+
+    #[test]
+    fn a_missing_key_takes_its_default_and_a_whole_number_does_for_a_fraction() {
+        let cfg: TrainConfig = from_json("train", json!({"lr": 1, "epochs": 7, "augment": false})).unwrap();
+        assert_eq!(cfg, TrainConfig { lr: 1.0, epochs: 7, augment: false, ..Default::default() });
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_setting_is_said_in_words() {
+        for (map, message) in [
+            (json!({"wieght_decay": 0.1}), "unknown setting `wieght_decay`, did you mean `weight_decay`?"),
+            (json!({"lr": "abc"}), "train: setting `lr`: got \"abc\" (a text), expected a number"),
+            (
+                json!({"epochs": 1.5}),
+                "train: setting `epochs`: got 1.5 (a number with a fraction), expected a whole number",
+            ),
+            (
+                json!({"epochs": -3}),
+                "train: setting `epochs`: got -3 (a whole number), expected a whole number, 0 or more",
+            ),
+            (json!({"augment": 1}), "train: setting `augment`: got 1 (a whole number), expected true or false"),
+            (json!([1]), "train: got [1] (a list), expected a map of settings"),
+        ] {
+            let error = from_json::<TrainConfig>("train", map.clone()).unwrap_err().to_string();
+            assert!(error.starts_with(message), "{map}: {error}");
+        }
+    }
+
+    #[test]
+    fn picking_leaves_the_keys_of_others_alone() {
+        let map = json!({"lr": 0.5, "iim_samples": 200});
+        assert_eq!(pick::<TrainConfig>("train", &map).unwrap().lr, 0.5);
+        let known: Vec<String> = known_keys::<TrainConfig>();
+        assert!(check_keys(["lr", "iim_samples"], known.iter().map(String::as_str)).is_err());
+        assert!(check_keys(["lr", "iim_samples"], known.iter().map(String::as_str).chain(["iim_samples"])).is_ok());
+    }
+}
