@@ -4,12 +4,12 @@
 pub mod arch;
 pub mod checkpoint;
 pub mod config;
+pub mod derive;
 pub mod learner;
 pub mod progress;
 pub mod run_folder;
-pub mod settings;
 
-pub use arch::ArchParams;
+pub use arch::{ArchConfig, ArchParams};
 pub use checkpoint::{State, Stateful};
 pub use config::TrainConfig;
 pub use learner::{EpochStats, Learner};
