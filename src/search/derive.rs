@@ -25,12 +25,7 @@ pub fn genotype(space: &SearchSpace, importance: &PerCandidate<f64>, mask: &Mask
     Genotype::from_mask(space, &left)
 }
 
-fn best(
-    space: &SearchSpace,
-    importance: &PerCandidate<f64>,
-    mut alive: Vec<Candidate>,
-    keep: usize,
-) -> Vec<Candidate> {
+fn best(space: &SearchSpace, importance: &PerCandidate<f64>, mut alive: Vec<Candidate>, keep: usize) -> Vec<Candidate> {
     // Stable: what is equal stays in order. NaN sorts last.
     let value = |c: &Candidate| Some(*importance.get(*c)).filter(|v| !v.is_nan()).unwrap_or(f64::NEG_INFINITY);
     alive.sort_by(|a, b| value(b).total_cmp(&value(a)));
@@ -70,12 +65,10 @@ mod tests {
     #[test]
     fn nas_bench_201_takes_the_best_op_of_every_edge_and_none_may_win() {
         let space = SearchSpace::nas_bench_201();
-        let importance = table(&space, &[(0, 3, 0.5), (1, 0, 0.9), (2, 2, f64::NAN), (2, 4, 0.1), (4, 2, 0.3), (4, 3, 0.3)]);
+        let importance =
+            table(&space, &[(0, 3, 0.5), (1, 0, 0.9), (2, 2, f64::NAN), (2, 4, 0.1), (4, 2, 0.3), (4, 3, 0.3)]);
         let found = genotype(&space, &importance, &space.full_mask()).unwrap();
-        assert_eq!(
-            found.to_string(),
-            "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|nor_conv_1x1~1|none~2|"
-        );
+        assert_eq!(found.to_string(), "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|nor_conv_1x1~1|none~2|");
     }
 
     #[test]
@@ -108,7 +101,8 @@ mod tests {
         }
         let importance = table(&space, &[(0, 0, 0.9), (0, 4, 0.5), (0, 6, 0.4)]);
         let found = genotype(&space, &importance, &mask).unwrap();
-        let first: Vec<_> = found.chosen.iter().filter(|c| c.cell_type == 0 && c.edge < 2).map(|c| (c.edge, c.op)).collect();
+        let first: Vec<_> =
+            found.chosen.iter().filter(|c| c.cell_type == 0 && c.edge < 2).map(|c| (c.edge, c.op)).collect();
         assert_eq!(first, [(0, 4), (0, 6)]);
     }
 }

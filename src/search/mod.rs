@@ -8,6 +8,7 @@ pub mod derive;
 pub mod learner;
 pub mod progress;
 pub mod run_folder;
+pub mod settings;
 
 pub use arch::{ArchConfig, ArchParams};
 pub use checkpoint::{State, Stateful};
