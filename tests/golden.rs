@@ -14,8 +14,9 @@
 mod golden_support;
 
 use candle_core::{DType, Device, Tensor, Var};
-use golden_support::{Case, Check, Sgd, case_folders, recorded_mask};
+use golden_support::{Case, Check, case_folders, recorded_mask};
 use isdarts_host::net::{Mode, Role, Supernet, SupernetConfig, layers, supernet::mean_scores};
+use isdarts_host::search::Learner;
 use isdarts_host::space::{Mask, SearchSpace};
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -109,11 +110,11 @@ fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
         SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, seed: 0, strict: false };
     let cancelled: HashSet<String> =
         layers::params(&space, &config).into_iter().filter(|p| p.cancelled).map(|p| p.name).collect();
-    let mut net = (backend.make)(space, config, case.device())?;
+    let net = (backend.make)(space, config, case.device())?;
     net.params().assign(&case.below("init."))?;
     let mut check = Check::default();
     mixed_pass(case, &net, &cancelled, &mut check)?;
-    shrink_run(case, &mut net, &mut check)?;
+    shrink_run(case, net, &mut check)?;
     Ok(check)
 }
 
@@ -146,19 +147,20 @@ fn mixed_pass(case: &Case, net: &Supernet, cancelled: &HashSet<String>, check: &
 }
 
 /// Steps of training, then scores and drops, `shrinks` times; going on with the recorded masks.
-fn shrink_run(case: &Case, net: &mut Supernet, check: &mut Check) -> Outcome<()> {
+fn shrink_run(case: &Case, net: Supernet, check: &mut Check) -> Outcome<()> {
     let losses = case.get("run.losses")?.to_vec1::<f32>()?;
-    let (x, mut sgd, mut step) = (case.get("input")?, Sgd::new(case, net)?, 0);
+    let (x, batch, settings) = (case.get("input")?, case.batch()?, case.settings()?);
     let types = net.space().cell_types().len();
+    let mut learner = Learner::new(net, 0);
+    learner.begin_epoch(1);
+    let mut step = 0;
     for shrink in 0..case.shrinks {
         for _ in 0..case.steps {
-            let loss = cross_entropy(&net.forward(x, &net.mask_mixing()?, Mode::Train)?, case)?;
-            let gradients = net.backward(&loss)?;
-            sgd.step(net, &gradients)?;
-            let got = loss.to_scalar::<f32>()?;
+            let got = learner.train_step(&batch, None, &settings)?;
             check.number("loss", &format!("run.losses[{step}]"), got.into(), losses[step].into(), 1e-3);
             step += 1;
         }
+        let net = &mut learner.net;
         let iim = mean_scores(&[net.score(x, &net.mask_mixing()?)?])?;
         let recorded: Vec<Vec<Vec<f32>>> = (0..types)
             .map(|i| Ok(case.get(&format!("shrink.{shrink}.score.{i}"))?.to_vec2()?))
@@ -176,6 +178,7 @@ fn shrink_run(case: &Case, net: &mut Supernet, check: &mut Check) -> Outcome<()>
         drops(case, net, shrink, &iim, &recorded, &mask, check)?;
         net.set_mask(mask)?;
     }
+    let net = &learner.net;
     let wanted = case.below("final.");
     for param in net.params().iter() {
         let want = wanted.get(&param.name).ok_or(format!("no tensor final.{}", param.name))?;

@@ -1,8 +1,9 @@
-//! Reading golden cases, comparing with them, and the SGD of the recorded runs.
+//! Reading golden cases, and comparing with them.
 
 use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
-use isdarts_host::net::{Gradients, Role, Supernet};
+use isdarts_host::data::Batch;
+use isdarts_host::search::TrainConfig;
 use isdarts_host::space::{Mask, PerCandidate};
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
@@ -65,6 +66,22 @@ impl Case {
 
     pub fn get(&self, name: &str) -> Outcome<&Tensor> {
         Ok(self.tensors.get(name).ok_or_else(|| format!("no tensor `{name}` in the case"))?)
+    }
+
+    /// The one batch of the recorded run.
+    pub fn batch(&self) -> Outcome<Batch> {
+        let (x, y) = (self.get("input")?, self.get("target")?);
+        let (shape, x) = (x.dims4()?, x.flatten_all()?.to_vec1()?);
+        Ok(Batch { x, y: y.to_dtype(DType::U32)?.to_vec1()?, shape, index: 0, total: 1 })
+    }
+
+    /// Its training settings: the learning rate stays as it is.
+    pub fn settings(&self) -> Outcome<TrainConfig> {
+        if !self.nesterov {
+            return Err("the case was not recorded with Nesterov momentum".into());
+        }
+        let Case { lr, momentum, weight_decay, clip, .. } = *self;
+        Ok(TrainConfig { epochs: 1, lr, lr_min: lr, momentum, weight_decay, clip, ..TrainConfig::default() })
     }
 
     /// The tensors below a prefix, without it.
@@ -130,46 +147,5 @@ impl Check {
         let one = |(kind, (error, what)): (&&str, &(f64, String))| format!("{kind} {error:.1e} ({what})");
         let worst: Vec<String> = self.worst.iter().map(one).collect();
         format!("{} comparisons, {} deviations; worst: {}", self.compared, self.failures.len(), worst.join(", "))
-    }
-}
-
-/// Nesterov SGD as in PyTorch, at a constant learning rate; a parameter without gradient counts as one of zero gradient.
-pub struct Sgd {
-    lr: f64,
-    momentum: f64,
-    weight_decay: f64,
-    clip: f64,
-    velocity: Vec<Tensor>,
-}
-
-impl Sgd {
-    pub fn new(case: &Case, net: &Supernet) -> Outcome<Self> {
-        if !case.nesterov {
-            return Err("the case was not recorded with Nesterov momentum".into());
-        }
-        let velocity = net.params().iter().map(|p| p.var.zeros_like()).collect::<candle_core::Result<_>>()?;
-        let Case { lr, momentum, weight_decay, clip, .. } = *case;
-        Ok(Sgd { lr, momentum, weight_decay, clip, velocity })
-    }
-
-    pub fn step(&mut self, net: &Supernet, gradients: &Gradients) -> Outcome<()> {
-        let mut squares = 0f64;
-        for g in gradients.params.iter().flatten() {
-            squares += f64::from(g.sqr()?.sum_all()?.to_scalar::<f32>()?);
-        }
-        let scale = (self.clip / (squares.sqrt() + 1e-6)).min(1.);
-        for ((param, gradient), v) in net.params().iter().zip(&gradients.params).zip(&mut self.velocity) {
-            if param.role == Role::Buffer {
-                continue;
-            }
-            let w = param.var.as_detached_tensor();
-            let g = match gradient {
-                Some(g) => ((g * scale)? + (&w * self.weight_decay)?)?,
-                None => (&w * self.weight_decay)?,
-            };
-            *v = ((&*v * self.momentum)? + &g)?;
-            param.var.set(&(w - ((g + (&*v * self.momentum)?)? * self.lr)?)?)?;
-        }
-        Ok(())
     }
 }
