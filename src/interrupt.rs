@@ -24,3 +24,8 @@ pub fn requested() -> bool {
 pub fn check() -> Result<()> {
     if requested() { Err(Error::Interrupted) } else { Ok(()) }
 }
+
+/// [`Error::Interrupted`] if a stop was asked for, else `error`: for interrupts that passed through another crate's errors.
+pub fn or(error: impl Into<Error>) -> Error {
+    if requested() { Error::Interrupted } else { error.into() }
+}

@@ -1,12 +1,14 @@
 //! The supernet: every candidate of every edge, mixed.
 
 use super::definition::Definition;
-use super::layers;
-use super::{Gradients, Params};
+use super::fast::{Fast, Network};
+use super::{Gradients, Param, Params, layers, lower};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::ops::iim;
-use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, SearchSpace, Topology};
+use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
 
 /// Size of a supernet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -43,18 +45,21 @@ pub struct ScoreSums {
 
 /// A supernet with its weights and its mask. Methods take `&self`; state is inside shared tensors.
 pub struct Supernet {
-    space: SearchSpace,
-    config: SupernetConfig,
+    network: Network,
     device: Device,
-    params: Params,
-    mask: Mask,
     mask_mixing: Vec<Tensor>,
+    /// The CPU engine; without it, every pass is the [`Definition`].
+    fast: Option<Arc<Fast>>,
 }
 
 impl Supernet {
     /// Fresh weights, every candidate alive. An error for sizes of 0.
     pub fn new(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
-        Self::new_reference(space, config, device)
+        let mut net = Self::new_reference(space, config, device)?;
+        if device.is_cpu() && lower::supports(net.space()) {
+            net.fast = Some(Arc::default());
+        }
+        Ok(net)
     }
 
     /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra.
@@ -64,20 +69,21 @@ impl Supernet {
                 return Err(Error::invalid(format!("supernet, {name}"), size, "at least 1"));
             }
         }
-        let params = Params::init(&space, &config, device)?;
-        let mask = space.full_mask();
+        let params = Arc::new(Params::init(&space, &config, device)?);
+        let mask = Arc::new(space.full_mask());
         let mask_mixing = mask_mixing(&space, &mask, device)?;
-        Ok(Supernet { space, config, device: device.clone(), params, mask, mask_mixing })
+        let network = Network { space, config, params, mask };
+        Ok(Supernet { network, device: device.clone(), mask_mixing, fast: None })
     }
 
     /// The space.
     pub fn space(&self) -> &SearchSpace {
-        &self.space
+        &self.network.space
     }
 
     /// The size.
     pub fn config(&self) -> &SupernetConfig {
-        &self.config
+        &self.network.config
     }
 
     /// Where it lives.
@@ -87,12 +93,12 @@ impl Supernet {
 
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
-        &self.params
+        &self.network.params
     }
 
     /// Which candidates are alive.
     pub fn mask(&self) -> &Mask {
-        &self.mask
+        &self.network.mask
     }
 
     /// Replace the mask (same shape).
@@ -100,7 +106,7 @@ impl Supernet {
         let shape = |m: &Mask| -> Vec<Vec<usize>> {
             m.table().0.iter().map(|edges| edges.iter().map(Vec::len).collect()).collect()
         };
-        let (got, expected) = (shape(&mask), shape(&self.space.full_mask()));
+        let (got, expected) = (shape(&mask), shape(&self.space().full_mask()));
         if got != expected {
             return Err(Error::invalid(
                 "mask, ops per edge and cell type",
@@ -108,15 +114,15 @@ impl Supernet {
                 format!("{expected:?}"),
             ));
         }
-        self.mask_mixing = mask_mixing(&self.space, &mask, &self.device)?;
-        self.mask = mask;
+        self.mask_mixing = mask_mixing(self.space(), &mask, &self.device)?;
+        self.network.mask = Arc::new(mask);
         Ok(())
     }
 
     /// Drop one candidate: it is no longer computed.
     pub fn drop(&mut self, candidate: Candidate) -> Result<()> {
-        self.space.check(candidate)?;
-        let mut mask = self.mask.clone();
+        self.space().check(candidate)?;
+        let mut mask = self.mask().clone();
         mask.drop(candidate)?;
         self.set_mask(mask)
     }
@@ -130,25 +136,47 @@ impl Supernet {
     /// cell type; entries of dead candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mode: Mode) -> Result<Tensor> {
         self.check_input(x, mixing)?;
-        self.definition(mode, true).forward(x, mixing, None)
+        match &self.fast {
+            Some(fast) => fast.forward(&self.network, x, mixing, mode),
+            None => self.definition(mode, true).forward(x, mixing, None),
+        }
     }
 
     /// Backward from a scalar made of logits of this supernet.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        let mut graph = loss.backward()?;
-        let params = self.params.iter().map(|p| graph.remove(p.var.as_tensor())).collect();
+        let Some(fast) = &self.fast else {
+            let mut graph = loss.backward()?;
+            let params = self.params().iter().map(|p| graph.remove(p.var.as_tensor())).collect();
+            return Ok(Gradients { params, graph });
+        };
+        fast.take_gradients()?;
+        let graph = loss.backward().map_err(interrupt::or)?;
+        let mut left = fast.take_gradients()?.into_iter();
+        let tensor = |p: &Param| {
+            let gradient = left.next().flatten();
+            gradient.map(|g| Tensor::from_vec(g, p.var.shape(), &self.device)).transpose()
+        };
+        let params = self.params().iter().map(tensor).collect::<candle_core::Result<_>>()?;
         Ok(Gradients { params, graph })
     }
 
     /// Measure the IIM scores of all live candidates on one batch, in eval mode.
     pub fn score(&self, x: &Tensor, mixing: &[Tensor]) -> Result<ScoreSums> {
         self.check_input(x, mixing)?;
-        let mut sum = PerCandidate::filled(&self.space, f64::NAN);
-        for candidate in self.mask.alive() {
+        let mut sum = PerCandidate::filled(self.space(), f64::NAN);
+        for candidate in self.mask().alive() {
             *sum.get_mut(candidate) = 0.;
         }
-        let blocks = layers::blocks(&self.space, &self.config);
+        let blocks = layers::blocks(self.space(), self.config());
         let cells = |cell_type| blocks.iter().filter(|b| b.cell_type() == Some(cell_type)).count() as f64;
+        if let Some(fast) = &self.fast {
+            let scores = fast.score(&self.network, x, mixing)?;
+            for (candidate, score) in self.space().candidates().into_iter().zip(scores) {
+                let none = self.space().ops()[candidate.op] == Primitive::None;
+                *sum.get_mut(candidate) += if none { f64::INFINITY } else { score / cells(candidate.cell_type) };
+            }
+            return Ok(ScoreSums { sum, images: x.dim(0)? });
+        }
         let mut probe = |_: usize, candidate: Candidate, output: Option<&Tensor>| {
             let score = output.map_or(Ok(f64::INFINITY), iim::tensor::score_sum)?;
             *sum.get_mut(candidate) += score / cells(candidate.cell_type);
@@ -161,11 +189,12 @@ impl Supernet {
 
     /// The genotype that the mask leaves; an error while more is alive.
     pub fn genotype(&self) -> Result<Genotype> {
-        Genotype::from_mask(&self.space, &self.mask)
+        Genotype::from_mask(self.space(), self.mask())
     }
 
     fn definition(&self, mode: Mode, track: bool) -> Definition<'_> {
-        Definition { space: &self.space, config: &self.config, params: &self.params, mask: &self.mask, mode, track }
+        let Network { space, config, params, mask } = &self.network;
+        Definition { space, config, params, mask, mode, track }
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.
@@ -174,14 +203,15 @@ impl Supernet {
         match x.dims() {
             [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => {
                 // Its two reductions halve by convolution (rounding up) and by 2x2 average (down): both must agree.
-                if self.space.topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
-                    let expected = format!("a height and a width divisible by 4 ({})", self.space.name());
+                if self.space().topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
+                    let expected = format!("a height and a width divisible by 4 ({})", self.space().name());
                     return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
                 }
             }
             _ => return Err(Error::invalid("supernet input", format!("{:?} {:?}", x.dtype(), x.dims()), image)),
         }
-        let expected = vec![vec![self.space.edges().len(), self.space.ops().len()]; self.space.cell_types().len()];
+        let expected =
+            vec![vec![self.space().edges().len(), self.space().ops().len()]; self.space().cell_types().len()];
         let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
         if got != expected || mixing.iter().any(|t| t.dtype() != DType::F32) {
             let expected = format!("f32 tensors {expected:?}: [edges, ops] per cell type");
