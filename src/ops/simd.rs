@@ -91,6 +91,32 @@ fn has_avx512(part: &str) -> bool {
     }
 }
 
+/// `[e(0), e(1), ...]`, written out. A closure would do (`std::array::from_fn`), but the compiler does not always inline one,
+/// and then compiles it without the instruction set.
+macro_rules! unrolled {
+    (3, |$i:ident| $e:expr) => {
+        [unrolled!(@ 0, $i, $e), unrolled!(@ 1, $i, $e), unrolled!(@ 2, $i, $e)]
+    };
+    (4, |$i:ident| $e:expr) => {
+        [unrolled!(@ 0, $i, $e), unrolled!(@ 1, $i, $e), unrolled!(@ 2, $i, $e), unrolled!(@ 3, $i, $e)]
+    };
+    (6, |$i:ident| $e:expr) => {
+        [
+            unrolled!(@ 0, $i, $e),
+            unrolled!(@ 1, $i, $e),
+            unrolled!(@ 2, $i, $e),
+            unrolled!(@ 3, $i, $e),
+            unrolled!(@ 4, $i, $e),
+            unrolled!(@ 5, $i, $e),
+        ]
+    };
+    (@ $n:literal, $i:ident, $e:expr) => {{
+        let $i: usize = $n;
+        $e
+    }};
+}
+pub(crate) use unrolled;
+
 /// A computation written over any vectors.
 pub trait Kernel {
     /// What it returns.

@@ -90,8 +90,11 @@ unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
         let left = (g.rows - r0).min(R);
         // SAFETY: rows past the end are read as the last row and not written; the rest is the caller's word.
         unsafe {
-            let rows: [*const f32; R] = std::array::from_fn(|i| a.add(a_row(r0 + i.min(left - 1))));
-            let outs: [*mut f32; R] = std::array::from_fn(|i| out.add(out_row(r0 + i.min(left - 1)) + n0));
+            let (mut rows, mut outs) = ([a; R], [out; R]);
+            for i in 0..R {
+                rows[i] = a.add(a_row(r0 + i.min(left - 1)));
+                outs[i] = out.add(out_row(r0 + i.min(left - 1)) + n0);
+            }
             let mut acc = [[zero; V]; R];
             if g.accumulate {
                 for i in 0..R {
@@ -157,7 +160,10 @@ unsafe fn nn_step<S: Simd, const R: usize, const V: usize>(
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        let bv: [S::V; V] = std::array::from_fn(|v| s.load(b.add(v * S::LANES)));
+        let mut bv = [s.splat(0.0); V];
+        for v in 0..V {
+            bv[v] = s.load(b.add(v * S::LANES));
+        }
         for i in 0..R {
             let x = s.splat(*rows[i].add(at));
             for v in 0..V {
@@ -237,7 +243,10 @@ unsafe fn tn_panel<S: Simd, const K: usize, const V: usize>(
             for r in 0..g.rows {
                 let x = a.add(a_row(r) + tap_a + k0);
                 let y = d.add(d_row(r) + n0);
-                let dv: [S::V; V] = std::array::from_fn(|v| s.load(y.add(v * S::LANES)));
+                let mut dv = [s.splat(0.0); V];
+                for v in 0..V {
+                    dv[v] = s.load(y.add(v * S::LANES));
+                }
                 for i in 0..K {
                     let x = s.splat(*x.add(i));
                     for v in 0..V {

@@ -11,7 +11,7 @@
 
 use super::gemm::{Product, Tap, add_lanes, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, LINE, PackedFilter, Scratch};
-use crate::ops::simd::{Kernel, Level, Simd};
+use crate::ops::simd::{Kernel, Level, Simd, unrolled};
 
 /// Points of the transformed domain.
 pub(super) const POINTS: usize = 36;
@@ -190,30 +190,28 @@ impl Span<'_> {
 /// B^T d
 #[inline(always)]
 fn bt<S: Simd>(s: S, d: [S::V; 6]) -> [S::V; 6] {
-    let c = |x| s.splat(x);
-    let (even1, odd1) = (s.fma(c(-2.0), d[2], d[4]), s.fma(c(-2.0), d[1], d[3]));
-    let (even2, odd2) = (s.fma(c(-0.5), d[2], d[4]), s.fma(c(-0.5), d[1], d[3]));
+    let (even1, odd1) = (s.fma(s.splat(-2.0), d[2], d[4]), s.fma(s.splat(-2.0), d[1], d[3]));
+    let (even2, odd2) = (s.fma(s.splat(-0.5), d[2], d[4]), s.fma(s.splat(-0.5), d[1], d[3]));
     [
-        s.fma(c(-2.5), d[2], s.add(d[0], d[4])),
-        s.fma(c(P), odd1, even1),
-        s.fma(c(-P), odd1, even1),
-        s.fma(c(Q), odd2, even2),
-        s.fma(c(-Q), odd2, even2),
-        s.fma(c(-2.5), d[3], s.add(d[1], d[5])),
+        s.fma(s.splat(-2.5), d[2], s.add(d[0], d[4])),
+        s.fma(s.splat(P), odd1, even1),
+        s.fma(s.splat(-P), odd1, even1),
+        s.fma(s.splat(Q), odd2, even2),
+        s.fma(s.splat(-Q), odd2, even2),
+        s.fma(s.splat(-2.5), d[3], s.add(d[1], d[5])),
     ]
 }
 
 /// B v, the transpose of [`bt`].
 #[inline(always)]
 fn b<S: Simd>(s: S, v: [S::V; 6]) -> [S::V; 6] {
-    let c = |x| s.splat(x);
     let (sum1, dif1) = (s.add(v[1], v[2]), s.sub(v[1], v[2]));
     let (sum2, dif2) = (s.add(v[3], v[4]), s.sub(v[3], v[4]));
     [
         v[0],
-        s.fma(c(-Q), dif1, s.fma(c(-P), dif2, v[5])),
-        s.fma(c(-2.5), v[0], s.fma(c(-2.0), sum1, s.mul(c(-0.5), sum2))),
-        s.fma(c(-2.5), v[5], s.fma(c(P), dif1, s.mul(c(Q), dif2))),
+        s.fma(s.splat(-Q), dif1, s.fma(s.splat(-P), dif2, v[5])),
+        s.fma(s.splat(-2.5), v[0], s.fma(s.splat(-2.0), sum1, s.mul(s.splat(-0.5), sum2))),
+        s.fma(s.splat(-2.5), v[5], s.fma(s.splat(P), dif1, s.mul(s.splat(Q), dif2))),
         s.add(v[0], s.add(sum1, sum2)),
         v[5],
     ]
@@ -222,29 +220,27 @@ fn b<S: Simd>(s: S, v: [S::V; 6]) -> [S::V; 6] {
 /// A^T m
 #[inline(always)]
 fn at<S: Simd>(s: S, m: [S::V; 6]) -> [S::V; 4] {
-    let c = |x| s.splat(x);
     let (sum1, dif1) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (sum2, dif2) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [
         s.add(m[0], s.add(sum1, sum2)),
-        s.fma(c(P), dif1, s.mul(c(Q), dif2)),
-        s.fma(c(0.5), sum1, s.add(sum2, sum2)),
-        s.fma(c(P * 0.5), dif1, s.fma(c(Q * 2.0), dif2, m[5])),
+        s.fma(s.splat(P), dif1, s.mul(s.splat(Q), dif2)),
+        s.fma(s.splat(0.5), sum1, s.add(sum2, sum2)),
+        s.fma(s.splat(P * 0.5), dif1, s.fma(s.splat(Q * 2.0), dif2, m[5])),
     ]
 }
 
 /// A y, the transpose of [`at`].
 #[inline(always)]
 fn a<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
-    let c = |x| s.splat(x);
-    let (even1, odd1) = (s.fma(c(0.5), y[2], y[0]), s.fma(c(0.5), y[3], y[1]));
-    let (even2, odd2) = (s.fma(c(2.0), y[2], y[0]), s.fma(c(2.0), y[3], y[1]));
+    let (even1, odd1) = (s.fma(s.splat(0.5), y[2], y[0]), s.fma(s.splat(0.5), y[3], y[1]));
+    let (even2, odd2) = (s.fma(s.splat(2.0), y[2], y[0]), s.fma(s.splat(2.0), y[3], y[1]));
     [
         y[0],
-        s.fma(c(P), odd1, even1),
-        s.fma(c(-P), odd1, even1),
-        s.fma(c(Q), odd2, even2),
-        s.fma(c(-Q), odd2, even2),
+        s.fma(s.splat(P), odd1, even1),
+        s.fma(s.splat(-P), odd1, even1),
+        s.fma(s.splat(Q), odd2, even2),
+        s.fma(s.splat(-Q), odd2, even2),
         y[3],
     ]
 }
@@ -252,15 +248,14 @@ fn a<S: Simd>(s: S, y: [S::V; 4]) -> [S::V; 6] {
 /// G g
 #[inline(always)]
 fn g<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
-    let c = |x| s.splat(x);
-    let even1 = s.fma(c(-1.0 / 3.0), g[2], s.mul(c(-2.0 / 3.0), g[0]));
-    let even2 = s.fma(c(1.0 / 3.0), g[2], s.mul(c(1.0 / 6.0), g[0]));
+    let even1 = s.fma(s.splat(-1.0 / 3.0), g[2], s.mul(s.splat(-2.0 / 3.0), g[0]));
+    let even2 = s.fma(s.splat(1.0 / 3.0), g[2], s.mul(s.splat(1.0 / 6.0), g[0]));
     [
         g[0],
-        s.fma(c(P * -2.0 / 3.0), g[1], even1),
-        s.fma(c(P * 2.0 / 3.0), g[1], even1),
-        s.fma(c(Q / 6.0), g[1], even2),
-        s.fma(c(Q / -6.0), g[1], even2),
+        s.fma(s.splat(P * -2.0 / 3.0), g[1], even1),
+        s.fma(s.splat(P * 2.0 / 3.0), g[1], even1),
+        s.fma(s.splat(Q / 6.0), g[1], even2),
+        s.fma(s.splat(Q / -6.0), g[1], even2),
         g[2],
     ]
 }
@@ -268,13 +263,12 @@ fn g<S: Simd>(s: S, g: [S::V; 3]) -> [S::V; 6] {
 /// G^T u, the transpose of [`g`].
 #[inline(always)]
 fn gt<S: Simd>(s: S, u: [S::V; 6]) -> [S::V; 3] {
-    let c = |x| s.splat(x);
     let (sum1, dif1) = (s.add(u[1], u[2]), s.sub(u[1], u[2]));
     let (sum2, dif2) = (s.add(u[3], u[4]), s.sub(u[3], u[4]));
     [
-        s.fma(c(-2.0 / 3.0), sum1, s.fma(c(1.0 / 6.0), sum2, u[0])),
-        s.fma(c(P * -2.0 / 3.0), dif1, s.mul(c(Q / 6.0), dif2)),
-        s.fma(c(-1.0 / 3.0), sum1, s.fma(c(1.0 / 3.0), sum2, u[5])),
+        s.fma(s.splat(-2.0 / 3.0), sum1, s.fma(s.splat(1.0 / 6.0), sum2, u[0])),
+        s.fma(s.splat(P * -2.0 / 3.0), dif1, s.mul(s.splat(Q / 6.0), dif2)),
+        s.fma(s.splat(-1.0 / 3.0), sum1, s.fma(s.splat(1.0 / 3.0), sum2, u[5])),
     ]
 }
 
@@ -300,7 +294,7 @@ impl Kernel for TransformFilter<'_> {
             unsafe {
                 let (from, to) = (self.g.as_ptr().add(at), self.u.as_mut_ptr().add(at));
                 let cols: [[S::V; 6]; 3] =
-                    std::array::from_fn(|j| g(s, std::array::from_fn(|i| s.load(from.add((i * 3 + j) * len)))));
+                    unrolled!(3, |j| g(s, unrolled!(3, |i| s.load(from.add((i * 3 + j) * len)))));
                 for i in 0..6 {
                     let row = g(s, [cols[0][i], cols[1][i], cols[2][i]]);
                     for j in 0..6 {
@@ -330,9 +324,9 @@ impl Kernel for TransformFilterGradient<'_> {
             unsafe {
                 let (from, to) = (self.du.as_ptr().add(at), self.dw.as_mut_ptr().add(at));
                 let cols: [[S::V; 3]; 6] =
-                    std::array::from_fn(|j| gt(s, std::array::from_fn(|i| s.load(from.add((i * 6 + j) * len)))));
+                    unrolled!(6, |j| gt(s, unrolled!(6, |i| s.load(from.add((i * 6 + j) * len)))));
                 for i in 0..3 {
-                    let row = gt(s, std::array::from_fn(|j| cols[j][i]));
+                    let row = gt(s, unrolled!(6, |j| cols[j][i]));
                     for j in 0..3 {
                         s.store(to.add((i * 3 + j) * len), row[j]);
                     }
@@ -363,14 +357,14 @@ impl Kernel for TransformInput<'_> {
         let (line, wide, stride) = (shape.w * c, (4 * t.cols + 2) * c, t.stride(c));
         let lines = self.lines.as_mut_ptr();
         for (tile, image, y) in self.span.rows() {
-            let rows: [*const f32; 6] = std::array::from_fn(|i| match (y + i).checked_sub(1) {
+            let rows: [*const f32; 6] = unrolled!(6, |i| match (y + i).checked_sub(1) {
                 Some(y) if y < shape.h => self.x[image * shape.in_len() + y * line..][..line].as_ptr(),
                 _ => self.blank[..line].as_ptr(),
             });
             // SAFETY: the lanes divide c; rows hold `line` f32s, lines six times `wide`, v 36 points of a group's tiles.
             unsafe {
                 for i in (0..line).step_by(S::LANES) {
-                    let d: [S::V; 6] = std::array::from_fn(|r| {
+                    let d: [S::V; 6] = unrolled!(6, |r| {
                         let d = s.load(rows[r].add(i));
                         if self.relu { s.relu(d) } else { d }
                     });
@@ -384,7 +378,7 @@ impl Kernel for TransformInput<'_> {
                     for ch in (0..c).step_by(S::LANES) {
                         for i in 0..6 {
                             let from = lines.add(i * wide + 4 * col * c + ch);
-                            let d = bt(s, std::array::from_fn(|j| s.load(from.add(j * c))));
+                            let d = bt(s, unrolled!(6, |j| s.load(from.add(j * c))));
                             for j in 0..6 {
                                 s.store(v.add((i * 6 + j) * stride + ch), d[j]);
                             }
@@ -478,32 +472,49 @@ impl Kernel for TransformOutput<'_> {
             let z = &mut self.z[image * shape.out_len()..][..shape.out_len()];
             let high = (shape.h - y).min(4);
             for ch in (0..c).step_by(S::LANES) {
-                let (mut sum, mut sum2) = (s.splat(0.0), s.splat(0.0));
+                let mut totals = [s.splat(0.0); 2];
                 for col in 0..t.cols {
                     let wide = (shape.w - 4 * col).min(4);
                     // SAFETY: m holds 36 points of a group's tiles; only pixels within the image are written.
                     unsafe {
                         let m = self.m.as_ptr().add((tile + col) * c + ch);
                         let z = z.as_mut_ptr().add(y * line + 4 * col * c + ch);
-                        let cols: [[S::V; 4]; 6] = std::array::from_fn(|j| {
-                            at(s, std::array::from_fn(|i| s.load(m.add((i * 6 + j) * stride))))
-                        });
-                        for i in 0..4 {
-                            let row = at(s, std::array::from_fn(|j| cols[j][i]));
-                            for j in 0..4 {
-                                if i < high && j < wide {
-                                    s.store(z.add(i * line + j * c), row[j]);
-                                    sum = s.add(sum, row[j]);
-                                    sum2 = s.fma(row[j], row[j], sum2);
-                                }
-                            }
+                        if (high, wide) == (4, 4) {
+                            output_tile(s, (m, stride), (z, line, c), (4, 4), &mut totals);
+                        } else {
+                            output_tile(s, (m, stride), (z, line, c), (high, wide), &mut totals);
                         }
                     }
                     if col % 4 == 3 || col + 1 == t.cols {
-                        add_lanes(s, &mut sums[ch..], sum);
-                        add_lanes(s, &mut squares[ch..], sum2);
-                        (sum, sum2) = (s.splat(0.0), s.splat(0.0));
+                        add_lanes(s, &mut sums[ch..], totals[0]);
+                        add_lanes(s, &mut squares[ch..], totals[1]);
+                        totals = [s.splat(0.0); 2];
                     }
+                }
+            }
+        }
+    }
+}
+
+/// One tile of z, of which `high x wide` pixels are within the image; to `totals`, their sum and sum of squares are added.
+#[inline(always)]
+unsafe fn output_tile<S: Simd>(
+    s: S,
+    (m, stride): (*const f32, usize),
+    (z, line, c): (*mut f32, usize, usize),
+    (high, wide): (usize, usize),
+    totals: &mut [S::V; 2],
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let cols: [[S::V; 4]; 6] = unrolled!(6, |j| at(s, unrolled!(6, |i| s.load(m.add((i * 6 + j) * stride)))));
+        for i in 0..4 {
+            let row = at(s, unrolled!(6, |j| cols[j][i]));
+            for j in 0..4 {
+                if i < high && j < wide {
+                    s.store(z.add(i * line + j * c), row[j]);
+                    totals[0] = s.add(totals[0], row[j]);
+                    totals[1] = s.fma(row[j], row[j], totals[1]);
                 }
             }
         }
@@ -524,7 +535,6 @@ impl Kernel for TransformGradient<'_> {
         let Span { t, shape, .. } = self.span;
         let c = shape.c_out_p();
         let (line, stride) = (shape.w * c, t.stride(c));
-        let zero = s.splat(0.0);
         for (tile, image, y) in self.span.rows() {
             let high = (shape.h - y).min(4);
             let at = image * shape.out_len() + y * line;
@@ -539,31 +549,41 @@ impl Kernel for TransformGradient<'_> {
                     for col in 0..t.cols {
                         let wide = (shape.w - 4 * col).min(4);
                         let at = at + 4 * col * c + ch;
-                        let mut cols = [[zero; 6]; 4];
-                        for j in 0..4 {
-                            let mut d = [zero; 4];
-                            for i in 0..4 {
-                                if i < high && j < wide {
-                                    let at = at + i * line + j * c;
-                                    let dy = s.load(self.dz.dy.as_ptr().add(at));
-                                    d[i] = match affine {
-                                        Some((z, bv, gv)) => s.fma(av, dy, s.fma(bv, s.load(z.add(at)), gv)),
-                                        None => s.mul(av, dy),
-                                    };
-                                }
-                            }
-                            cols[j] = a(s, d);
-                        }
-                        let dm = self.dm.as_mut_ptr().add((tile + col) * c + ch);
-                        for i in 0..6 {
-                            let row = a(s, std::array::from_fn(|j| cols[j][i]));
-                            for j in 0..6 {
-                                s.store(dm.add((i * 6 + j) * stride), row[j]);
-                            }
+                        let dy = self.dz.dy.as_ptr().add(at);
+                        let dm = (self.dm.as_mut_ptr().add((tile + col) * c + ch), stride);
+                        let dz = |i: usize| match affine {
+                            Some((z, bv, gv)) => s.fma(av, s.load(dy.add(i)), s.fma(bv, s.load(z.add(at + i)), gv)),
+                            None => s.mul(av, s.load(dy.add(i))),
+                        };
+                        if (high, wide) == (4, 4) {
+                            gradient_tile(s, dz, (line, c), (4, 4), dm);
+                        } else {
+                            gradient_tile(s, dz, (line, c), (high, wide), dm);
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// One tile of dM; `dz` loads the gradient at an offset from the tile's first pixel.
+#[inline(always)]
+unsafe fn gradient_tile<S: Simd>(
+    s: S,
+    dz: impl Fn(usize) -> S::V,
+    (line, c): (usize, usize),
+    (high, wide): (usize, usize),
+    (dm, stride): (*mut f32, usize),
+) {
+    let zero = s.splat(0.0);
+    let pixel = |i, j| if i < high && j < wide { dz(i * line + j * c) } else { zero };
+    let cols: [[S::V; 6]; 4] = unrolled!(4, |j| a(s, unrolled!(4, |i| pixel(i, j))));
+    for i in 0..6 {
+        let row = a(s, unrolled!(4, |j| cols[j][i]));
+        for j in 0..6 {
+            // SAFETY: the caller's word.
+            unsafe { s.store(dm.add((i * 6 + j) * stride), row[j]) };
         }
     }
 }
@@ -597,7 +617,7 @@ impl Kernel for AddInputGradient<'_> {
                         let mut left = [s.splat(0.0); 2];
                         for col in 0..t.cols {
                             let dv = self.dv.as_ptr().add((tile + col) * c + ch + i * 6 * stride);
-                            let d = b(s, std::array::from_fn(|j| s.load(dv.add(j * stride))));
+                            let d = b(s, unrolled!(6, |j| s.load(dv.add(j * stride))));
                             let to = lines.add(i * wide + 4 * col * c + ch);
                             s.store(to, s.add(left[0], d[0]));
                             s.store(to.add(c), s.add(left[1], d[1]));
@@ -611,7 +631,7 @@ impl Kernel for AddInputGradient<'_> {
                     }
                 }
                 for i in (0..line).step_by(S::LANES) {
-                    let d = b(s, std::array::from_fn(|r| s.load(lines.add(r * wide + c + i))));
+                    let d = b(s, unrolled!(6, |r| s.load(lines.add(r * wide + c + i))));
                     for r in 0..6 {
                         let y = y + r;
                         if y == 0 || y > shape.h {
