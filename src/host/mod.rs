@@ -1,31 +1,80 @@
 //! Scripts: the ONLY place that names rhai. May use: everything below it.
 //!
 //! The face to `main` and the REPL: [`run`] a script, [`eval_expression`], a [`Session`] of lines, [`documentation`].
+//! Inside: [`engine`] builds the engine; one file per chapter of the manual registers functions through [`api`];
+//! [`context`] is what they share; [`epochs`] saves and resumes.
 
+pub mod api;
+pub mod arch;
+pub mod batches;
+pub mod context;
+pub mod control;
+pub mod convert;
+pub mod data;
+pub mod docs;
+pub mod engine;
+pub mod epochs;
+pub mod errors;
+pub mod genotype;
+pub mod manifest;
+pub mod modules;
+pub mod net;
 pub mod options;
+pub mod random;
+pub mod report;
 pub mod session;
+pub mod settings;
+pub mod space;
+pub mod state;
+pub mod tensor;
 
 pub use options::RunOptions;
 pub use session::{Outcome, Session};
 
-use crate::error::Result;
-use crate::search::Progress;
+use crate::error::{Error, Result};
+use crate::search::{Progress, RunFolder, Silent};
+use context::Host;
+use engine::Scripts;
+use epochs::Loops;
+use manifest::Manifest;
+use std::path::Path;
 use std::rc::Rc;
+
+/// Open the run folder, if there is one, before any work.
+fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
+    let folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
+    let loops = match &folder {
+        Some(folder) if options.resume => Loops::resume(&folder.path().join("checkpoint"))?,
+        _ => Loops::default(),
+    };
+    Ok(Host::new(options.clone(), progress, folder, loops))
+}
 
 /// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every turn of
 /// an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to the last
 /// turn is in the folder.
-pub fn run(_options: &RunOptions, _progress: Rc<dyn Progress>) -> Result<()> {
-    todo!()
+pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
+    let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
+    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let host = open(options, progress)?;
+    let manifest = Manifest::begin(&host, &text)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let scripts = Scripts::new(host.clone(), folder);
+    let result = scripts.eval(&text, &path.to_string_lossy()).map(|_| ());
+    manifest.end(&host, &result)?;
+    result
 }
 
 /// The value of an expression as text; empty for `()`.
-pub fn eval_expression(_expression: &str, _options: &RunOptions, _progress: Rc<dyn Progress>) -> Result<String> {
-    todo!()
+pub fn eval_expression(expression: &str, options: &RunOptions, progress: Rc<dyn Progress>) -> Result<String> {
+    let scripts = Scripts::new(open(options, progress)?, Path::new("."));
+    let value = scripts.eval(expression, "expression")?;
+    scripts.show(&value)
 }
 
 /// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type or
 /// a module such as `nas/is_darts`). Unknown names are an error with the nearest.
-pub fn documentation(_name: Option<&str>) -> Result<String> {
-    todo!()
+pub fn documentation(name: Option<&str>) -> Result<String> {
+    let host = open(&RunOptions::default(), Rc::new(Silent))?;
+    docs::text(&Scripts::new(host, Path::new(".")).docs, name)
 }

@@ -1,0 +1,123 @@
+//! Between script values, JSON and Rust numbers.
+
+use super::errors::{Fallible, wrong};
+use super::genotype::Genotype;
+use super::tensor::T;
+use crate::error::{Error, Result};
+use candle_core::Tensor;
+use rhai::{Array, Dynamic, Map};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The kind of a value in the words of messages.
+pub fn kind(value: &Dynamic) -> String {
+    match value.type_name() {
+        "i64" => "integer".into(),
+        "f64" => "float".into(),
+        "()" => "nothing".into(),
+        other => other.to_string(),
+    }
+}
+
+/// A value as messages show it: its kind and, where short, its text.
+pub fn shown(value: &Dynamic) -> String {
+    match value.type_name() {
+        "string" => format!("string \"{value}\""),
+        "i64" | "f64" | "bool" => format!("{} {value}", kind(value)),
+        _ => kind(value),
+    }
+}
+
+/// An integer or float as a float.
+pub fn float(value: &Dynamic, what: &str) -> Fallible<f64> {
+    match value.as_float() {
+        Ok(x) => Ok(x),
+        Err(_) => value.as_int().map(|x| x as f64).map_err(|_| wrong(what, shown(value), "a number")),
+    }
+}
+
+/// An integer of at least 0.
+pub fn count(value: i64, what: &str) -> Fallible<usize> {
+    usize::try_from(value).map_err(|_| wrong(what, value, "an integer of at least 0"))
+}
+
+/// Plain JSON as a script value.
+pub fn from_json(value: &Value) -> Dynamic {
+    match value {
+        Value::Null => Dynamic::UNIT,
+        Value::Bool(b) => (*b).into(),
+        Value::Number(n) => n.as_i64().map_or_else(|| n.as_f64().unwrap_or(f64::NAN).into(), Dynamic::from),
+        Value::String(s) => s.clone().into(),
+        Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
+        Value::Object(map) => {
+            map.iter().map(|(k, v)| (k.as_str().into(), from_json(v))).collect::<Map>().into()
+        }
+    }
+}
+
+/// A script value as plain JSON (settings, the manifest); what has no JSON form is an error that names `what`.
+pub fn to_json(value: &Dynamic, what: &str) -> Result<Value> {
+    pack(value, what, None)
+}
+
+/// A script value with everything in it, tensors put aside into `tensors`; [`unpack`] gives it back to the bit.
+pub fn pack(value: &Dynamic, what: &str, mut tensors: Option<&mut BTreeMap<String, Tensor>>) -> Result<Value> {
+    let value = value.flatten_clone();
+    if value.is_unit() {
+        return Ok(Value::Null);
+    }
+    if let Ok(x) = value.as_bool() {
+        return Ok(json!(x));
+    }
+    if let Ok(x) = value.as_int() {
+        return Ok(json!(x));
+    }
+    if let Ok(x) = value.as_float() {
+        return Ok(if x.is_finite() { json!(x) } else { json!({"$float": x.to_bits()}) });
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return Ok(json!(text.as_str()));
+    }
+    if let Some(items) = value.read_lock::<Array>() {
+        let each = items.iter().enumerate().map(|(i, v)| pack(v, &format!("{what}[{i}]"), tensors.as_deref_mut()));
+        return Ok(Value::Array(each.collect::<Result<_>>()?));
+    }
+    if let Some(map) = value.read_lock::<Map>() {
+        let each = map.iter().map(|(k, v)| {
+            Ok((k.to_string(), pack(v, &format!("{what}.{k}"), tensors.as_deref_mut())?))
+        });
+        return Ok(Value::Object(each.collect::<Result<_>>()?));
+    }
+    if let Some(genotype) = value.read_lock::<Genotype>() {
+        return Ok(json!({"$genotype": genotype.0.to_string()}));
+    }
+    if let (Some(tensor), Some(tensors)) = (value.read_lock::<T>(), tensors) {
+        tensors.insert(what.to_string(), tensor.0.detach());
+        return Ok(json!({"$tensor": what}));
+    }
+    Err(Error::invalid(what, kind(&value), "a number, text, bool, genotype, tensor, or an array or map of these"))
+}
+
+/// What [`pack`] packed.
+pub fn unpack(value: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<Dynamic> {
+    Ok(match value {
+        Value::Array(items) => {
+            items.iter().map(|v| unpack(v, tensors)).collect::<Result<Array>>()?.into()
+        }
+        Value::Object(map) => {
+            if let Some(bits) = map.get("$float").and_then(Value::as_u64) {
+                return Ok(f64::from_bits(bits).into());
+            }
+            if let Some(text) = map.get("$genotype").and_then(Value::as_str) {
+                return Ok(Dynamic::from(Genotype(crate::space::Genotype::parse(text)?)));
+            }
+            if let Some(name) = map.get("$tensor").and_then(Value::as_str) {
+                let tensor = tensors.get(name).ok_or_else(|| Error::invalid("checkpoint", "no tensor", name))?;
+                return Ok(Dynamic::from(T(tensor.clone())));
+            }
+            let each = map.iter().map(|(k, v)| Ok((k.as_str().into(), unpack(v, tensors)?)));
+            each.collect::<Result<Map>>()?.into()
+        }
+        plain => from_json(plain),
+    })
+}

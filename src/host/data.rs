@@ -1,0 +1,117 @@
+//! Data sets in scripts.
+
+use super::api::Api;
+use super::context::Host;
+use super::errors::{Fallible, raise, wrong};
+use super::{convert, settings};
+use crate::data::{DataOptions, Dataset, Splits};
+use crate::error::{Error, Result};
+use rhai::{Array, Dynamic, INT, Map};
+use std::rc::Rc;
+
+/// The two sets of a data source.
+#[derive(Clone)]
+pub struct Source(pub Rc<Splits>);
+
+/// A set of images.
+#[derive(Clone)]
+pub struct Data(pub Rc<Dataset>);
+
+impl Data {
+    /// A handle.
+    pub fn new(data: Dataset) -> Self {
+        Data(Rc::new(data))
+    }
+}
+
+fn open(host: &Host, name: &str, options: &Map) -> Result<Source> {
+    let known = ["resize", "limit"];
+    if let Some(key) = options.keys().find(|k| !known.contains(&k.as_str())) {
+        return Err(Error::unknown_name("data option", key, known));
+    }
+    let picture: settings::PictureConfig = settings::overridden(host, options)?;
+    let some = |n: usize| if n == 0 { None } else { Some(n) };
+    let options =
+        DataOptions { resize: some(picture.resize), limit: some(picture.limit), seed: host.options.seed };
+    let source = host.open_data(name, &options)?;
+    host.note(&format!("data: {} for training, {} for testing", source.train.describe(), source.test.len()));
+    Ok(Source(source))
+}
+
+/// Register the functions of data sets.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("data");
+    api.value::<Source>("DataSource", |d| format!("{}, {} for testing", d.0.train.describe(), d.0.test.len()));
+    api.value::<Data>("Data", |d| d.0.describe());
+    let h = host.clone();
+    api.def(
+        [
+            "data",
+            "data() -> DataSource\ndata(name) -> DataSource\ndata(name, #{ resize, limit }) -> DataSource",
+            "Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`, `cifar10`, `cifar100`, or a folder. \
+             resize: the side in pixels to shrink images to by box mean (it must divide); limit: at most so many training images a class. \
+             `--set resize=` and `--set limit=` override. A missing or damaged file is an error that names it.",
+            "let d = data(\"digits\", #{ limit: 10 });\nassert(d.train.len == 100 && d.test.classes.len == 10);",
+        ],
+        move || open(&h, &h.options.data, &Map::new()).map_err(raise),
+    );
+    let h = host.clone();
+    api.also("data", move |name: &str| open(&h, name, &Map::new()).map_err(raise));
+    let h = host.clone();
+    api.also("data", move |name: &str, options: Map| open(&h, name, &options).map_err(raise));
+    let h = host.clone();
+    api.also("data", move |options: Map| open(&h, &h.options.data, &options).map_err(raise));
+    api.get(
+        ["train", "source.train -> Data\npair.train -> Batch", "For training: the training set (of a pair of batches, its batch).", "assert(data().train.len > 1000);"],
+        |d: &mut Source| Ok(Data::new(d.0.train.clone())),
+    );
+    api.get(
+        ["test", "source.test -> Data", "The test set: for the final word only.", "assert(data().test.len > 300);"],
+        |d: &mut Source| Ok(Data::new(d.0.test.clone())),
+    );
+    api.get(
+        ["len", "data.len -> integer", "Number of images.", "assert(data().train.take(5).len == 5);"],
+        |d: &mut Data| Ok(d.0.len() as INT),
+    );
+    api.get(
+        ["classes", "data.classes -> [string]", "Names of the classes.", "assert(data().train.classes.len == 10);"],
+        |d: &mut Data| Ok(d.0.classes.iter().map(|c| Dynamic::from(c.clone())).collect::<Array>()),
+    );
+    api.get(
+        ["shape", "data.shape -> [channels, height, width]\ntensor.shape -> [integer]", "Shape of an image, in pixels; of a tensor.", "assert(data().train.shape == [3, 8, 8]);"],
+        |d: &mut Data| {
+            let (c, h, w) = d.0.shape;
+            Ok([c, h, w].iter().map(|n| Dynamic::from(*n as INT)).collect::<Array>())
+        },
+    );
+    api.also_get("name", |d: &mut Data| Ok(d.0.name.clone()));
+    let h = host.clone();
+    api.def(
+        [
+            "split",
+            "data.split(fraction) -> [Data, Data]",
+            "Two disjoint parts, the first with `fraction` (between 0 and 1) of every class; drawn by the run's seed. Bi-level methods \
+             train weights on one half and architecture on the other.",
+            "let halves = data().train.split(0.5);\nassert(halves[0].len + halves[1].len == data().train.len);",
+        ],
+        move |d: &mut Data, fraction: f64| -> Fallible<Array> {
+            let (a, b) = d.0.split(fraction, h.stream.borrow().seed()).map_err(raise)?;
+            Ok(vec![Dynamic::from(Data::new(a)), Dynamic::from(Data::new(b))])
+        },
+    );
+    let h = host.clone();
+    api.def(
+        [
+            "take",
+            "data.take(n) -> Data",
+            "`n` images (all, if there are fewer), drawn by the run's seed; a smaller n takes the first of them.",
+            "assert(data().train.take(64).len == 64);",
+        ],
+        move |d: &mut Data, n: INT| {
+            if n < 1 {
+                return Err(wrong("take, n", n, "an integer of at least 1"));
+            }
+            Ok(Data::new(d.0.take(convert::count(n, "n")?, h.stream.borrow().seed())))
+        },
+    );
+}

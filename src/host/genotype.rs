@@ -1,0 +1,106 @@
+//! Genotypes in scripts, and their row in the NAS-Bench-201 table.
+
+use super::api::Api;
+use super::context::Host;
+use super::errors::{Fallible, raise, wrong};
+use super::space::Space;
+use super::{convert, random::Stream};
+use crate::data::nas_bench::{self, Row};
+use crate::space::{Candidate, Primitive, SearchSpace, Topology};
+use rhai::{Dynamic, Map};
+use std::rc::Rc;
+
+/// A found architecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genotype(pub crate::space::Genotype);
+
+/// A genotype from a handle, its text, or its index in NAS-Bench-201.
+pub fn genotype_of(value: &Dynamic) -> Fallible<crate::space::Genotype> {
+    if let Some(genotype) = value.read_lock::<Genotype>() {
+        return Ok(genotype.0.clone());
+    }
+    if let Ok(text) = value.as_immutable_string_ref() {
+        return crate::space::Genotype::parse(&text).map_err(raise);
+    }
+    if let Ok(index) = value.as_int() {
+        let row = nas_bench::query_index(convert::count(index, "index")?).map_err(raise)?;
+        return crate::space::Genotype::parse(&row.arch).map_err(raise);
+    }
+    Err(wrong("genotype", convert::shown(value), "a genotype, its text, or an index of NAS-Bench-201"))
+}
+
+/// Uniform: NAS-Bench-201, any op on every edge; DARTS, two different edges into every node, any op but `none` on each.
+fn random(space: &SearchSpace, stream: &mut Stream) -> crate::space::Genotype {
+    let mut chosen = Vec::new();
+    for subset in space.comparison_subsets() {
+        let mut pool: Vec<Candidate> = subset.candidates.clone();
+        if space.topology() == Topology::Darts {
+            pool.retain(|c| space.ops()[c.op] != Primitive::None);
+        }
+        for _ in 0..subset.keep {
+            let pick = pool[stream.below(pool.len())];
+            pool.retain(|c| c.edge != pick.edge);
+            chosen.push(pick);
+        }
+    }
+    chosen.sort();
+    crate::space::Genotype { space: space.clone(), chosen }
+}
+
+/// A table row as a map.
+pub fn row_map(row: &Row) -> Map {
+    let numbers = [
+        ("cifar10_valid", row.cifar10_valid),
+        ("cifar10_test", row.cifar10_test),
+        ("cifar100_valid", row.cifar100_valid),
+        ("cifar100_test", row.cifar100_test),
+        ("imagenet16_valid", row.imagenet16_valid),
+        ("imagenet16_test", row.imagenet16_test),
+        ("params_mb", row.params_mb),
+        ("flops_m", row.flops_m),
+    ];
+    let mut map: Map = numbers.into_iter().map(|(key, value)| (key.into(), Dynamic::from(value))).collect();
+    map.insert("index".into(), Dynamic::from(row.index as i64));
+    map.insert("arch".into(), row.arch.clone().into());
+    map
+}
+
+/// Register the functions of genotypes.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("genotypes");
+    api.value::<Genotype>("Genotype", |g| g.0.to_string());
+    api.also("==", |a: &mut Genotype, b: Genotype| *a == b);
+    api.also("!=", |a: &mut Genotype, b: Genotype| *a != b);
+    api.def(
+        [
+            "genotype",
+            "genotype(text) -> Genotype",
+            "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or `Genotype(normal=[...], ...)`. \
+             An integer is an index of NAS-Bench-201. What does not parse is an error that says where.",
+            "let g = genotype(9930);\nassert(g == genotype(g.to_string()));",
+        ],
+        |text: Dynamic| genotype_of(&text).map(Genotype),
+    );
+    let h = host.clone();
+    api.def(
+        [
+            "random_genotype",
+            "random_genotype(space) -> Genotype",
+            "A uniform draw from the run's random stream. NAS-Bench-201: any op on every edge. DARTS: two different edges into \
+             every node, any op but `none` on each.",
+            "set_seed(1);\nlet g = random_genotype(space(\"nas-bench-201\"));\nprint(g);",
+        ],
+        move |space: Space| Genotype(random(&space.0, &mut h.stream.borrow_mut())),
+    );
+    api.def(
+        [
+            "bench_query",
+            "bench_query(genotype) -> map",
+            "The row of a NAS-Bench-201 cell (genotype, text or index): accuracies in percent after 200 epochs, mean over seeds \
+             (cifar10_valid, cifar10_test, cifar100_valid, cifar100_test, imagenet16_valid, imagenet16_test), params_mb (million \
+             parameters), flops_m (million multiply-adds), index, arch. A genotype of another space is an error.",
+            "assert(bench_query(9930).cifar10_test == 94.36);",
+        ],
+        |genotype: Dynamic| nas_bench::query(&genotype_of(&genotype)?).map(|row| row_map(&row)).map_err(raise),
+    );
+}

@@ -1,0 +1,163 @@
+//! Settings: a script's map of them, what `--set` overrides, and the typed configs that host functions take from the map.
+
+use super::context::Host;
+use super::errors::{Fallible, raise};
+use super::{api::Api, convert};
+use crate::error::{Error, Result};
+use crate::search::{TrainConfig, arch::ArchConfig};
+use rhai::{Dynamic, Map};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::rc::Rc;
+
+/// The size of a supernet, from a script's settings; 0 = as the space's paper has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SizeConfig {
+    /// C; 0: 16.
+    pub channels: usize,
+    /// Cells a stage, N; 0: 5 (NAS-Bench-201), 2 (DARTS, 8 cells).
+    pub cells: usize,
+    /// Direct convolutions only.
+    pub strict: bool,
+}
+
+/// Options of `data()`, from a map or `--set`; 0 = off.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PictureConfig {
+    /// Shrink images to this side.
+    pub resize: usize,
+    /// At most this many training images a class.
+    pub limit: usize,
+}
+
+fn keys<T: Serialize + Default>() -> Vec<String> {
+    match serde_json::to_value(T::default()) {
+        Ok(Value::Object(map)) => map.keys().cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The keys that host functions know.
+pub fn host_keys() -> Vec<String> {
+    [keys::<TrainConfig>(), keys::<ArchConfig>(), keys::<SizeConfig>(), keys::<PictureConfig>()].concat()
+}
+
+/// The part of a settings map that `T` knows, over `T`'s defaults.
+pub fn typed<T: Serialize + Default + DeserializeOwned>(map: &Map) -> Result<T> {
+    let mut result = T::default();
+    for key in keys::<T>() {
+        let Some(value) = map.get(key.as_str()) else { continue };
+        let value = convert::to_json(value, &format!("setting `{key}`"))?;
+        result = with_key(&result, &key, value)?;
+    }
+    Ok(result)
+}
+
+/// `config` with one key replaced; a value of the wrong type is an error that names key, got, expected.
+fn with_key<T: Serialize + DeserializeOwned>(config: &T, key: &str, value: Value) -> Result<T> {
+    let bad = |got: &dyn std::fmt::Display, expected: &str| Error::invalid(format!("setting `{key}`"), got, expected);
+    let mut all = serde_json::to_value(config).map_err(|e| bad(&e, "JSON"))?;
+    let expected = match &all[key] {
+        Value::Bool(_) => "true or false",
+        Value::Number(n) if n.is_f64() => "a number",
+        Value::Number(_) => "an integer of at least 0",
+        _ => "a value of its type",
+    };
+    all[key] = value.clone();
+    serde_json::from_value(all).map_err(|_| bad(&value, expected))
+}
+
+/// Check a map that a host function takes settings from: keys near to a known one, declared by nobody, are misspelt.
+pub fn check(host: &Host, map: &Map) -> Result<()> {
+    let known = host_keys();
+    let declared = host.declared.borrow();
+    for key in map.keys() {
+        if known.iter().any(|k| k == key.as_str()) || declared.contains(key.as_str()) {
+            continue;
+        }
+        let near = |k: &&String| strsim::damerau_levenshtein(k, key) <= if key.len() > 5 { 2 } else { 1 };
+        if known.iter().any(|k| near(&k)) {
+            return Err(Error::unknown_name("setting", key, known.iter().map(String::as_str)));
+        }
+    }
+    Ok(())
+}
+
+/// [`check`], then [`typed`].
+pub fn config<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map) -> Fallible<T> {
+    check(host, map).and_then(|()| typed(map)).map_err(raise)
+}
+
+/// `--set` values of the keys that `T` knows, over those of `map`.
+pub fn overridden<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map) -> Result<T> {
+    let mut map = map.clone();
+    let known = keys::<T>();
+    for (key, value) in host.options.sets.iter().filter(|(key, _)| known.contains(key)) {
+        map.insert(key.as_str().into(), convert::from_json(value));
+    }
+    typed(&map)
+}
+
+/// `settings(defaults)`: the defaults, overridden by `--set`.
+fn settings(host: &Host, defaults: Map) -> Result<Map> {
+    let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
+    host.declared.borrow_mut().extend(known.iter().cloned());
+    check(host, &defaults)?;
+    known.extend(host_keys());
+    let mut result = defaults;
+    for (key, value) in &host.options.sets {
+        if !known.contains(key) {
+            known.sort();
+            known.dedup();
+            return Err(Error::unknown_name("setting", key, known.iter().map(String::as_str)));
+        }
+        let value = alike(key, result.get(key.as_str()), convert::from_json(value))?;
+        result.insert(key.as_str().into(), value);
+    }
+    typed::<TrainConfig>(&result)?;
+    typed::<ArchConfig>(&result)?;
+    typed::<SizeConfig>(&result)?;
+    typed::<PictureConfig>(&result)?;
+    let mut all = host.settings.borrow_mut();
+    for (key, value) in &result {
+        all.insert(key.to_string(), convert::to_json(value, key)?);
+    }
+    Ok(result)
+}
+
+/// `value`, if it is of the default's type (an integer will do for a float).
+fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic> {
+    let Some(default) = default else { return Ok(value) };
+    if default.is_float() && value.is_int() {
+        return Ok(Dynamic::from(value.as_int().unwrap_or_default() as f64));
+    }
+    if default.type_id() == value.type_id() {
+        return Ok(value);
+    }
+    Err(Error::invalid(format!("setting `{key}`"), convert::shown(&value), format!("{} as its default, {default}", article(default))))
+}
+
+fn article(value: &Dynamic) -> String {
+    let kind = convert::kind(value);
+    if kind.starts_with(['a', 'e', 'i', 'o']) { format!("an {kind}") } else { format!("a {kind}") }
+}
+
+/// Register `settings`.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("run");
+    let h = host.clone();
+    api.def(
+        [
+            "settings",
+            "settings(defaults) -> map",
+            "The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose type is not that of \
+             its default, is an error. Known are the keys of `defaults` and those that the host takes: of training (epochs, batch_size, lr, \
+             lr_min, momentum, weight_decay, clip, augment, cutout), of architecture parameters (arch_lr, arch_beta1, arch_beta2, \
+             arch_weight_decay, arch_init), of the supernet (channels, cells, strict), of the data (resize, limit).",
+            "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
+        ],
+        move |defaults: Map| settings(&h, defaults).map_err(raise),
+    );
+}
