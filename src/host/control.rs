@@ -28,7 +28,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     let h = host.clone();
     api.def(
-        ["seed", "seed() -> integer", "The seed of the run's random stream: that of --seed, or of the last set_seed.", "set_seed(3);\nassert(seed() == 3);"],
+        [
+            "seed",
+            "seed() -> integer",
+            "The seed of the run's random stream: that of --seed, or of the last set_seed.",
+            "set_seed(3);\nassert(seed() == 3);",
+        ],
         move || h.stream.borrow().seed() as INT,
     );
     let h = host.clone();
@@ -46,7 +51,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     let h = host.clone();
     api.def(
-        ["random_below", "random_below(n) -> integer", "Uniform in 0..n, from the run's random stream.", "assert(random_below(1) == 0);"],
+        [
+            "random_below",
+            "random_below(n) -> integer",
+            "Uniform in 0..n, from the run's random stream.",
+            "assert(random_below(1) == 0);",
+        ],
         move |n: INT| match count(n, "n")? {
             0 => Err(wrong("random_below, n", n, "an integer of at least 1")),
             n => Ok(h.stream.borrow_mut().below(n) as INT),
@@ -54,7 +64,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     let h = host.clone();
     api.def(
-        ["run_seconds", "run_seconds() -> float", "Seconds that the run has taken so far, those before it was resumed among them.", "assert(run_seconds() >= 0.0);"],
+        [
+            "run_seconds",
+            "run_seconds() -> float",
+            "Seconds that the run has taken so far, those before it was resumed among them.",
+            "assert(run_seconds() >= 0.0);",
+        ],
         move || h.seconds(),
     );
     let h = host.clone();
@@ -63,7 +78,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         move || h.options.args.iter().map(|a| Dynamic::from(a.clone())).collect::<Array>(),
     );
     api.def(
-        ["assert", "assert(condition)\nassert(condition, message)", "An error unless the condition holds.", "assert(1 + 1 == 2, \"arithmetic\");"],
+        [
+            "assert",
+            "assert(condition)\nassert(condition, message)",
+            "An error unless the condition holds.",
+            "assert(1 + 1 == 2, \"arithmetic\");",
+        ],
         |holds: bool| assert(holds, "assertion failed: got false, expected true"),
     );
     api.also("assert", |holds: bool, message: Dynamic| assert(holds, &message.to_string()));

@@ -49,9 +49,7 @@ pub fn from_json(value: &Value) -> Dynamic {
         Value::Number(n) => n.as_i64().map_or_else(|| n.as_f64().unwrap_or(f64::NAN).into(), Dynamic::from),
         Value::String(s) => s.clone().into(),
         Value::Array(items) => items.iter().map(from_json).collect::<Array>().into(),
-        Value::Object(map) => {
-            map.iter().map(|(k, v)| (k.as_str().into(), from_json(v))).collect::<Map>().into()
-        }
+        Value::Object(map) => map.iter().map(|(k, v)| (k.as_str().into(), from_json(v))).collect::<Map>().into(),
     }
 }
 
@@ -83,9 +81,8 @@ pub fn pack(value: &Dynamic, what: &str, mut tensors: Option<&mut BTreeMap<Strin
         return Ok(Value::Array(each.collect::<Result<_>>()?));
     }
     if let Some(map) = value.read_lock::<Map>() {
-        let each = map.iter().map(|(k, v)| {
-            Ok((k.to_string(), pack(v, &format!("{what}.{k}"), tensors.as_deref_mut())?))
-        });
+        let each =
+            map.iter().map(|(k, v)| Ok((k.to_string(), pack(v, &format!("{what}.{k}"), tensors.as_deref_mut())?)));
         return Ok(Value::Object(each.collect::<Result<_>>()?));
     }
     if let Some(genotype) = value.read_lock::<Genotype>() {
@@ -101,9 +98,7 @@ pub fn pack(value: &Dynamic, what: &str, mut tensors: Option<&mut BTreeMap<Strin
 /// What [`pack`] packed.
 pub fn unpack(value: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<Dynamic> {
     Ok(match value {
-        Value::Array(items) => {
-            items.iter().map(|v| unpack(v, tensors)).collect::<Result<Array>>()?.into()
-        }
+        Value::Array(items) => items.iter().map(|v| unpack(v, tensors)).collect::<Result<Array>>()?.into(),
         Value::Object(map) => {
             if let Some(bits) = map.get("$float").and_then(Value::as_u64) {
                 return Ok(f64::from_bits(bits).into());

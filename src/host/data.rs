@@ -31,8 +31,7 @@ fn open(host: &Host, name: &str, options: &Map) -> Result<Source> {
     }
     let picture: settings::PictureConfig = settings::overridden(host, options)?;
     let some = |n: usize| if n == 0 { None } else { Some(n) };
-    let options =
-        DataOptions { resize: some(picture.resize), limit: some(picture.limit), seed: host.options.seed };
+    let options = DataOptions { resize: some(picture.resize), limit: some(picture.limit), seed: host.options.seed };
     let source = host.open_data(name, &options)?;
     host.note(&format!("data: {} for training, {} for testing", source.train.describe(), source.test.len()));
     Ok(Source(source))
@@ -62,7 +61,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     let h = host.clone();
     api.also("data", move |options: Map| open(&h, &h.options.data, &options).map_err(raise));
     api.get(
-        ["train", "source.train -> Data\npair.train -> Batch", "For training: the training set (of a pair of batches, its batch).", "assert(data().train.len > 1000);"],
+        [
+            "train",
+            "source.train -> Data\npair.train -> Batch",
+            "For training: the training set (of a pair of batches, its batch).",
+            "assert(data().train.len > 1000);",
+        ],
         |d: &mut Source| Ok(Data::new(d.0.train.clone())),
     );
     api.get(
@@ -78,7 +82,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         |d: &mut Data| Ok(d.0.classes.iter().map(|c| Dynamic::from(c.clone())).collect::<Array>()),
     );
     api.get(
-        ["shape", "data.shape -> [channels, height, width]\ntensor.shape -> [integer]", "Shape of an image, in pixels; of a tensor.", "assert(data().train.shape == [3, 8, 8]);"],
+        [
+            "shape",
+            "data.shape -> [channels, height, width]\ntensor.shape -> [integer]",
+            "Shape of an image, in pixels; of a tensor.",
+            "assert(data().train.shape == [3, 8, 8]);",
+        ],
         |d: &mut Data| {
             let (c, h, w) = d.0.shape;
             Ok([c, h, w].iter().map(|n| Dynamic::from(*n as INT)).collect::<Array>())

@@ -14,7 +14,11 @@ pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {
 
 fn overview(docs: &[Doc]) -> String {
     let mut chapters: Vec<&str> = Vec::new();
-    docs.iter().for_each(|d| if !chapters.contains(&d.chapter) { chapters.push(d.chapter) });
+    docs.iter().for_each(|d| {
+        if !chapters.contains(&d.chapter) {
+            chapters.push(d.chapter)
+        }
+    });
     let mut lines = Vec::new();
     for chapter in chapters {
         lines.push(chapter.to_uppercase());

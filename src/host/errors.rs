@@ -83,9 +83,9 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
         EvalAltResult::ErrorRuntime(text, _) => text.to_string(),
         EvalAltResult::ErrorParsing(kind, _) => format!("syntax error: {}", syntax(kind)),
         EvalAltResult::ErrorFunctionNotFound(call, _) => unknown_function(call, docs),
-        EvalAltResult::ErrorVariableNotFound(name, _) => format!(
-            "unknown variable `{name}` (functions do not see the variables outside them: pass what they need)"
-        ),
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            format!("unknown variable `{name}` (functions do not see the variables outside them: pass what they need)")
+        }
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
             let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
             match nearest(name, known) {

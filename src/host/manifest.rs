@@ -30,11 +30,14 @@ impl Manifest {
 
     /// When the run is over, one way or the other.
     pub fn end(&self, host: &Host, result: &Result<()>) -> Result<()> {
-        self.write(host, match result {
-            Ok(()) => "finished",
-            Err(Error::Interrupted) => "interrupted",
-            Err(_) => "failed",
-        })
+        self.write(
+            host,
+            match result {
+                Ok(()) => "finished",
+                Err(Error::Interrupted) => "interrupted",
+                Err(_) => "failed",
+            },
+        )
     }
 
     fn write(&self, host: &Host, status: &str) -> Result<()> {
@@ -43,7 +46,8 @@ impl Manifest {
         all["seconds"] = json!(host.seconds());
         all["settings"] = Value::Object(host.settings.borrow().clone());
         if let Some(data) = host.data.borrow().as_ref() {
-            all["data"] = json!({"train": data.train.describe(), "test": data.test.len(), "fingerprint": data.fingerprint});
+            all["data"] =
+                json!({"train": data.train.describe(), "test": data.test.len(), "fingerprint": data.fingerprint});
         }
         match host.folder.borrow().as_ref() {
             Some(folder) => folder.write_manifest(&all),

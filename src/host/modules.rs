@@ -66,8 +66,7 @@ impl ModuleResolver for Resolver {
         self.loading.borrow_mut().push(file.clone());
         let module = evaluate(engine, &file, &text);
         self.loading.borrow_mut().pop();
-        let module: SharedModule =
-            module.map_err(|error| EvalAltResult::ErrorInModule(path.into(), error, at))?.into();
+        let module: SharedModule = module.map_err(|error| EvalAltResult::ErrorInModule(path.into(), error, at))?.into();
         self.loaded.borrow_mut().insert(file, module.clone());
         Ok(module)
     }

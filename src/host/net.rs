@@ -93,7 +93,8 @@ impl Net {
             Some(mix) => self.mixing(mix)?,
             None => learner.net.mask_mixing().map_err(raise)?,
         };
-        let x = candle_core::Tensor::from_slice(&batch.0.x, batch.0.shape, learner.net.device()).map_err(raise_tensor)?;
+        let x =
+            candle_core::Tensor::from_slice(&batch.0.x, batch.0.shape, learner.net.device()).map_err(raise_tensor)?;
         learner.net.forward(&x, &mix, Mode::Train).map(T).map_err(raise)
     }
 
@@ -150,7 +151,11 @@ impl Net {
         let alive = net.mask().n_alive();
         format!(
             "{} supernet: C={}, N={}, {} classes, {weights} weights, {alive} of {all} candidates alive, epoch {}",
-            self.space.name(), config.channels, config.cells, config.classes, learner.epoch()
+            self.space.name(),
+            config.channels,
+            config.cells,
+            config.classes,
+            learner.epoch()
         )
     }
 }
@@ -204,7 +209,9 @@ fn training(api: &mut Api) {
         ],
         |net: &mut Net, data: Data, cfg: Map| net.train_epoch(&data, None, &cfg),
     );
-    api.also("train_epoch", |net: &mut Net, data: Data, mix: Dynamic, cfg: Map| net.train_epoch(&data, Some(&mix), &cfg));
+    api.also("train_epoch", |net: &mut Net, data: Data, mix: Dynamic, cfg: Map| {
+        net.train_epoch(&data, Some(&mix), &cfg)
+    });
     api.def(
         [
             "loss",
@@ -308,12 +315,20 @@ fn measuring(api: &mut Api) {
         |net: &mut Net| Ok(Mask { alive: net.mask(), space: net.space() }),
     );
     api.get(
-        ["mask_tensors", "net.mask_tensors -> [Tensor]", "The mask as one [edges, ops] tensor of 0 and 1 per cell type.", tiny!("assert(net.mask_tensors[0].sum().to_float() == 30.0);")],
+        [
+            "mask_tensors",
+            "net.mask_tensors -> [Tensor]",
+            "The mask as one [edges, ops] tensor of 0 and 1 per cell type.",
+            tiny!("assert(net.mask_tensors[0].sum().to_float() == 30.0);"),
+        ],
         |net: &mut Net| {
             let learner = net.learner.borrow();
             let tensors = learner.net.mask_mixing().map_err(raise)?;
             let ops = net.space.ops().len() as f64;
-            tensors.iter().map(|t| t.affine(ops, 0.0).and_then(|t| t.round()).map(|t| Dynamic::from(T(t))).map_err(raise_tensor)).collect::<Fallible<Array>>()
+            tensors
+                .iter()
+                .map(|t| t.affine(ops, 0.0).and_then(|t| t.round()).map(|t| Dynamic::from(T(t))).map_err(raise_tensor))
+                .collect::<Fallible<Array>>()
         },
     );
     api.get(
@@ -343,7 +358,9 @@ fn shrinking(api: &mut Api) {
     );
     api.also("drop", |net: &mut Net, candidates: Array| -> Fallible<()> {
         let candidate = |c: &Dynamic| {
-            c.read_lock::<Candidate>().map(|c| c.clone()).ok_or_else(|| wrong("drop", super::convert::shown(c), "a Candidate"))
+            c.read_lock::<Candidate>()
+                .map(|c| c.clone())
+                .ok_or_else(|| wrong("drop", super::convert::shown(c), "a Candidate"))
         };
         let candidates = candidates.iter().map(candidate).collect::<Fallible<Vec<_>>>()?;
         net.drop_all(&candidates).map_err(raise)
@@ -381,7 +398,12 @@ fn files(api: &mut Api) {
         |net: &mut Net, path: &str| net.learner.borrow().net.params().load(Path::new(path)).map_err(raise),
     );
     api.get(
-        ["describe", "net.describe -> string", "One line: space, size, weights, candidates alive.", tiny!("assert(net.describe.contains(\"30 of 30\"));")],
+        [
+            "describe",
+            "net.describe -> string",
+            "One line: space, size, weights, candidates alive.",
+            tiny!("assert(net.describe.contains(\"30 of 30\"));"),
+        ],
         |net: &mut Net| Ok(net.describe()),
     );
 }

@@ -57,7 +57,8 @@ impl Stream {
 
     /// From the checkpoint.
     pub fn from_json(value: &serde_json::Value) -> Result<Self> {
-        serde_json::from_value(value.clone()).map_err(|e| Error::invalid("random stream in the checkpoint", e, "a stream"))
+        serde_json::from_value(value.clone())
+            .map_err(|e| Error::invalid("random stream in the checkpoint", e, "a stream"))
     }
 }
 
@@ -71,7 +72,10 @@ mod tests {
         stream.next_seed();
         let mut other = Stream::from_json(&stream.to_json().unwrap()).unwrap();
         assert_eq!(stream.seed(), other.seed());
-        assert_eq!((0..9).map(|_| stream.next_seed()).collect::<Vec<_>>(), (0..9).map(|_| other.next_seed()).collect::<Vec<_>>());
+        assert_eq!(
+            (0..9).map(|_| stream.next_seed()).collect::<Vec<_>>(),
+            (0..9).map(|_| other.next_seed()).collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
 fn report(host: &Host, label: &str, genotype: &crate::space::Genotype) -> Result<()> {
     println!("{}{genotype}", if label.is_empty() { String::new() } else { format!("{label}: ") });
     if let Ok(row) = crate::data::nas_bench::query(genotype) {
-        println!("\n{row:?}");
+        println!("\n{}", row.beside_paper()?);
     }
     if let Some(folder) = host.folder.borrow_mut().as_mut() {
         folder.write_genotype(label, &genotype.to_string())?;
@@ -105,32 +105,62 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.also("report", move |label: &str, genotype: Genotype| report(&h, label, &genotype.0).map_err(raise));
     let h = host.clone();
     api.def(
-        ["note", "note(text)", "A line of progress, on stderr; none under --quiet. (`print` writes results, on stdout.)", "note(\"half way\");"],
+        [
+            "note",
+            "note(text)",
+            "A line of progress, on stderr; none under --quiet. (`print` writes results, on stdout.)",
+            "note(\"half way\");",
+        ],
         move |text: Dynamic| h.note(&text.to_string()),
     );
     let h = host.clone();
     api.def(
-        ["label", "label(text)", "Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.", "label(\"i_darts, seed 1\");"],
+        [
+            "label",
+            "label(text)",
+            "Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.",
+            "label(\"i_darts, seed 1\");",
+        ],
         move |text: &str| *h.label.borrow_mut() = text.to_string(),
     );
     api.also("mean", |values: Array| numbers(&values, "mean").map(|xs| mean(&xs)));
     api.def(
-        ["std", "std([number]) -> float", "Sample standard deviation (n - 1); 0 of one number.", "assert(std([1, 3]) > 1.41 && std([5]) == 0.0);"],
+        [
+            "std",
+            "std([number]) -> float",
+            "Sample standard deviation (n - 1); 0 of one number.",
+            "assert(std([1, 3]) > 1.41 && std([5]) == 0.0);",
+        ],
         |values: Array| numbers(&values, "std").map(|xs| std(&xs)),
     );
     api.def(
-        ["fixed", "fixed(number, digits) -> string", "A number with so many digits after the point.", "assert(fixed(94.363, 2) == \"94.36\");"],
+        [
+            "fixed",
+            "fixed(number, digits) -> string",
+            "A number with so many digits after the point.",
+            "assert(fixed(94.363, 2) == \"94.36\");",
+        ],
         |x: Dynamic, digits: rhai::INT| -> Fallible<String> {
             Ok(format!("{:.*}", super::convert::count(digits, "digits")?.min(17), float(&x, "fixed")?))
         },
     );
     api.def(
-        ["table", "table(header, rows) -> string", "A Markdown table whose columns line up; every row is an array as long as the header.", "print(table([\"method\", \"test\"], [[\"is_darts\", 94.36]]));"],
+        [
+            "table",
+            "table(header, rows) -> string",
+            "A Markdown table whose columns line up; every row is an array as long as the header.",
+            "print(table([\"method\", \"test\"], [[\"is_darts\", 94.36]]));",
+        ],
         |header: Array, rows: Array| cells(&header, &rows).map(|lines| table(&lines)),
     );
     let h = host.clone();
     api.def(
-        ["write_csv", "write_csv(name, header, rows) -> string", "Write a CSV file into the run folder (without one: the temporary folder); its path.", "write_csv(\"results.csv\", [\"seed\", \"test\"], [[0, 94.36]]);"],
+        [
+            "write_csv",
+            "write_csv(name, header, rows) -> string",
+            "Write a CSV file into the run folder (without one: the temporary folder); its path.",
+            "write_csv(\"results.csv\", [\"seed\", \"test\"], [[0, 94.36]]);",
+        ],
         move |name: &str, header: Array, rows: Array| {
             let lines = cells(&header, &rows)?;
             write_csv(&h, name, &lines).map_err(raise)
@@ -138,7 +168,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     let h = host.clone();
     api.def(
-        ["run_file", "run_file(name) -> string", "The path of a file in the run folder (without one: the temporary folder).", "assert(run_file(\"w.safetensors\").contains(\"w.safetensors\"));"],
+        [
+            "run_file",
+            "run_file(name) -> string",
+            "The path of a file in the run folder (without one: the temporary folder).",
+            "assert(run_file(\"w.safetensors\").contains(\"w.safetensors\"));",
+        ],
         move |name: &str| run_file(&h, name).map(|p| p.to_string_lossy().into_owned()).map_err(raise),
     );
 }

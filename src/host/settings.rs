@@ -136,7 +136,11 @@ fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic
     if default.type_id() == value.type_id() {
         return Ok(value);
     }
-    Err(Error::invalid(format!("setting `{key}`"), convert::shown(&value), format!("{} as its default, {default}", article(default))))
+    Err(Error::invalid(
+        format!("setting `{key}`"),
+        convert::shown(&value),
+        format!("{} as its default, {default}", article(default)),
+    ))
 }
 
 fn article(value: &Dynamic) -> String {

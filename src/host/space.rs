@@ -97,9 +97,8 @@ fn number_text(x: f64) -> String {
 
 fn candidate(space: &Space, cell_type: &str, edge: INT, op: &str) -> Fallible<Candidate> {
     let names: Vec<String> = space.0.cell_types().iter().map(|t| format!("{t:?}").to_lowercase()).collect();
-    let cell_type = names.iter().position(|n| n == cell_type).ok_or_else(|| {
-        wrong("cell type", cell_type, names.join(" or "))
-    })?;
+    let cell_type =
+        names.iter().position(|n| n == cell_type).ok_or_else(|| wrong("cell type", cell_type, names.join(" or ")))?;
     let op = Primitive::parse(op)
         .ok()
         .and_then(|p| space.0.ops().iter().position(|o| *o == p))
@@ -151,11 +150,21 @@ fn spaces(api: &mut Api) {
         |name: &str| SearchSpace::by_name(name).map(|s| Space(Rc::new(s))).map_err(raise),
     );
     api.get(
-        ["name", "space.name -> string\nsubset.name -> string\ndata.name -> string", "Its name.", "assert(space(\"darts\").name == \"darts\");"],
+        [
+            "name",
+            "space.name -> string\nsubset.name -> string\ndata.name -> string",
+            "Its name.",
+            "assert(space(\"darts\").name == \"darts\");",
+        ],
         |s: &mut Space| Ok(s.0.name().to_string()),
     );
     api.get(
-        ["ops", "space.ops -> [string]", "Names of the candidate ops of every edge, in order.", "assert(\"none\" in space(\"darts\").ops);"],
+        [
+            "ops",
+            "space.ops -> [string]",
+            "Names of the candidate ops of every edge, in order.",
+            "assert(\"none\" in space(\"darts\").ops);",
+        ],
         |s: &mut Space| Ok(s.0.ops().iter().map(|o| o.name().into()).collect::<Array>()),
     );
     api.get(
@@ -171,7 +180,12 @@ fn spaces(api: &mut Api) {
         },
     );
     api.get(
-        ["cell_types", "space.cell_types -> [string]", "`normal`, and in the DARTS space `reduction`.", "assert(space(\"darts\").cell_types.len == 2);"],
+        [
+            "cell_types",
+            "space.cell_types -> [string]",
+            "`normal`, and in the DARTS space `reduction`.",
+            "assert(space(\"darts\").cell_types.len == 2);",
+        ],
         |s: &mut Space| Ok(s.0.cell_types().iter().map(|t| format!("{t:?}").to_lowercase().into()).collect::<Array>()),
     );
     api.get(
@@ -194,15 +208,30 @@ fn spaces(api: &mut Api) {
     );
     api.also("candidate", |s: &mut Space, kind: &str, edge: INT, op: &str| candidate(s, kind, edge, op));
     api.get(
-        ["op", "candidate.op -> string", "Name of its op.", "assert(space(\"darts\").candidates[1].op == \"skip_connect\");"],
+        [
+            "op",
+            "candidate.op -> string",
+            "Name of its op.",
+            "assert(space(\"darts\").candidates[1].op == \"skip_connect\");",
+        ],
         |c: &mut Candidate| Ok(c.space.ops()[c.place.op].name().to_string()),
     );
     api.get(
-        ["edge", "candidate.edge -> integer", "Number of its edge, from 0.", "assert(space(\"nas-bench-201\").candidates[7].edge == 1);"],
+        [
+            "edge",
+            "candidate.edge -> integer",
+            "Number of its edge, from 0.",
+            "assert(space(\"nas-bench-201\").candidates[7].edge == 1);",
+        ],
         |c: &mut Candidate| Ok(c.place.edge as INT),
     );
     api.get(
-        ["cell_type", "candidate.cell_type -> string", "Name of its cell type.", "assert(space(\"darts\").candidates[0].cell_type == \"normal\");"],
+        [
+            "cell_type",
+            "candidate.cell_type -> string",
+            "Name of its cell type.",
+            "assert(space(\"darts\").candidates[0].cell_type == \"normal\");",
+        ],
         |c: &mut Candidate| Ok(format!("{:?}", c.space.cell_types()[c.place.cell_type]).to_lowercase()),
     );
     api.def(
@@ -236,7 +265,9 @@ fn spaces(api: &mut Api) {
 
 fn subsets(api: &mut Api) {
     api.chapter("shrinking");
-    api.value::<Subset>("Subset", |s| format!("{} ({} alive, keeps {})", s.subset.name, s.alive().len(), s.subset.keep));
+    api.value::<Subset>("Subset", |s| {
+        format!("{} ({} alive, keeps {})", s.subset.name, s.alive().len(), s.subset.keep)
+    });
     api.value::<Importance>("Importance", importance_text);
     api.also_get("name", |s: &mut Subset| Ok(s.subset.name.clone()));
     api.also_get("candidates", |s: &mut Subset| Ok(handles(&s.net.space(), s.subset.candidates.clone())));

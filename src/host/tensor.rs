@@ -120,11 +120,21 @@ fn making(api: &mut Api, host: &Rc<Host>) {
     );
     let draws: [([&'static str; 4], fn(&mut Stream) -> f64); 3] = [
         (
-            ["uniform_like", "uniform_like(tensor) -> Tensor", "Uniform draws in (0, 1) of the tensor's shape, from the run's random stream.", "let u = uniform_like(tensor([0, 0, 0]));\nassert(u.min().to_float() > 0.0);"],
+            [
+                "uniform_like",
+                "uniform_like(tensor) -> Tensor",
+                "Uniform draws in (0, 1) of the tensor's shape, from the run's random stream.",
+                "let u = uniform_like(tensor([0, 0, 0]));\nassert(u.min().to_float() > 0.0);",
+            ],
             Stream::uniform,
         ),
         (
-            ["normal_like", "normal_like(tensor) -> Tensor", "Standard normal draws of the tensor's shape, from the run's random stream.", "assert(normal_like(tensor([0, 0])).shape == [2]);"],
+            [
+                "normal_like",
+                "normal_like(tensor) -> Tensor",
+                "Standard normal draws of the tensor's shape, from the run's random stream.",
+                "assert(normal_like(tensor([0, 0])).shape == [2]);",
+            ],
             Stream::normal,
         ),
         (
@@ -170,16 +180,86 @@ fn arithmetic(api: &mut Api) {
 
 fn functions(api: &mut Api) {
     let unary: [([&'static str; 4], fn(&Tensor) -> Op); 10] = [
-        (["softmax", "tensor.softmax() -> Tensor\nalpha.softmax() -> [Tensor]", "Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for dead ones; one [edges, ops] tensor per cell type, a mix.", "assert(tensor([0.0, 0.0]).softmax().to_array() == [0.5, 0.5]);"], softmax),
-        (["log_softmax", "tensor.log_softmax() -> Tensor", "Along the last dimension.", "assert(tensor([5.0]).log_softmax().to_array() == [0.0]);"], log_softmax),
-        (["logsumexp", "tensor.logsumexp() -> Tensor", "log(sum(exp x)) along the last dimension, which goes.", "assert(tensor([2.0]).logsumexp().to_float() == 2.0);"], |x| x.log_sum_exp(D::Minus1)),
-        (["sigmoid", "tensor.sigmoid() -> Tensor", "1 / (1 + exp(-x)).", "assert(tensor(0.0).sigmoid().to_float() == 0.5);"], |x| (x.neg()?.exp()? + 1.0)?.recip()),
-        (["exp", "tensor.exp() -> Tensor", "Element by element.", "assert(tensor(0.0).exp().to_float() == 1.0);"], Tensor::exp),
-        (["log", "tensor.log() -> Tensor", "Natural logarithm, element by element.", "assert(tensor(1.0).log().to_float() == 0.0);"], Tensor::log),
-        (["sqrt", "tensor.sqrt() -> Tensor", "Element by element.", "assert(tensor(9.0).sqrt().to_float() == 3.0);"], Tensor::sqrt),
-        (["elu", "tensor.elu() -> Tensor", "x where positive, else exp(x) - 1.", "assert(tensor(2.0).elu().to_float() == 2.0);"], |x| x.elu(1.0)),
-        (["detach", "tensor.detach() -> Tensor", "The same numbers, through which no gradient flows.", "let a = tensor(2.0);\nassert(a.detach().to_float() == 2.0);"], |x| Ok(x.detach())),
-        (["one_hot", "tensor.one_hot() -> Tensor", "1 at the largest of the last dimension (the first of equals), 0 elsewhere; no gradient. A straight-through sample is `(p.one_hot() - p).detach() + p`.", "assert(tensor([[1, 3, 2]]).one_hot().to_array() == [[0.0, 1.0, 0.0]]);"], one_hot),
+        (
+            [
+                "softmax",
+                "tensor.softmax() -> Tensor\nalpha.softmax() -> [Tensor]",
+                "Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for dead ones; one [edges, ops] tensor per cell type, a mix.",
+                "assert(tensor([0.0, 0.0]).softmax().to_array() == [0.5, 0.5]);",
+            ],
+            softmax,
+        ),
+        (
+            [
+                "log_softmax",
+                "tensor.log_softmax() -> Tensor",
+                "Along the last dimension.",
+                "assert(tensor([5.0]).log_softmax().to_array() == [0.0]);",
+            ],
+            log_softmax,
+        ),
+        (
+            [
+                "logsumexp",
+                "tensor.logsumexp() -> Tensor",
+                "log(sum(exp x)) along the last dimension, which goes.",
+                "assert(tensor([2.0]).logsumexp().to_float() == 2.0);",
+            ],
+            |x| x.log_sum_exp(D::Minus1),
+        ),
+        (
+            [
+                "sigmoid",
+                "tensor.sigmoid() -> Tensor",
+                "1 / (1 + exp(-x)).",
+                "assert(tensor(0.0).sigmoid().to_float() == 0.5);",
+            ],
+            |x| (x.neg()?.exp()? + 1.0)?.recip(),
+        ),
+        (
+            ["exp", "tensor.exp() -> Tensor", "Element by element.", "assert(tensor(0.0).exp().to_float() == 1.0);"],
+            Tensor::exp,
+        ),
+        (
+            [
+                "log",
+                "tensor.log() -> Tensor",
+                "Natural logarithm, element by element.",
+                "assert(tensor(1.0).log().to_float() == 0.0);",
+            ],
+            Tensor::log,
+        ),
+        (
+            ["sqrt", "tensor.sqrt() -> Tensor", "Element by element.", "assert(tensor(9.0).sqrt().to_float() == 3.0);"],
+            Tensor::sqrt,
+        ),
+        (
+            [
+                "elu",
+                "tensor.elu() -> Tensor",
+                "x where positive, else exp(x) - 1.",
+                "assert(tensor(2.0).elu().to_float() == 2.0);",
+            ],
+            |x| x.elu(1.0),
+        ),
+        (
+            [
+                "detach",
+                "tensor.detach() -> Tensor",
+                "The same numbers, through which no gradient flows.",
+                "let a = tensor(2.0);\nassert(a.detach().to_float() == 2.0);",
+            ],
+            |x| Ok(x.detach()),
+        ),
+        (
+            [
+                "one_hot",
+                "tensor.one_hot() -> Tensor",
+                "1 at the largest of the last dimension (the first of equals), 0 elsewhere; no gradient. A straight-through sample is `(p.one_hot() - p).detach() + p`.",
+                "assert(tensor([[1, 3, 2]]).one_hot().to_array() == [[0.0, 1.0, 0.0]]);",
+            ],
+            one_hot,
+        ),
     ];
     for (doc, op) in unary {
         api.def(doc, move |x: &mut T| wrap(op(&x.0)));
@@ -187,10 +267,46 @@ fn functions(api: &mut Api) {
     type All = fn(&Tensor) -> Op;
     type Along = fn(&Tensor, usize) -> Op;
     let reductions: [([&'static str; 4], All, Along); 4] = [
-        (["sum", "tensor.sum() -> Tensor\ntensor.sum(dim) -> Tensor", "Of all, or along a dimension, which stays with length 1.", "assert(tensor([[1, 2], [3, 4]]).sum(1).to_array() == [[3.0], [7.0]]);"], Tensor::sum_all, |x, d| x.sum_keepdim(d)),
-        (["mean", "tensor.mean() -> Tensor\ntensor.mean(dim) -> Tensor\nmean([number]) -> float", "Of all, or along a dimension, which stays with length 1; of an array of numbers.", "assert(tensor([1, 2, 3]).mean().to_float() == 2.0 && mean([1, 2]) == 1.5);"], Tensor::mean_all, |x, d| x.mean_keepdim(d)),
-        (["max", "tensor.max() -> Tensor\ntensor.max(dim) -> Tensor", "Of all, or along a dimension, which stays with length 1.", "assert(tensor([1, 3, 2]).max().to_float() == 3.0);"], Tensor::max_all, |x, d| x.max_keepdim(d)),
-        (["min", "tensor.min() -> Tensor\ntensor.min(dim) -> Tensor", "Of all, or along a dimension, which stays with length 1.", "assert(tensor([1, 3, 2]).min().to_float() == 1.0);"], Tensor::min_all, |x, d| x.min_keepdim(d)),
+        (
+            [
+                "sum",
+                "tensor.sum() -> Tensor\ntensor.sum(dim) -> Tensor",
+                "Of all, or along a dimension, which stays with length 1.",
+                "assert(tensor([[1, 2], [3, 4]]).sum(1).to_array() == [[3.0], [7.0]]);",
+            ],
+            Tensor::sum_all,
+            |x, d| x.sum_keepdim(d),
+        ),
+        (
+            [
+                "mean",
+                "tensor.mean() -> Tensor\ntensor.mean(dim) -> Tensor\nmean([number]) -> float",
+                "Of all, or along a dimension, which stays with length 1; of an array of numbers.",
+                "assert(tensor([1, 2, 3]).mean().to_float() == 2.0 && mean([1, 2]) == 1.5);",
+            ],
+            Tensor::mean_all,
+            |x, d| x.mean_keepdim(d),
+        ),
+        (
+            [
+                "max",
+                "tensor.max() -> Tensor\ntensor.max(dim) -> Tensor",
+                "Of all, or along a dimension, which stays with length 1.",
+                "assert(tensor([1, 3, 2]).max().to_float() == 3.0);",
+            ],
+            Tensor::max_all,
+            |x, d| x.max_keepdim(d),
+        ),
+        (
+            [
+                "min",
+                "tensor.min() -> Tensor\ntensor.min(dim) -> Tensor",
+                "Of all, or along a dimension, which stays with length 1.",
+                "assert(tensor([1, 3, 2]).min().to_float() == 1.0);",
+            ],
+            Tensor::min_all,
+            |x, d| x.min_keepdim(d),
+        ),
     ];
     for (doc, all, along) in reductions {
         let name = doc[0];
@@ -201,14 +317,24 @@ fn functions(api: &mut Api) {
         });
     }
     api.def(
-        ["clamp", "tensor.clamp(low, high) -> Tensor", "Element by element; the gradient is 0 outside.", "assert(tensor([-1, 5]).clamp(0, 1).to_array() == [0.0, 1.0]);"],
+        [
+            "clamp",
+            "tensor.clamp(low, high) -> Tensor",
+            "Element by element; the gradient is 0 outside.",
+            "assert(tensor([-1, 5]).clamp(0, 1).to_array() == [0.0, 1.0]);",
+        ],
         |x: &mut T, low: Dynamic, high: Dynamic| {
             let (low, high) = (float(&low, "clamp, low")? as f32, float(&high, "clamp, high")? as f32);
             wrap(x.0.clamp(low, high))
         },
     );
     api.def(
-        ["pow", "tensor.pow(exponent) -> Tensor", "Element by element, by a number.", "assert(tensor(3.0).pow(2).to_float() == 9.0);"],
+        [
+            "pow",
+            "tensor.pow(exponent) -> Tensor",
+            "Element by element, by a number.",
+            "assert(tensor(3.0).pow(2).to_float() == 9.0);",
+        ],
         |x: &mut T, exponent: Dynamic| wrap(x.0.powf(float(&exponent, "pow, exponent")?)),
     );
     api.def(
@@ -220,7 +346,12 @@ fn functions(api: &mut Api) {
 fn reading(api: &mut Api) {
     api.also_get("shape", |t: &mut T| Ok(t.0.dims().iter().map(|d| Dynamic::from(*d as INT)).collect::<Array>()));
     api.def(
-        ["to_float", "tensor.to_float() -> float", "The number in a tensor of one element.", "assert(tensor([7.0]).to_float() == 7.0);"],
+        [
+            "to_float",
+            "tensor.to_float() -> float",
+            "The number in a tensor of one element.",
+            "assert(tensor([7.0]).to_float() == 7.0);",
+        ],
         |t: &mut T| {
             if t.0.elem_count() != 1 {
                 return Err(wrong("to_float", format!("a tensor of shape {:?}", t.0.dims()), "one element"));
@@ -229,11 +360,21 @@ fn reading(api: &mut Api) {
         },
     );
     api.def(
-        ["to_array", "tensor.to_array() -> array", "Its numbers, as nested arrays.", "assert(tensor([1, 2]).to_array() == [1.0, 2.0]);"],
+        [
+            "to_array",
+            "tensor.to_array() -> array",
+            "Its numbers, as nested arrays.",
+            "assert(tensor([1, 2]).to_array() == [1.0, 2.0]);",
+        ],
         |t: &mut T| array_of(&t.0),
     );
     api.def(
-        ["at", "tensor.at(i) -> Tensor\ntensor.at(i, j) -> Tensor", "A row, or an element; differentiable. An index out of range is an error.", "assert(tensor([[1, 2], [3, 4]]).at(1, 0).to_float() == 3.0);"],
+        [
+            "at",
+            "tensor.at(i) -> Tensor\ntensor.at(i, j) -> Tensor",
+            "A row, or an element; differentiable. An index out of range is an error.",
+            "assert(tensor([[1, 2], [3, 4]]).at(1, 0).to_float() == 3.0);",
+        ],
         |t: &mut T, i: INT| at(&t.0, i),
     );
     api.also("at", |t: &mut T, i: INT, j: INT| at(&at(&t.0, i)?.0, j));
