@@ -133,8 +133,9 @@ impl Format {
                 check_side(layout.side, resize.unwrap_or(layout.side))?;
                 let mut read_all = |files: &[(&str, usize)]| {
                     let mut all = Images { side: resize.unwrap_or(layout.side), ..layout.empty() };
+                    let total = files.iter().map(|(_, n)| n).sum();
                     for &(file, n) in files {
-                        all.append(shrunk(layout.read(&dir.join(file), n)?)?);
+                        all.append(shrunk(layout.read(&dir.join(file), n)?)?, total);
                     }
                     Ok::<_, Error>(all)
                 };

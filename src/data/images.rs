@@ -21,9 +21,14 @@ impl Images {
         self.channels * self.side * self.side
     }
 
-    /// Put the images of `other` (of the same shape) behind these.
-    pub fn append(&mut self, other: Images) {
+    /// Put the images of `other` (of the same shape) behind these, with room for `total` in all.
+    pub fn append(&mut self, other: Images, total: usize) {
         debug_assert_eq!((self.channels, self.side), (other.channels, other.side));
+        if self.labels.is_empty() && other.labels.len() == total {
+            *self = other;
+            return;
+        }
+        self.pixels.reserve_exact((total * self.image_len()).saturating_sub(self.pixels.len()));
         self.pixels.extend_from_slice(&other.pixels);
         self.labels.extend_from_slice(&other.labels);
     }

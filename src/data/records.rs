@@ -43,25 +43,27 @@ impl Layout {
         if size != (n * self.record_len()) as u64 {
             return Err(Error::file(path, format!("{size} bytes"), expected));
         }
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let mut bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         if bytes.len() != n * self.record_len() {
             return Err(Error::file(path, format!("{} bytes", bytes.len()), expected));
         }
-        let mut images = self.empty();
-        images.pixels.reserve_exact(bytes.len());
-        for (i, record) in bytes.chunks_exact(self.record_len()).enumerate() {
-            let (labels, image) = record.split_at(self.labels.len());
-            for (k, (&label, &classes)) in labels.iter().zip(self.labels).enumerate() {
+        let mut labels = Vec::with_capacity(n);
+        let image_len = self.record_len() - self.labels.len();
+        for i in 0..n {
+            let start = i * self.record_len();
+            let image = start + self.labels.len();
+            for (k, (&label, &classes)) in bytes[start..image].iter().zip(self.labels).enumerate() {
                 if usize::from(label) >= classes {
-                    let at = i * self.record_len() + k;
-                    let got = format!("label {label} in record {i} (byte {at})");
+                    let got = format!("label {label} in record {i} (byte {})", start + k);
                     return Err(Error::file(path, got, format!("a label of 0..={}", classes - 1)));
                 }
             }
-            images.labels.extend(labels.last().map(|&label| u32::from(label)));
-            images.pixels.extend_from_slice(image);
+            labels.push(u32::from(bytes[image - 1]));
+            // Images move up over the labels in place: a file may be most of the memory there is.
+            bytes.copy_within(image..image + image_len, i * image_len);
         }
-        Ok(images)
+        bytes.truncate(n * image_len);
+        Ok(Images { pixels: bytes, labels, ..self.empty() })
     }
 }
 
