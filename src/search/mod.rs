@@ -2,6 +2,7 @@
 //! May use: `net`, `data`, `space`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
 
 pub mod arch;
+mod atomic;
 pub mod checkpoint;
 pub mod config;
 pub mod derive;
