@@ -21,7 +21,7 @@ fn cifar10() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let files = (1..=5).map(|k| format!("data_batch_{k}.bin")).chain(["test_batch.bin".to_string()]);
     for (k, file) in (1..).zip(files) {
-        let mut record = vec![10 * k as u8; 3073];
+        let mut record = vec![10 * k; 3073];
         record[0] = k;
         write_file(&dir.path().join(file), &record, 30_730_000);
     }
