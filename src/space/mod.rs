@@ -7,6 +7,8 @@ pub mod mask;
 pub mod primitive;
 pub mod schedule;
 pub mod search_space;
+#[cfg(test)]
+mod shrink_tests;
 pub mod subset;
 
 pub use genotype::Genotype;
