@@ -1,3 +1,5 @@
+//! The update against its definition and against torch.
+
 use super::*;
 use candle_core::Device;
 

@@ -1,3 +1,5 @@
+//! Architecture parameters against torch, and genotypes from importances.
+
 use super::*;
 
 fn edge_values() -> (SearchSpace, ArchParams) {
