@@ -18,19 +18,21 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.
-const RESERVED: [(&[&str], &[&str]); 4] = [
+const RESERVED: [(&[&str], &[&str]); 5] = [
     (&["rhai"], &["host"]),
     (&["candle_core", "candle_nn"], &["error", "ops", "net", "data", "search", "host", "main"]),
-    (&["rustyline", "clap", "ctrlc", "println!", "print!", "eprintln!", "eprint!", "dbg!", "stdin"], &["repl", "main"]),
+    (&["rustyline", "clap", "ctrlc", "print!", "eprint!", "dbg!", "stdin"], &["repl", "main"]),
+    // What a script prints is the result of a run.
+    (&["println!", "eprintln!"], &["host", "repl", "main"]),
     (&["unsafe"], &["ops"]),
 ];
 
 /// Files over [`LONG`] lines, each with its reason.
 const LONG: usize = 400;
-const LONG_FILES: [(&str, &str); 1] = [(
-    "src/ops/conv/winograd.rs",
-    "one algorithm: its transforms, forward and both backward passes share their tile layout",
-)];
+const LONG_FILES: [(&str, &str); 2] = [
+    ("src/host/net.rs", "one file per core module: all verbs of a supernet, with their documentation and examples"),
+    ("src/ops/conv/winograd.rs", "one algorithm: its transforms, forward and both backward passes share a tile layout"),
+];
 
 /// Strategies are read beside the algorithm box of a paper.
 const STRATEGY_LINES: usize = 60;
@@ -229,8 +231,8 @@ fn a_file_over_400_lines_has_a_reason() {
     for source in rust_files() {
         let lines = source.text.lines().count();
         let listed = LONG_FILES.iter().any(|(path, _)| *path == source.path);
-        if listed != (lines > LONG) {
-            faults.push(format!("{}: {lines} lines, in the list of long files: {listed}", source.path));
+        if lines > LONG && !listed {
+            faults.push(format!("{}: {lines} lines; split it, or list it with a reason", source.path));
         }
     }
     let missing = LONG_FILES.iter().filter(|(path, reason)| !root().join(path).exists() || reason.is_empty());
@@ -253,7 +255,7 @@ fn a_strategy_is_at_most_sixty_lines() {
 fn the_reader_of_sources_sees_code_and_not_comments_or_texts() {
     let text = "use crate::{net, space::{Mask, ops}}; // unsafe\n/* rhai */ let c = '\"'; let s = \"rhai \\\" rhai\"; \
                 let r = r#\"unsafe \" rhai\"#; fn f<'a>(x: &'a str) { super::data::g('\\'') }";
-    let source = Source { path: String::new(), module: "host".into(), text: text.into() };
+    let source = Source { path: String::new(), module: "nowhere".into(), text: text.into() };
     assert_eq!(source.uses(), ["net", "space", "data"]);
     let tokens = source.tokens();
     assert!(!tokens.iter().any(|t| t == "rhai" || t == "unsafe"), "{tokens:?}");
