@@ -1,2 +1,9 @@
-//! placeholder
-fn main() {}
+//! The program: arguments -> run | REPL | subcommand -> exit code.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -30,19 +30,21 @@ impl RunFolder {
     /// # Errors
     /// A folder that holds something, or nothing to resume; one that cannot be made or written.
     pub fn open(path: &Path, resume: bool) -> Result<Self> {
-        let got = |found: &str| Error::file(path, found, "an empty or absent folder for a new run (--out)");
-        if resume {
-            if !path.join(MANIFEST).is_file() {
-                let found = if path.exists() { "a folder without manifest.json" } else { "no such folder" };
-                return Err(Error::file(path, found, "the folder of an earlier run (--resume)"));
+        if resume && !path.is_dir() {
+            return Err(Error::file(path, "no such folder", "the folder of an earlier run (--resume)"));
+        }
+        std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
+        let found = contents(path)?;
+        let refused = match (resume, found) {
+            (false, Contents::Run) => Some(("an earlier run", "an empty or absent folder for a new run (--out)")),
+            (false, Contents::Begun | Contents::Other) => {
+                Some(("other files", "an empty or absent folder for a new run (--out)"))
             }
-        } else {
-            std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
-            let mut entries = std::fs::read_dir(path).map_err(Error::io("read", path))?;
-            if entries.next().is_some() {
-                let what = if path.join(MANIFEST).is_file() { "an earlier run" } else { "other files" };
-                return Err(got(&format!("a folder with {what} in it")));
-            }
+            (true, Contents::Other) => Some(("no manifest.json", "the folder of an earlier run (--resume)")),
+            _ => None,
+        };
+        if let Some((what, expected)) = refused {
+            return Err(Error::file(path, format!("a folder with {what} in it"), expected));
         }
         let folder = RunFolder { path: path.to_path_buf(), genotypes: vec![] };
         // Find out now, not after the first epoch.
@@ -178,6 +180,30 @@ impl RunFolder {
     }
 }
 
+/// What a folder holds.
+enum Contents {
+    Nothing,
+    /// A run with its manifest.
+    Run,
+    /// What a run leaves that was killed before it had written its manifest.
+    Begun,
+    Other,
+}
+
+fn contents(path: &Path) -> Result<Contents> {
+    let mut found = Contents::Nothing;
+    for entry in std::fs::read_dir(path).map_err(Error::io("read", path))? {
+        let name = entry.map_err(Error::io("read", path))?.file_name();
+        match name.to_str() {
+            Some(MANIFEST) => return Ok(Contents::Run),
+            Some("manifest.json.tmp") => found = Contents::Begun,
+            Some(log) if log == METRICS.0 || log == IIM.0 => found = Contents::Begun,
+            _ => return Ok(if path.join(MANIFEST).is_file() { Contents::Run } else { Contents::Other }),
+        }
+    }
+    Ok(found)
+}
+
 fn absent_is_fine(e: std::io::Error) -> std::io::Result<()> {
     if e.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(e) }
 }
@@ -250,7 +276,7 @@ mod tests {
         for (path, resume, message) in [
             (full.clone(), false, "got a folder with other files in it, expected an empty or absent folder"),
             (run, false, "got a folder with an earlier run in it, expected an empty or absent folder"),
-            (full, true, "got a folder without manifest.json, expected the folder of an earlier run"),
+            (full, true, "got a folder with no manifest.json in it, expected the folder of an earlier run"),
             (dir.path().join("gone"), true, "got no such folder, expected the folder of an earlier run"),
             (file.join("below"), false, "cannot create "),
         ] {
@@ -258,5 +284,17 @@ mod tests {
             assert!(error.contains(message) && error.contains(path.to_str().unwrap()), "{error}");
         }
         assert!(std::fs::read_dir(dir.path().join("full")).unwrap().count() == 1, "nothing was added");
+    }
+
+    #[test]
+    fn a_run_that_was_killed_before_its_manifest_can_be_resumed() {
+        let dir = tempfile::tempdir().unwrap();
+        for leave in [&[][..], &["metrics.csv"], &["iim.csv", "manifest.json.tmp", "metrics.csv"]] {
+            for file in leave {
+                std::fs::write(dir.path().join(file), "").unwrap();
+            }
+            RunFolder::open(dir.path(), true).unwrap();
+        }
+        assert!(RunFolder::open(dir.path(), false).is_err());
     }
 }

@@ -1,0 +1,180 @@
+//! The words of the command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  isdarts-host scripts/is_darts.rhai                        a search on the embedded data
+  isdarts-host scripts/is_darts.rhai --data cifar10 --set channels=16 --set cells=5 --set resize=16
+  isdarts-host my_method.rhai --seed 3 --out runs/mine -- first second
+  isdarts-host --resume runs/mine                           go on where a run was interrupted
+  isdarts-host                                              explore: the REPL
+  isdarts-host -e 'space(\"darts\").ops'
+  isdarts-host query '|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|none~2|'
+  isdarts-host doc measure_iim";
+
+/// Differentiable architecture search whose methods are short scripts.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[command(override_usage = "isdarts-host [OPTIONS] [SCRIPT] [-- ARGS]\n       isdarts-host <COMMAND>")]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub run: Run,
+}
+
+#[derive(ClapArgs)]
+pub struct Run {
+    /// The script to run; without one, the REPL
+    pub script: Option<PathBuf>,
+    /// Evaluate an expression and print its value
+    #[arg(short = 'e', long = "eval", value_name = "EXPR", conflicts_with_all = ["script", "resume"])]
+    pub expression: Option<String>,
+    /// Override a setting of the script (repeatable); VALUE is a whole number, a number, true, false, a list, or else text
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    pub sets: Vec<(String, serde_json::Value)>,
+    /// Data set: digits (embedded), cifar10, cifar100, imagenet16-120, or a folder [default: digits]
+    #[arg(long, value_name = "NAME|DIR")]
+    pub data: Option<String>,
+    /// Where networks live: cpu, cuda, cuda:N, or auto (a GPU if there is one) [default: cpu]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Threads; results do not depend on it [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Seed of all random streams of the run [default: 0]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// The run folder, absent or empty [default: runs/<script>-<date>-<time>]
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub out: Option<PathBuf>,
+    /// Go on with the interrupted run in this folder, to the bits that it would have come to
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+    /// No progress and no notes
+    #[arg(long)]
+    pub quiet: bool,
+    /// Words for the script (its `args`)
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Measure how fast this machine is
+    Bench {
+        #[command(subcommand)]
+        command: Bench,
+    },
+    /// The NAS-Bench-201 row of a cell, beside the paper's rows
+    Query {
+        /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or its index in the benchmark, 0 to 15624
+        #[arg(value_name = "ARCH|INDEX")]
+        cell: String,
+    },
+    /// The manual: functions of scripts, and the stdlib
+    Doc {
+        /// A function, a type, or a module such as nas/is_darts
+        name: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Bench {
+    /// One training step of a supernet on random data, as one JSON line
+    Step(Step),
+}
+
+#[derive(ClapArgs)]
+pub struct Step {
+    /// nas-bench-201 or darts
+    #[arg(long, default_value = "nas-bench-201")]
+    pub space: String,
+    /// Channels of the first stage
+    #[arg(short, long, default_value_t = 16)]
+    pub channels: usize,
+    /// Cells a stage (darts: 2 gives the usual 8 cells)
+    #[arg(short = 'n', long, default_value_t = 5)]
+    pub cells: usize,
+    /// Images a batch
+    #[arg(short, long, default_value_t = 64)]
+    pub batch: usize,
+    /// Height and width of an image
+    #[arg(long, default_value_t = 32)]
+    pub size: usize,
+    /// Classes
+    #[arg(long, default_value_t = 10)]
+    pub classes: usize,
+    /// Steps timed, after one that is not
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
+    /// Drop the first K candidates of every edge
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub masked: usize,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Direct convolutions only (no Winograd)
+    #[arg(long)]
+    pub strict: bool,
+    /// Seed of weights and data
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// `KEY=VALUE`: VALUE is JSON where it reads as a number, a bool or a list; other numbers of Rust (`.5`, `1.`); else text.
+fn setting(text: &str) -> Result<(String, serde_json::Value), String> {
+    use serde_json::Value;
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
+        return Err("expected KEY=VALUE, such as epochs=10".into());
+    };
+    let digits = value.contains(|c: char| c.is_ascii_digit());
+    let parsed = match serde_json::from_str(value) {
+        Ok(parsed @ (Value::Number(_) | Value::Bool(_) | Value::Array(_))) => parsed,
+        _ => match value.parse::<f64>() {
+            Ok(number) if digits && number.is_finite() => number.into(),
+            _ => value.into(),
+        },
+    };
+    Ok((key.trim().to_string(), parsed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_words_are_well_formed() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_is_the_plainest_thing_that_its_text_reads_as() {
+        for (text, value) in [
+            ("k=3", json!(3)),
+            ("k=-3", json!(-3)),
+            ("k=0.5", json!(0.5)),
+            ("k=.5", json!(0.5)),
+            ("k=1e-3", json!(0.001)),
+            ("k=true", json!(true)),
+            ("k=[1, 2]", json!([1, 2])),
+            ("k=cifar10", json!("cifar10")),
+            ("k=inf", json!("inf")),
+            ("k=a=b", json!("a=b")),
+            ("k=", json!("")),
+            ("k=null", json!("null")),
+        ] {
+            assert_eq!(setting(text), Ok(("k".into(), value)), "{text}");
+        }
+        for text in ["epochs", "=3"] {
+            assert!(setting(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `bench step`: what one training step, and one IIM measurement of a batch, take. The keys are those of the PyTorch peer.
+
+use super::args::Step;
+use super::{device, interrupts, print};
+use candle_core::Device;
+use isdarts_host::data::Batch;
+use isdarts_host::host::options::device_name;
+use isdarts_host::net::{Supernet, SupernetConfig};
+use isdarts_host::search::{Learner, TrainConfig};
+use isdarts_host::space::{Candidate, SearchSpace};
+use isdarts_host::{Error, Result};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::time::Instant;
+
+/// Forward, loss, backward, clip, SGD on one random batch; one step before those that are timed.
+pub fn step(args: &Step) -> Result<()> {
+    interrupts::install(None);
+    let threads = device::threads(args.threads)?;
+    let device = device::open(&args.device)?;
+    let space = SearchSpace::by_name(&args.space)?;
+    let config = SupernetConfig {
+        channels: args.channels,
+        cells: args.cells,
+        classes: args.classes,
+        seed: args.seed,
+        strict: args.strict,
+    };
+    let mut net = Supernet::new(space, config, &device)?;
+    mask(&mut net, args.masked)?;
+    let mut learner = Learner::new(net, args.seed);
+    learner.begin_epoch(1);
+    let batch = random_batch(args)?;
+    let cfg = TrainConfig { batch_size: args.batch, weight_decay: 3e-4, ..TrainConfig::default() };
+
+    learner.train_step(&batch, None, &cfg)?;
+    device.synchronize()?;
+    let mut steps = vec![];
+    for _ in 0..args.steps {
+        let start = Instant::now();
+        learner.train_step(&batch, None, &cfg)?;
+        device.synchronize()?;
+        steps.push(milliseconds(start));
+    }
+    let x = candle_core::Tensor::from_slice(&batch.x, batch.shape, &device)?;
+    let mixing = learner.net.mask_mixing()?;
+    let mut measured = vec![];
+    for _ in 0..(args.steps / 2).max(1) {
+        let start = Instant::now();
+        learner.net.score(&x, &mixing)?;
+        device.synchronize()?;
+        measured.push(milliseconds(start));
+    }
+    steps.sort_by(f64::total_cmp);
+    measured.sort_by(f64::total_cmp);
+    let json = serde_json::json!({
+        "peer": concat!("isdarts-host ", env!("CARGO_PKG_VERSION")),
+        "space": args.space,
+        "channels": args.channels,
+        "cells": args.cells,
+        "batch": args.batch,
+        "size": args.size,
+        "threads": threads,
+        "device": device_name(&device),
+        "masked": args.masked,
+        "strict": args.strict,
+        "step_ms": steps[steps.len() / 2],
+        "step_min_ms": steps[0],
+        "iim_ms": measured[measured.len() / 2],
+        "peak_mb": peak_mb(&device),
+    });
+    print(&json.to_string())
+}
+
+/// Drop the first `k` candidates of every edge.
+fn mask(net: &mut Supernet, k: usize) -> Result<()> {
+    let ops = net.space().ops().len();
+    if k >= ops {
+        return Err(Error::invalid("--masked", k, format!("0 to {}: every edge keeps a candidate", ops - 1)));
+    }
+    let dropped: Vec<Candidate> = net.space().candidates().into_iter().filter(|c| c.op < k).collect();
+    dropped.into_iter().try_for_each(|c| net.drop(c))
+}
+
+fn random_batch(args: &Step) -> Result<Batch> {
+    for (what, value) in [("--batch", args.batch), ("--size", args.size), ("--classes", args.classes)] {
+        if value == 0 {
+            return Err(Error::invalid(what, value, "at least 1"));
+        }
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+    let shape = (args.batch, 3, args.size, args.size);
+    // Uniform with mean 0 and variance 1, as good as normal here.
+    let limit = 3f32.sqrt();
+    let x = (0..args.batch * 3 * args.size * args.size).map(|_| rng.random_range(-limit..limit)).collect();
+    let y = (0..args.batch).map(|_| rng.random_range(0..args.classes as u32)).collect();
+    Ok(Batch { x, y, shape, index: 0, total: 1 })
+}
+
+/// Two decimals.
+fn milliseconds(start: Instant) -> f64 {
+    (start.elapsed().as_secs_f64() * 1e5).round() / 100.0
+}
+
+/// Largest resident memory of the process so far (Linux: `VmHWM`); `null` where it is not to be had, or on a GPU.
+fn peak_mb(device: &Device) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok().filter(|_| device.is_cpu())?;
+    let kb = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse::<u64>();
+    Some((kb.ok()? + 512) / 1024)
+}

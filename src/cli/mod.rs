@@ -1,0 +1,47 @@
+//! The command line: what the words mean, and what they come to. Results on stdout, everything else on stderr.
+
+mod args;
+mod bench;
+mod device;
+mod folder;
+mod interrupts;
+mod progress;
+mod run;
+
+use args::{Args, Bench, Command};
+use clap::Parser;
+use isdarts_host::{Error, Result, data::nas_bench, host};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit code of work that Ctrl-C ended, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// 0 only if the work was done.
+pub fn main() -> ExitCode {
+    match dispatch(Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // `isdarts-host doc | head` is no failure of ours.
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<()> {
+    match args.command {
+        Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
+        Some(Command::Query { cell }) => print(&nas_bench::query_text(&cell)?.beside_paper()?),
+        Some(Command::Doc { name }) => print(&host::documentation(name.as_deref())?),
+        None => run::run(args.run),
+    }
+}
+
+/// A result on stdout, with one line end.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", text.trim_end_matches('\n')).map_err(Error::io("write", "standard output"))
+}
