@@ -12,6 +12,9 @@
 //! 3x3 in strict mode, directly ([`direct`]). The functions panic on slices of the wrong length: a mistake of the caller,
 //! never of a user.
 
+// A block of a pass takes what it takes; and in the kernels, indices name lanes, tile rows and taps of several arrays.
+#![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
+
 pub mod definition;
 mod direct;
 mod filter;
