@@ -11,12 +11,19 @@ use std::collections::BTreeMap;
 
 /// The kind of a value in the words of messages.
 pub fn kind(value: &Dynamic) -> String {
-    match value.type_name() {
-        "i64" => "integer".into(),
-        "f64" => "float".into(),
-        "()" => "nothing".into(),
-        other => other.to_string(),
+    let name = value.type_name();
+    match name.rsplit("::").next().unwrap_or(name) {
+        "i64" => "integer",
+        "f64" => "float",
+        "()" => "nothing",
+        "Net" => "Supernet",
+        "T" => "Tensor",
+        "Alpha" => "ArchitectureParameters",
+        "Source" => "DataSource",
+        "Grads" => "Gradients",
+        other => other,
     }
+    .to_string()
 }
 
 /// A value as messages show it: its kind and, where short, its text.

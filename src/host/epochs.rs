@@ -27,6 +27,8 @@ pub struct Loops {
     serial: u64,
     saved: BTreeMap<usize, Saved>,
     last: Option<usize>,
+    /// The loop whose turn the learners' statistics are of.
+    owner: Option<usize>,
 }
 
 impl Loops {
@@ -120,6 +122,7 @@ impl Iterator for Turns {
         match turn {
             Ok(epoch) if epoch <= self.n => {
                 self.place = Place::In(epoch);
+                self.host.loops.borrow_mut().owner = Some(self.number);
                 self.host.learners().iter().for_each(|(_, learner)| learner.borrow_mut().begin_epoch(epoch));
                 Some(Ok(epoch as INT))
             }
@@ -170,6 +173,7 @@ impl Turns {
         host.set_seconds(meta["seconds"].as_f64().unwrap_or_default());
         let mut loops = host.loops.borrow_mut();
         loops.started = get(meta, "started")? as usize;
+        loops.owner = Some(self.number);
         if loops.last == Some(self.number) {
             loops.last = None;
             loops.saved.clear();
@@ -234,7 +238,11 @@ impl Turns {
         }
     }
 
+    /// A row for every learner that was trained in this turn (and not in a loop inside it, which has its own rows).
     fn log(&self, epoch: usize) -> Result<()> {
+        if self.host.loops.borrow().owner != Some(self.number) {
+            return Ok(());
+        }
         for (net, (_, learner)) in self.host.learners().iter().enumerate() {
             let stats = learner.borrow().stats();
             if stats.images > 0 {

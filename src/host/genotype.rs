@@ -99,7 +99,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "The row of a NAS-Bench-201 cell (genotype, text or index): accuracies in percent after 200 epochs, mean over seeds \
              (cifar10_valid, cifar10_test, cifar100_valid, cifar100_test, imagenet16_valid, imagenet16_test), params_mb (million \
              parameters), flops_m (million multiply-adds), index, arch. A genotype of another space is an error.",
-            "assert(bench_query(9930).cifar10_test == 94.36);",
+            "assert(fixed(bench_query(9930).cifar10_test, 2) == \"94.36\");",
         ],
         |genotype: Dynamic| nas_bench::query(&genotype_of(&genotype)?).map(|row| row_map(&row)).map_err(raise),
     );

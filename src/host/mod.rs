@@ -42,11 +42,15 @@ use std::rc::Rc;
 
 /// Open the run folder, if there is one, before any work.
 fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
-    let folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
-    let loops = match &folder {
-        Some(folder) if options.resume => Loops::resume(&folder.path().join("checkpoint"))?,
-        _ => Loops::default(),
-    };
+    let mut folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
+    let mut loops = Loops::default();
+    if let Some(folder) = folder.as_mut().filter(|_| options.resume) {
+        loops = Loops::resume(&folder.path().join("checkpoint"))?;
+        if !loops.replaying() {
+            // it was cut off before the first turn was over: begin anew
+            folder.truncate_logs(&serde_json::Value::Null)?;
+        }
+    }
     Ok(Host::new(options.clone(), progress, folder, loops))
 }
 
@@ -77,4 +81,9 @@ pub fn eval_expression(expression: &str, options: &RunOptions, progress: Rc<dyn 
 pub fn documentation(name: Option<&str>) -> Result<String> {
     let host = open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)
+}
+
+/// All entries of the manual.
+pub fn manual() -> Result<Vec<api::Doc>> {
+    Ok(Scripts::new(open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs)
 }

@@ -6,7 +6,7 @@ use super::convert::{float, shown};
 use super::errors::{Fallible, raise, wrong};
 use super::genotype::{Genotype, genotype_of};
 use crate::error::{Error, Result};
-use rhai::{Array, Dynamic};
+use rhai::{Array, Dynamic, NativeCallContext};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
@@ -28,15 +28,17 @@ fn std(xs: &[f64]) -> f64 {
     if xs.len() < 2 { 0.0 } else { (squares / (xs.len() - 1) as f64).sqrt() }
 }
 
-/// Rows of cells as text.
-fn cells(header: &Array, rows: &Array) -> Fallible<Vec<Vec<String>>> {
-    let mut lines = vec![header.iter().map(|c| c.to_string()).collect::<Vec<_>>()];
+/// Rows of cells as `print` shows them.
+fn cells(context: &NativeCallContext, header: &Array, rows: &Array) -> Fallible<Vec<Vec<String>>> {
+    let text = |cell: &Dynamic| context.call_native_fn::<String>("to_string", (cell.clone(),));
+    let line = |row: &Array| row.iter().map(text).collect::<Fallible<Vec<_>>>();
+    let mut lines = vec![line(header)?];
     for row in rows {
         let row = row.read_lock::<Array>().ok_or_else(|| wrong("row", shown(row), "an array"))?;
         if row.len() != header.len() {
             return Err(wrong("row", format!("{} cells", row.len()), format!("{}, as the header", header.len())));
         }
-        lines.push(row.iter().map(|c| c.to_string()).collect());
+        lines.push(line(&row)?);
     }
     Ok(lines)
 }
@@ -108,7 +110,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "note",
             "note(text)",
-            "A line of progress, on stderr; none under --quiet. (`print` writes results, on stdout.)",
+            "A line of progress, on stderr; none under --quiet. `print` writes results, on stdout.",
             "note(\"half way\");",
         ],
         move |text: Dynamic| h.note(&text.to_string()),
@@ -151,7 +153,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "A Markdown table whose columns line up; every row is an array as long as the header.",
             "print(table([\"method\", \"test\"], [[\"is_darts\", 94.36]]));",
         ],
-        |header: Array, rows: Array| cells(&header, &rows).map(|lines| table(&lines)),
+        |context: NativeCallContext, header: Array, rows: Array| {
+            cells(&context, &header, &rows).map(|lines| table(&lines))
+        },
     );
     let h = host.clone();
     api.def(
@@ -161,8 +165,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "Write a CSV file into the run folder (without one: the temporary folder); its path.",
             "write_csv(\"results.csv\", [\"seed\", \"test\"], [[0, 94.36]]);",
         ],
-        move |name: &str, header: Array, rows: Array| {
-            let lines = cells(&header, &rows)?;
+        move |context: NativeCallContext, name: &str, header: Array, rows: Array| {
+            let lines = cells(&context, &header, &rows)?;
             write_csv(&h, name, &lines).map_err(raise)
         },
     );

@@ -4,6 +4,7 @@ use super::context::Host;
 use super::errors::{Fallible, raise};
 use super::{api::Api, convert};
 use crate::error::{Error, Result};
+use crate::search::settings::{known_keys, pick};
 use crate::search::{TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -32,41 +33,18 @@ pub struct PictureConfig {
     pub limit: usize,
 }
 
-fn keys<T: Serialize + Default>() -> Vec<String> {
-    match serde_json::to_value(T::default()) {
-        Ok(Value::Object(map)) => map.keys().cloned().collect(),
-        _ => Vec::new(),
-    }
-}
-
 /// The keys that host functions know.
 pub fn host_keys() -> Vec<String> {
-    [keys::<TrainConfig>(), keys::<ArchConfig>(), keys::<SizeConfig>(), keys::<PictureConfig>()].concat()
+    [known_keys::<TrainConfig>(), known_keys::<ArchConfig>(), known_keys::<SizeConfig>(), known_keys::<PictureConfig>()]
+        .concat()
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
 pub fn typed<T: Serialize + Default + DeserializeOwned>(map: &Map) -> Result<T> {
-    let mut result = T::default();
-    for key in keys::<T>() {
-        let Some(value) = map.get(key.as_str()) else { continue };
-        let value = convert::to_json(value, &format!("setting `{key}`"))?;
-        result = with_key(&result, &key, value)?;
-    }
-    Ok(result)
-}
-
-/// `config` with one key replaced; a value of the wrong type is an error that names key, got, expected.
-fn with_key<T: Serialize + DeserializeOwned>(config: &T, key: &str, value: Value) -> Result<T> {
-    let bad = |got: &dyn std::fmt::Display, expected: &str| Error::invalid(format!("setting `{key}`"), got, expected);
-    let mut all = serde_json::to_value(config).map_err(|e| bad(&e, "JSON"))?;
-    let expected = match &all[key] {
-        Value::Bool(_) => "true or false",
-        Value::Number(n) if n.is_f64() => "a number",
-        Value::Number(_) => "an integer of at least 0",
-        _ => "a value of its type",
-    };
-    all[key] = value.clone();
-    serde_json::from_value(all).map_err(|_| bad(&value, expected))
+    let known = known_keys::<T>();
+    let own = map.iter().filter(|(key, _)| known.iter().any(|k| k == key.as_str()));
+    let json = own.map(|(key, value)| Ok((key.to_string(), convert::to_json(value, key)?)));
+    pick("settings", &Value::Object(json.collect::<Result<_>>()?))
 }
 
 /// Check a map that a host function takes settings from: keys near to a known one, declared by nobody, are misspelt.
@@ -93,7 +71,7 @@ pub fn config<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map)
 /// `--set` values of the keys that `T` knows, over those of `map`.
 pub fn overridden<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map) -> Result<T> {
     let mut map = map.clone();
-    let known = keys::<T>();
+    let known = known_keys::<T>();
     for (key, value) in host.options.sets.iter().filter(|(key, _)| known.contains(key)) {
         map.insert(key.as_str().into(), convert::from_json(value));
     }

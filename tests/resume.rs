@@ -1,0 +1,75 @@
+//! A run that is cut off at any step and resumed ends with the same bits as one that was not.
+
+use isdarts_host::error::Error;
+use isdarts_host::host::{self, RunOptions};
+use isdarts_host::interrupt;
+use isdarts_host::search::{Progress, Silent, progress::Tick};
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts/resumable.rhai");
+
+/// Interrupts the run at so many ticks from its beginning (0: never), and counts them.
+struct StopAt {
+    stop: usize,
+    ticks: Cell<usize>,
+}
+
+impl Progress for StopAt {
+    fn tick(&self, _: &Tick) {
+        self.ticks.set(self.ticks.get() + 1);
+        if self.ticks.get() == self.stop {
+            interrupt::request();
+        }
+    }
+
+    fn note(&self, _: &str) {}
+}
+
+fn options(folder: &Path, resume: bool) -> RunOptions {
+    RunOptions { script: Some(SCRIPT.into()), folder: Some(folder.into()), resume, quiet: true, ..Default::default() }
+}
+
+/// The run folder's files, without what tells the time.
+fn outcome(folder: &Path) -> Vec<String> {
+    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+    let metrics = read("metrics.csv");
+    let timeless = metrics.lines().map(|l| l.rsplit_once(',').map_or(l, |(rest, _)| rest).to_string());
+    let whole = ["iim.csv", "genotype.txt", "results.csv"]
+        .map(read)
+        .into_iter()
+        .flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>());
+    timeless.chain(whole).collect()
+}
+
+#[test]
+fn a_run_cut_off_at_any_step_resumes_to_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    let all = Rc::new(StopAt { stop: 0, ticks: Cell::new(0) });
+    host::run(&options(&whole, false), all.clone()).unwrap();
+    let expected = outcome(&whole);
+    assert!(expected.len() > 100);
+    let total = all.ticks.get();
+    assert!(total > 20, "{total}");
+
+    for stop in (1..=total).step_by(3) {
+        let folder = dir.path().join(format!("cut-{stop}"));
+        let result = host::run(&options(&folder, false), Rc::new(StopAt { stop, ticks: Cell::new(0) }));
+        assert!(matches!(result, Err(Error::Interrupted)), "cut at {stop}: {result:?}");
+        interrupt::clear();
+        // cut off a second time, a little later
+        let twice = host::run(&options(&folder, true), Rc::new(StopAt { stop: 7, ticks: Cell::new(0) }));
+        interrupt::clear();
+        if let Err(error) = twice {
+            assert!(matches!(error, Error::Interrupted), "cut at {stop}, resumed: {error}");
+            host::run(&options(&folder, true), Rc::new(Silent)).unwrap_or_else(|e| panic!("cut at {stop}: {e}"));
+        }
+        let found = outcome(&folder);
+        for (line, (a, b)) in found.iter().zip(&expected).enumerate() {
+            assert_eq!(a, b, "cut at {stop} of {total}, line {line}");
+        }
+        assert_eq!(found.len(), expected.len(), "cut at {stop} of {total}");
+    }
+}

@@ -1,0 +1,76 @@
+//! Scripts: every `tests/scripts/*.rhai` runs, and so does every experiment of `scripts`, with tiny settings.
+
+use isdarts_host::host::{self, RunOptions};
+use isdarts_host::search::Silent;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+fn options(script: &Path, sets: &[(&str, serde_json::Value)]) -> RunOptions {
+    let sets = sets.iter().map(|(key, value)| (key.to_string(), value.clone())).collect();
+    RunOptions { script: Some(script.to_path_buf()), sets, quiet: true, ..RunOptions::default() }
+}
+
+/// A search that takes a second: 8x8 digits, few of them, a tiny supernet.
+fn tiny(script: &Path) -> RunOptions {
+    let sets = [("channels", 2.into()), ("cells", 1.into()), ("epochs", 6.into()), ("limit", 8.into())];
+    options(script, &sets)
+}
+
+fn scripts(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "rhai")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_script_of_the_tests_runs() {
+    let scripts = scripts("tests/scripts");
+    assert!(scripts.len() >= 5);
+    for script in scripts {
+        println!("{}", script.display());
+        host::run(&options(&script, &[]), Rc::new(Silent)).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+#[test]
+fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
+    for script in scripts("scripts") {
+        println!("{}", script.display());
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = tiny(&script);
+        let name = script.file_stem().unwrap().to_str().unwrap();
+        if name == "ablation" || name == "compare" {
+            options.sets.push(("seeds".into(), 2.into()));
+        }
+        for (key, value) in [("shrink_steps", 2), ("shrink_every", 1), ("iim_samples", 16)] {
+            if std::fs::read_to_string(&script).unwrap().contains(key) {
+                options.sets.push((key.into(), value.into()));
+            }
+        }
+        if name == "is_darts" || name == "s_darts" {
+            options.sets.extend([("shrink_steps".into(), 2.into()), ("shrink_every".into(), 1.into())]);
+        }
+        options.folder = Some(folder.path().join("run"));
+        host::run(&options, Rc::new(Silent)).unwrap_or_else(|e| panic!("{e}"));
+        let manifest = std::fs::read_to_string(folder.path().join("run/manifest.json")).unwrap();
+        assert!(manifest.contains("\"status\": \"finished\"") && manifest.contains("fingerprint"), "{manifest}");
+        if name != "random" {
+            let metrics = std::fs::read_to_string(folder.path().join("run/metrics.csv")).unwrap();
+            let searches = match name {
+                "ablation" => 6,
+                "compare" => 8,
+                _ => 1,
+            };
+            assert_eq!(metrics.lines().count(), 1 + 6 * searches, "{metrics}");
+        }
+    }
+}
+
+#[test]
+fn every_strategy_of_the_stdlib_is_at_most_sixty_lines() {
+    for (path, text) in host::modules::STDLIB {
+        assert!(text.lines().count() <= 60, "{path}");
+    }
+}
