@@ -1,5 +1,7 @@
 //! WHAT can be searched, as plain data: no tensor, no I/O. May use: `error`, serde.
 
+pub mod cost;
+mod draw;
 pub mod genotype;
 mod genotype_text;
 pub mod iim;
@@ -11,6 +13,7 @@ pub mod search_space;
 mod shrink_tests;
 pub mod subset;
 
+pub use cost::{Cost, NetworkShape};
 pub use genotype::Genotype;
 pub use iim::{Iim, PerCandidate};
 pub use mask::Mask;
