@@ -6,7 +6,7 @@ use super::errors::{Fallible, raise, wrong};
 use super::space::Space;
 use super::{convert, random::Stream};
 use crate::data::nas_bench::{self, Row};
-use crate::space::{Candidate, Primitive, SearchSpace, Topology};
+use crate::space::{Candidate, NetworkShape, Primitive, SearchSpace, Topology};
 use rhai::{Dynamic, Map};
 use std::rc::Rc;
 
@@ -58,6 +58,7 @@ pub fn row_map(row: &Row) -> Map {
         ("imagenet16_test", row.imagenet16_test),
         ("params_mb", row.params_mb),
         ("flops_m", row.flops_m),
+        ("train_s_per_epoch", row.train_s_per_epoch),
     ];
     let mut map: Map = numbers.into_iter().map(|(key, value)| (key.into(), Dynamic::from(value))).collect();
     map.insert("index".into(), Dynamic::from(row.index as i64));
@@ -98,9 +99,42 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "bench_query(genotype) -> map",
             "The row of a NAS-Bench-201 cell (genotype, text or index): accuracies in percent after 200 epochs, mean over seeds \
              (cifar10_valid, cifar10_test, cifar100_valid, cifar100_test, imagenet16_valid, imagenet16_test), params_mb (million \
-             parameters), flops_m (million multiply-adds), index, arch. A genotype of another space is an error.",
+             parameters), flops_m (million multiply-adds), train_s_per_epoch (seconds an epoch took the benchmark's authors), \
+             index, arch. A genotype of another space is an error.",
             "assert(fixed(bench_query(9930).cifar10_test, 2) == \"94.36\");",
         ],
         |genotype: Dynamic| nas_bench::query(&genotype_of(&genotype)?).map(|row| row_map(&row)).map_err(raise),
+    );
+    api.def(
+        [
+            "draw",
+            "genotype.draw() -> text",
+            "The cell as a matrix for the terminal: a row for every node, a column for every node it may read.",
+            "print(genotype(9930).draw());",
+        ],
+        |g: &mut Genotype| g.0.draw(),
+    );
+    api.def(
+        [
+            "to_dot",
+            "genotype.to_dot() -> text",
+            "The cell as a graph in the DOT language, which `dot -Tsvg` of Graphviz draws.",
+            "assert(genotype(9930).to_dot().contains(\"digraph\"));",
+        ],
+        |g: &mut Genotype| g.0.to_dot(),
+    );
+    api.def(
+        [
+            "cost",
+            "genotype.cost() -> map",
+            "What the network of the cell costs on CIFAR-10: `parameters`, and `multiply_adds` for one image. NAS-Bench-201: C=16, \
+             N=5, as in the benchmark's table. DARTS: C=36, 20 cells, without the auxiliary head.",
+            "assert(genotype(9930).cost().parameters == 1288506);",
+        ],
+        |g: &mut Genotype| -> Fallible<Map> {
+            let cost = g.0.cost(NetworkShape::cifar10(g.0.space.topology())).map_err(raise)?;
+            let counts = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
+            Ok(counts.into_iter().map(|(key, n)| (key.into(), Dynamic::from(n as i64))).collect())
+        },
     );
 }
