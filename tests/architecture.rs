@@ -1,6 +1,8 @@
 //! The invariants of the house, held by reading the sources: which layer may use which, where rhai, tensors, the terminal
 //! and `unsafe` may appear, and how long a file may be.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The CPU engine against the readable definition: values, gradients, running statistics and scores, over sizes and masks.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use candle_core::{Device, Tensor, Var};
 use isdarts_host::Result;
 use isdarts_host::net::{Mode, Supernet, SupernetConfig};

@@ -1,5 +1,7 @@
 //! The manual holds: every example of it runs as it stands, and every entry is complete.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use isdarts_host::host::{self, RunOptions};
 use isdarts_host::search::Silent;
 use std::rc::Rc;

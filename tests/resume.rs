@@ -1,5 +1,7 @@
 //! A run that is cut off at any step and resumed ends with the same bits as one that was not.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use isdarts_host::error::Error;
 use isdarts_host::host::{self, RunOptions};
 use isdarts_host::interrupt;

@@ -1,5 +1,7 @@
 //! Scripts: every `tests/scripts/*.rhai` runs, and so does every experiment of `scripts`, with tiny settings.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use isdarts_host::host::{self, RunOptions};
 use isdarts_host::search::Silent;
 use std::path::{Path, PathBuf};

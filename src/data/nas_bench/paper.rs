@@ -47,8 +47,7 @@ impl Row {
             self.flops_m,
             rank(self)?
         );
-        text +=
-            &format!("{:18}{:^16}{:^16}{:^16}", "accuracy, %", "CIFAR-10", "CIFAR-100", "ImageNet16-120").trim_end();
+        text += format!("{:18}{:^16}{:^16}{:^16}", "accuracy, %", "CIFAR-10", "CIFAR-100", "ImageNet16-120").trim_end();
         text += &format!("\n{:18}{}\n", "", ["   valid    test"; 3].concat());
         text += &line("found", self.accuracies().map(Some));
         for row in PAPER {

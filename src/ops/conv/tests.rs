@@ -84,7 +84,7 @@ impl Case {
     }
 
     /// dx, on top of `dx`, and the weight gradients in OIHW.
-    fn backward(&self, plan: &ConvPlan, with_z: bool, mut dx: Option<&mut [f32]>) -> Vec<Vec<f32>> {
+    fn backward(&self, plan: &ConvPlan, with_z: bool, dx: Option<&mut [f32]>) -> Vec<Vec<f32>> {
         let filters = self.packed(plan);
         let dz: Vec<Dz<'_>> = (0..self.w.len())
             .map(|i| {
@@ -101,7 +101,7 @@ impl Case {
             self.n,
             &self.x,
             &dz,
-            dx.as_deref_mut(),
+            dx,
             &mut dw.iter_mut().map(|d| &mut d[..]).collect::<Vec<_>>(),
             &mut scratch,
         );

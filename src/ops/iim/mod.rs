@@ -91,7 +91,7 @@ mod tests {
     fn a_pixel_without_variance_or_with_nan_makes_the_score_infinite() {
         let one = vec![1.0; 8];
         for x in [vec![0.0; 16], vec![0.5; 16], [vec![f32::NAN], vec![1.0; 15]].concat()] {
-            assert_eq!(score(&x, &one, &vec![0.0; 8], 8, 2), f64::INFINITY);
+            assert_eq!(score(&x, &one, &[0.0; 8], 8, 2), f64::INFINITY);
         }
         assert_eq!(score(&[1.0; 8], &one, &one, 1, 1), f64::INFINITY);
     }
