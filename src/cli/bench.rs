@@ -45,7 +45,7 @@ pub fn step(args: &Step) -> Result<()> {
     let x = candle_core::Tensor::from_slice(&batch.x, batch.shape, &device)?;
     let mixing = learner.net.mask_mixing()?;
     let mut measured = vec![];
-    for _ in 0..(args.steps / 2).max(1) {
+    for _ in 0..(args.steps / 2).max(3) {
         let start = Instant::now();
         learner.net.score(&x, &mixing)?;
         device.synchronize()?;

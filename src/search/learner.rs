@@ -337,3 +337,6 @@ fn parse<T: serde::de::DeserializeOwned>(what: &str, value: serde_json::Value) -
     serde_json::from_value(value)
         .map_err(|e| Error::invalid(format!("supernet of the checkpoint, {what}"), e, "its value"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+use super::*;
+use crate::data::{DataOptions, Splits};
+use crate::net::SupernetConfig;
+use crate::search::{Silent, checkpoint};
+use crate::space::{Candidate, SearchSpace};
+use candle_core::Device;
+use std::cell::RefCell;
+
+fn learner(channels: usize) -> Learner {
+    let config = SupernetConfig { channels, cells: 1, classes: 10, seed: 3, strict: false };
+    Learner::new(Supernet::new(SearchSpace::nas_bench_201(), config, &Device::Cpu).unwrap(), 5)
+}
+
+fn digits() -> Dataset {
+    Splits::open("digits", &DataOptions { limit: Some(16), ..Default::default() }).unwrap().train
+}
+
+fn config() -> TrainConfig {
+    TrainConfig { epochs: 4, batch_size: 32, lr: 0.05, ..Default::default() }
+}
+
+fn bits(learner: &Learner) -> Vec<(String, Vec<u32>)> {
+    let tensors = learner.state().unwrap().tensors;
+    let values =
+        |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
+    tensors.iter().map(|(name, t)| (name.clone(), values(t))).collect()
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Ticks(RefCell<Vec<Tick>>);
+
+impl Progress for Ticks {
+    fn tick(&self, tick: &Tick) {
+        self.0.borrow_mut().push(tick.clone());
+    }
+
+    fn note(&self, _: &str) {}
+}
+
+#[test]
+fn epochs_of_training_bring_the_loss_down() {
+    let (mut learner, data, cfg) = (learner(4), digits(), config());
+    let ticks = Ticks::default();
+    let before = learner.evaluate(&data, None, 64, &Silent).unwrap();
+    let losses: Vec<EpochStats> = (0..4).map(|_| learner.train_epoch(&data, None, &cfg, &ticks).unwrap()).collect();
+    let after = learner.evaluate(&data, None, 64, &Silent).unwrap();
+    assert!(losses[3].loss < losses[0].loss && after.loss < before.loss, "{losses:?}");
+    assert_eq!((learner.epoch(), losses[3].images, before.lr), (4, data.len(), 0.0));
+    let ticks = ticks.0.into_inner();
+    assert_eq!(ticks.len(), 4 * data.len().div_ceil(32));
+    let last = ticks.last().unwrap();
+    assert_eq!((last.task, last.epoch, last.step), ("train", (4, 4), (5, 5)));
+}
+
+#[test]
+fn a_restored_learner_goes_on_to_the_same_bits() {
+    let (mut first, data, cfg) = (learner(4), digits(), config());
+    first.net.drop(Candidate { cell_type: 0, edge: 2, op: 0 }).unwrap();
+    first.train_epoch(&data, None, &cfg, &Silent).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    checkpoint::save(folder.path(), &[("net".into(), first.state().unwrap())], &serde_json::Value::Null).unwrap();
+    first.train_epoch(&data, None, &cfg, &Silent).unwrap();
+
+    let mut second = learner(4);
+    let (mut states, _) = checkpoint::load(folder.path()).unwrap().unwrap();
+    second.restore(states.remove(0).1).unwrap();
+    second.train_epoch(&data, None, &cfg, &Silent).unwrap();
+    assert_eq!(bits(&first), bits(&second));
+    assert_eq!(first.net.mask(), second.net.mask());
+    assert_eq!(first.epoch(), second.epoch());
+}
+
+#[test]
+fn a_state_of_another_network_is_refused_and_changes_nothing() {
+    let mut other = learner(8);
+    let before = bits(&other);
+    let error = other.restore(learner(4).state().unwrap()).unwrap_err().to_string();
+    assert!(error.starts_with("supernet of the checkpoint, config: got {\"channels\":4"), "{error}");
+    assert_eq!(before, bits(&other));
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_before_the_weights_are_touched() {
+    let (mut learner, data, cfg) = (learner(4), digits(), config());
+    let weight = learner.net.params().get("classifier.bias").unwrap().var.clone();
+    weight.set(&Tensor::full(f32::NAN, 10, &Device::Cpu).unwrap()).unwrap();
+    let weights = |l: &Learner| bits(l).into_iter().filter(|(n, _)| !n.contains("running")).collect::<Vec<_>>();
+    let before = weights(&learner);
+    let error = learner.train_epoch(&data, None, &cfg, &Silent).unwrap_err().to_string();
+    assert!(error.starts_with("the loss became NaN in epoch 1, step 1; try a smaller learning rate"), "{error}");
+    assert_eq!(before, weights(&learner));
+}
+
+#[test]
+fn the_measurement_is_the_mean_over_the_images_of_all_batches() {
+    let (learner, data) = (learner(4), digits());
+    let ticks = Ticks::default();
+    let iim = learner.measure_iim(&data, 10, 4, &ticks).unwrap();
+    assert_eq!(ticks.0.borrow().iter().map(|t| t.images).collect::<Vec<_>>(), [4, 8, 10]);
+    assert_eq!(iim, learner.measure_iim(&data, 10, 4, &Silent).unwrap(), "the same images again");
+
+    let taken = data.take(10, stream_seed(5, u64::MAX));
+    let (mut sum, mixing) = (0.0, learner.net.mask_mixing().unwrap());
+    let conv = Candidate { cell_type: 0, edge: 1, op: 3 };
+    for batch in in_order(&taken, 4).unwrap() {
+        sum += learner.net.score(&learner.input(&batch).unwrap(), &mixing).unwrap().sum.get(conv);
+    }
+    let got = *iim.score.get(conv);
+    assert!((got / (sum / 10.0) - 1.0).abs() < 1e-12, "{got}, {}", sum / 10.0);
+}
+
+#[test]
+fn begin_epoch_names_the_epoch_that_training_is_in() {
+    let (mut learner, data, cfg) = (learner(4), digits(), config());
+    learner.begin_epoch(3);
+    learner.train_epoch(&data, None, &cfg, &Silent).unwrap();
+    assert_eq!(learner.epoch(), 3);
+    let last = cfg.learning_rate(3, 4, 5);
+    assert_eq!(learner.stats().lr, last);
+    learner.train_epoch(&data, None, &cfg, &Silent).unwrap();
+    assert_eq!(learner.epoch(), 4);
+}
+
+#[test]
+fn streams_have_seeds_of_their_own() {
+    let seeds: std::collections::BTreeSet<u64> = (0..100).map(|stream| stream_seed(7, stream)).collect();
+    assert_eq!((seeds.len(), stream_seed(7, 0)), (100, 7));
+}

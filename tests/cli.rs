@@ -1,0 +1,147 @@
+//! The command line, through the binary.
+
+use assert_cmd::Command;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_isdarts-host"))
+}
+
+/// Exit code, stdout, stderr.
+fn run(args: &[&str]) -> (Option<i32>, String, String) {
+    let out = program().args(args).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
+const IS_DARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/is_darts.rhai");
+
+#[test]
+fn help_shows_options_subcommands_and_examples() {
+    let (code, out, _) = run(&["--help"]);
+    assert_eq!(code, Some(0));
+    for word in [
+        "--set",
+        "--data",
+        "--device",
+        "--threads",
+        "--seed",
+        "--out",
+        "--resume",
+        "--quiet",
+        "bench",
+        "query",
+        "doc",
+        "Examples:",
+    ] {
+        assert!(out.contains(word), "{word} in\n{out}");
+    }
+}
+
+#[test]
+fn a_query_finds_a_cell_by_index_and_by_text() {
+    let text = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|";
+    let (by_index, by_text) = (run(&["query", "1835"]), run(&["query", text]));
+    assert_eq!(by_index, by_text);
+    assert_eq!(by_index.0, Some(0));
+    for part in [text, "39.77   54.30", "IS-DARTS (paper)"] {
+        assert!(by_index.1.contains(part), "{part} in\n{}", by_index.1);
+    }
+}
+
+#[test]
+fn an_expression_prints_its_value_alone() {
+    assert_eq!(run(&["-e", "1 + 2"]), (Some(0), "3\n".into(), String::new()));
+    assert_eq!(run(&["-e", "let a = 1;"]), (Some(0), String::new(), String::new()));
+}
+
+#[test]
+fn what_cannot_be_done_is_said_on_stderr_and_fails() {
+    for (args, message) in [
+        (&["query", "15625"][..], "index of a NAS-Bench-201 cell: got 15625, expected 0 to 15624"),
+        (&["query", "|skip~0|"], "error: "),
+        (&["--device", "tpu", "-e", "1"], "--device: got `tpu`, expected cpu, cuda, cuda:N or auto"),
+        (&["--device", "cuda:x", "-e", "1"], "--device: got `cuda:x`, expected cpu, cuda, cuda:N or auto"),
+        (&["--threads", "0", "-e", "1"], "0 is not in 1..=1024"),
+        (&["--seed=-1", "-e", "1"], "--seed"),
+        (&["--set", "epochs", "-e", "1"], "expected KEY=VALUE, such as epochs=10"),
+        (&["--frobnicate"], "--frobnicate"),
+        (&["no/such/script.rhai"], "no/such/script.rhai"),
+        (&["--resume", "no/such/run"], "no/such/run: got no such folder, expected the folder of an earlier run"),
+        (&["-e", "1 +"], "error: "),
+        (&["doc", "measure_imm"], "measure_iim"),
+        (&["bench", "step", "--space", "dart"], "did you mean `darts`?"),
+        (&["bench", "step", "--masked", "5"], "--masked: got 5, expected 0 to 4"),
+        (&["bench", "step", "-b", "0"], "--batch: got 0, expected at least 1"),
+        (&["bench", "step", "--steps", "0"], "--steps"),
+    ] {
+        let (code, out, err) = run(args);
+        assert!(code != Some(0) && code != Some(101), "{args:?}: {code:?}\n{err}");
+        assert!(err.contains(message) && out.is_empty(), "{args:?}\nstdout: {out}\nstderr: {err}");
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn without_cuda_a_gpu_is_refused_and_auto_takes_the_cpu() {
+    let (code, _, err) = run(&["--device", "cuda", "-e", "1"]);
+    assert!(code == Some(1) && err.contains("built without CUDA"), "{err}");
+    assert_eq!(run(&["--device", "auto", "-e", "1"]).1, "1\n");
+}
+
+#[test]
+fn bench_step_prints_one_json_line_with_the_keys_of_its_peer() {
+    for (space, masked) in [("nas-bench-201", "0"), ("nas-bench-201", "3"), ("darts", "0")] {
+        let args = "bench step -c 4 -n 1 -b 2 --size 8 --steps 2 --threads 1 --space";
+        let mut args: Vec<&str> = args.split(' ').collect();
+        args.extend([space, "--masked", masked]);
+        let (code, out, err) = run(&args);
+        assert_eq!((code, out.lines().count()), (Some(0), 1), "{err}");
+        let line: serde_json::Value = serde_json::from_str(&out).unwrap();
+        for key in ["step_ms", "step_min_ms", "iim_ms", "peak_mb", "channels", "cells", "batch", "size", "threads"] {
+            assert!(line[key].as_f64().is_some_and(|v| v > 0.0), "{key} in {out}");
+        }
+        assert_eq!((&line["space"], &line["device"], &line["threads"]), (&space.into(), &"cpu".into(), &1.into()));
+    }
+}
+
+#[test]
+fn a_folder_with_files_in_it_is_no_run_folder_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
+    let (code, _, err) = run(&[IS_DARTS, "--out", dir.path().to_str().unwrap()]);
+    assert!(code == Some(1) && err.contains("expected an empty or absent folder"), "{err}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_within_a_second_and_says_how_to_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let child = std::process::Command::new(env!("CARGO_BIN_EXE_isdarts-host"))
+        .args([IS_DARTS, "--set", "epochs=500", "--out", out.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for(&out.join("checkpoint/loop-000/state.safetensors"));
+    let start = Instant::now();
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let end = child.wait_with_output().unwrap();
+    let (passed, err) = (start.elapsed(), String::from_utf8_lossy(&end.stderr).to_string());
+    assert_eq!(end.status.code(), Some(130), "{err}");
+    assert!(passed < Duration::from_millis(1500), "{passed:?}");
+    let resume = format!("go on with: isdarts-host --resume {}", out.display());
+    assert!(err.contains(&resume), "{err}");
+}
+
+#[cfg(unix)]
+fn wait_for(path: &Path) {
+    let start = Instant::now();
+    while !path.exists() {
+        assert!(start.elapsed() < Duration::from_secs(120), "{} never came", path.display());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
