@@ -6,20 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const SMALL: [&str; 12] = [
-    "--set",
-    "epochs=9",
-    "--set",
-    "shrink_steps=3",
-    "--set",
-    "channels=4",
-    "--set",
-    "limit=40",
-    "--set",
-    "iim_samples=50",
-    "--seed",
-    "4",
-];
+const SMALL: [&str; 8] = ["--set", "epochs=9", "--set", "channels=4", "--set", "limit=40", "--seed", "4"];
 
 fn program(script: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_isdarts-host"));

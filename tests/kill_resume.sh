@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # kill_resume.sh [PROGRAM] [TIMES] [SEED]: kill -9 a search at a random moment, TIMES times over (20), every other time
 # twice, then --resume: metrics (but the seconds), measurements and genotype must be those of a run that was not killed, to
-# the bit. Digits, reduced settings; about two minutes on two cores. Build first: cargo build --release
+# the bit. Digits, reduced settings; about a minute on two cores. Build first: cargo build --release
 set -u
 here=$(cd "$(dirname "$0")/.." && pwd)
 program=${1:-$here/target/release/isdarts-host}
@@ -9,22 +9,20 @@ times=${2:-20}
 RANDOM=${3:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-settings=(--set epochs=10 --set channels=4 --set iim_samples=50 --seed 4 --quiet)
+settings=("$here/scripts/is_darts.rhai" --set epochs=12 --set channels=4 --set iim_samples=50 --seed 4 --quiet)
 
-start() { "$program" "$here/scripts/is_darts.rhai" "${settings[@]}" --out "$1" > "$1.out" 2>&1; }
-resume() { "$program" --resume "$1" --quiet > "$1.out" 2>&1; }
 outcome() { sed 's/,[^,]*$//' "$1/metrics.csv"; cat "$1/iim.csv" "$1/genotype.txt"; }
-# killed MILLISECONDS COMMAND...: run it, kill -9 after that time (or not, if it has ended by then)
+# killed MILLISECONDS ARGUMENTS...: run the program, kill -9 after that time (unless it has ended by then)
 killed() {
     local after=$1; shift
-    "$@" & local pid=$!
+    "$program" "$@" > "$work/out" 2>&1 & local pid=$!
     sleep "$(printf '%d.%03d' $((after / 1000)) $((after % 1000)))"
-    pkill -9 -P $pid 2>/dev/null; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+    { kill -9 $pid; wait $pid; } 2>/dev/null
 }
 
 [ -x "$program" ] || { echo "no program $program; build it: cargo build --release" >&2; exit 2; }
 t0=$(date +%s%N)
-start "$work/whole" || { cat "$work/whole.out" >&2; exit 1; }
+"$program" "${settings[@]}" --out "$work/whole" > "$work/out" 2>&1 || { cat "$work/out" >&2; exit 1; }
 length=$(( ($(date +%s%N) - t0) / 1000000 ))
 outcome "$work/whole" > "$work/expected"
 echo "uninterrupted: $length ms; last row $(tail -1 "$work/whole/metrics.csv")"
@@ -33,21 +31,21 @@ failed=0
 for i in $(seq "$times"); do
     run=$work/$i
     first=$((RANDOM * length / 32768)); second=$((RANDOM * length / 32768))
-    killed $first start "$run"
+    killed $first "${settings[@]}" --out "$run"
     rows=$(cat "$run/metrics.csv" 2>/dev/null | wc -l)
     what="killed after $first ms ($rows rows)"
-    [ -d "$run" ] || start "$run"                   # killed before there was a folder: nothing to resume
-    # Before there was a manifest: the command line again.
-    if [ ! -f "$run/manifest.json" ]; then
-        "$program" "$here/scripts/is_darts.rhai" "${settings[@]}" --resume "$run" > "$run.out" 2>&1
-    elif [ $((i % 2)) = 0 ]; then
-        killed $second resume "$run"
+    # Killed before there was a manifest: the command line must be said again.
+    mkdir -p "$run"
+    again=(--resume "$run" --quiet)
+    [ -f "$run/manifest.json" ] || again=("${settings[@]}" --resume "$run")
+    if [ $((i % 2)) = 0 ]; then
+        killed $second "${again[@]}"
         what="$what, again after $second ms ($(wc -l < "$run/metrics.csv") rows)"
     fi
-    if resume "$run" && outcome "$run" | cmp -s - "$work/expected"; then
+    if "$program" "${again[@]}" > "$work/out" 2>&1 && outcome "$run" | cmp -s - "$work/expected"; then
         echo "$i of $times: $what: the same"
     else
-        echo "$i of $times: $what: DIFFERENT"; tail -3 "$run.out"; outcome "$run" | diff - "$work/expected" | head -5
+        echo "$i of $times: $what: DIFFERENT"; tail -3 "$work/out"; outcome "$run" | diff - "$work/expected" | head -5
         failed=$((failed + 1))
     fi
 done
