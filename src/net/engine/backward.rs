@@ -1,7 +1,7 @@
 //! The backward pass: node by node from the last, [`super`] says how.
 
 use super::forward::{add_blocks, slices};
-use super::norm::NormGradient;
+use super::norm::{NormGradient, narrow};
 use super::{Engine, Values};
 use crate::error::Result;
 use crate::interrupt;
@@ -28,7 +28,7 @@ struct Pass<'a> {
     /// Gradient of each node, while it is needed.
     dy: Vec<Buffer>,
     /// Of each convolution whose `dst` is done.
-    norms: Vec<Option<NormGradient>>,
+    norms: Vec<Option<DzMap>>,
     mix: Vec<f64>,
     params: Vec<Option<Vec<f32>>>,
 }
@@ -94,13 +94,14 @@ impl Engine {
         head::linear_backward(&self.pooled, size.c, values[head.weight], dlogits, &mut dp, &mut dw, &mut db);
         let mut dn = self.pool.take(self.batch * size.len())?;
         let (norm, block) = (&self.head_norm, self.block(last));
+        let (a, t) = (narrow(&norm.a), narrow(&norm.t));
         let parts: Vec<Vec<f64>> = dn
             .par_chunks_mut(block * size.len())
             .zip(self.x[last].par_chunks(block * size.len()))
             .zip(dp.par_chunks(block * size.c))
             .with_max_len(1)
             .map(|((dn, x), dp)| {
-                head::pool_backward(x, &norm.a, &norm.t, pixels, dp, dn);
+                head::pool_backward(x, &a, &t, pixels, dp, dn);
                 let mut part = vec![0.0; 2 * size.c];
                 sums(dn, &[x], size.c, &mut part);
                 part
@@ -308,9 +309,16 @@ impl Engine {
                 pass.params[n.gamma] = Some(std::mem::take(&mut gradient.gamma));
                 pass.params[n.beta] = Some(std::mem::take(&mut gradient.beta));
             }
-            pass.norms[c] = Some(gradient);
+            pass.norms[c] = Some(DzMap { a: narrow(&gradient.a), b: narrow(&gradient.b), g: narrow(&gradient.g) });
         }
     }
+}
+
+/// `dz = a dy + b z + g` of a convolution, per channel, as its kernel takes it.
+struct DzMap {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    g: Vec<f32>,
 }
 
 /// What the head leaves for the last node: `dx = a dn + b x + g`.
@@ -321,7 +329,7 @@ struct FromHead {
 
 /// `dx = t + sum of a dy`, and the part that goes through the 3x3 average.
 struct Arriving<'a> {
-    t: Vec<f32>,
-    direct: Vec<(Vec<f32>, &'a [f32])>,
-    pooled: Vec<(Vec<f32>, &'a [f32])>,
+    t: Vec<f64>,
+    direct: Vec<(Vec<f64>, &'a [f32])>,
+    pooled: Vec<(Vec<f64>, &'a [f32])>,
 }

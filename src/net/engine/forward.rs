@@ -1,6 +1,6 @@
 //! The forward pass: node by node, [`super`] says how.
 
-use super::norm::{NormState, batch_moments, moved};
+use super::norm::{NormState, batch_moments, moved, narrow};
 use super::{Engine, Input, Values};
 use crate::error::Result;
 use crate::interrupt;
@@ -176,7 +176,7 @@ impl Engine {
             if let Term::Conv { conv, coef: Coef::Mix(mix) } = *term {
                 let z = &self.z[conv][block.first * node.size.len()..][..len];
                 let norm = &self.norms[conv];
-                block.scores.push((mix, iim::score(z, &norm.a, &norm.t, node.channels, pixels)));
+                block.scores.push((mix, iim::score(z, &narrow(&norm.a), &narrow(&norm.t), node.channels, pixels)));
             }
         }
         let (one, zero) = (vec![1.0; c], vec![0.0; c]);
@@ -248,9 +248,10 @@ impl Engine {
         } else {
             NormState::running(&head.norm, values, size.c)
         };
+        let (a, t) = (narrow(&state.a), narrow(&state.t));
         let mut pooled = vec![0.0; batch * size.c];
         pooled.par_chunks_mut(size.c).zip(x.par_chunks(size.len())).for_each(|(p, x)| {
-            head::pool(x, &state.a, &state.t, pixels, p);
+            head::pool(x, &a, &t, pixels, p);
         });
         out.logits = vec![0.0; batch * head.classes];
         head::linear(&pooled, size.c, values[head.weight], values[head.bias], &mut out.logits);
@@ -261,12 +262,12 @@ impl Engine {
 
 /// `t + sum of a x` and the part of the sum that goes through the 3x3 average.
 struct NodeSum<'a> {
-    t: Vec<f32>,
-    direct: Vec<(Vec<f32>, &'a [f32])>,
-    pooled: Vec<(Vec<f32>, &'a [f32])>,
+    t: Vec<f64>,
+    direct: Vec<(Vec<f64>, &'a [f32])>,
+    pooled: Vec<(Vec<f64>, &'a [f32])>,
 }
 
-pub(super) fn slices<'a>(terms: &'a [(Vec<f32>, &'a [f32])], at: usize, len: usize) -> Vec<Source<'a>> {
+pub(super) fn slices<'a>(terms: &'a [(Vec<f64>, &'a [f32])], at: usize, len: usize) -> Vec<Source<'a>> {
     terms.iter().map(|(a, x)| Source { a, x: &x[at..at + len] }).collect()
 }
 

@@ -121,10 +121,10 @@ impl Engine {
         self.pool
     }
 
-    fn coef(&self, coef: Coef) -> f32 {
+    fn coef(&self, coef: Coef) -> f64 {
         match coef {
             Coef::One => 1.0,
-            Coef::Mix(i) => self.mix[i],
+            Coef::Mix(i) => f64::from(self.mix[i]),
         }
     }
 

@@ -9,12 +9,12 @@ const MOMENTUM: f64 = 0.1;
 /// A norm's numbers per (padded) channel; those of padding are zero.
 #[derive(Clone, Default)]
 pub(super) struct NormState {
-    pub mean: Vec<f32>,
-    pub istd: Vec<f32>,
+    pub mean: Vec<f64>,
+    pub istd: Vec<f64>,
     /// `gamma * istd`
-    pub a: Vec<f32>,
+    pub a: Vec<f64>,
     /// `beta - gamma * istd * mean`
-    pub t: Vec<f32>,
+    pub t: Vec<f64>,
     /// Whether mean and istd are the batch's (and so depend on it).
     pub of_batch: bool,
 }
@@ -22,9 +22,9 @@ pub(super) struct NormState {
 /// What the backward pass of a norm, times the weight `w` of its term, comes to.
 pub(super) struct NormGradient {
     /// `dz = a dy + b z + g`
-    pub a: Vec<f32>,
-    pub b: Vec<f32>,
-    pub g: Vec<f32>,
+    pub a: Vec<f64>,
+    pub b: Vec<f64>,
+    pub g: Vec<f64>,
     /// Gradient of the term's weight.
     pub coef: f64,
     pub gamma: Vec<f32>,
@@ -57,10 +57,10 @@ impl NormState {
         let gamma = |i: usize| affine.map_or(1.0, |(g, _)| f64::from(g[i]));
         let beta = |i: usize| affine.map_or(0.0, |(_, b)| f64::from(b[i]));
         NormState {
-            mean: pad(mean[..channels].iter().map(|&m| m as f32), padded),
-            a: pad((0..channels).map(|i| (gamma(i) * istd[i]) as f32), padded),
-            t: pad((0..channels).map(|i| (beta(i) - gamma(i) * istd[i] * mean[i]) as f32), padded),
-            istd: pad(istd.iter().map(|&r| r as f32), padded),
+            mean: pad(mean[..channels].iter().copied(), padded),
+            a: pad((0..channels).map(|i| gamma(i) * istd[i]), padded),
+            t: pad((0..channels).map(|i| beta(i) - gamma(i) * istd[i] * mean[i]), padded),
+            istd: pad(istd.iter().copied(), padded),
             of_batch: true,
         }
     }
@@ -77,30 +77,35 @@ impl NormState {
     /// `dots[c] = sum dy z` over `pixels` of the batch:
     /// `sum dy zhat = istd (dots - mean sums)` is `dgamma / w`, and with the batch's own statistics
     /// `dz = w gamma istd (dy - sums / pixels - zhat * (sum dy zhat) / pixels)`.
-    pub fn backward(&self, w: f32, beta: Option<&[f32]>, sums: &[f64], dots: &[f64], pixels: usize) -> NormGradient {
+    pub fn backward(&self, w: f64, beta: Option<&[f32]>, sums: &[f64], dots: &[f64], pixels: usize) -> NormGradient {
         let n = self.a.len();
         let (mut a, mut b, mut g) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
         let (mut gamma, mut beta_gradient, mut coef) = (vec![0.0; n], vec![0.0; n], 0.0);
         for i in 0..n {
-            let (m, r) = (f64::from(self.mean[i]), f64::from(self.istd[i]));
+            let (m, r) = (self.mean[i], self.istd[i]);
             let along = r * (dots[i] - m * sums[i]);
-            let scale = f64::from(w) * f64::from(self.a[i]);
-            a[i] = scale as f32;
+            let scale = w * self.a[i];
+            a[i] = scale;
             if self.of_batch {
-                b[i] = (-scale * r * along / pixels as f64) as f32;
-                g[i] = (scale * (r * m * along - sums[i]) / pixels as f64) as f32;
+                b[i] = -scale * r * along / pixels as f64;
+                g[i] = scale * (r * m * along - sums[i]) / pixels as f64;
             }
-            gamma[i] = (f64::from(w) * along) as f32;
-            beta_gradient[i] = (f64::from(w) * sums[i]) as f32;
+            gamma[i] = (w * along) as f32;
+            beta_gradient[i] = (w * sums[i]) as f32;
             let shift = beta.and_then(|b| b.get(i)).map_or(0.0, |&b| f64::from(b));
-            coef += f64::from(self.a[i]) * (dots[i] - m * sums[i]) + shift * sums[i];
+            coef += self.a[i] * (dots[i] - m * sums[i]) + shift * sums[i];
         }
         NormGradient { a, b, g, coef, gamma, beta: beta_gradient }
     }
 }
 
-fn pad(values: impl Iterator<Item = f32>, padded: usize) -> Vec<f32> {
-    let mut values: Vec<f32> = values.collect();
+/// To single precision, for the kernels that compute in it.
+pub(super) fn narrow(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&v| v as f32).collect()
+}
+
+fn pad(values: impl Iterator<Item = f64>, padded: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
     values.resize(padded, 0.0);
     values
 }

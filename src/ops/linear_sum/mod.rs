@@ -14,7 +14,7 @@ use super::vectorized;
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// `a_k`
-    pub a: &'a [f32],
+    pub a: &'a [f64],
     /// `x_k`
     pub x: &'a [f32],
 }
@@ -25,35 +25,36 @@ fn row_len(c: usize) -> usize {
     c * (128 / c).max(1)
 }
 
-fn tile(a: &[f32], len: usize) -> Vec<f32> {
+fn tile(a: &[f64], len: usize) -> Vec<f64> {
     a.iter().copied().cycle().take(len).collect()
 }
 
-/// `y[p, c] = t[c] + sum_k a_k[c] x_k[p, c]`; `t` has one entry per channel.
-pub fn linear_sum(y: &mut [f32], t: &[f32], sources: &[Source<'_>]) {
+/// Numbers summed side by side, in registers.
+const LANES: usize = 8;
+
+/// `y[p, c] = t[c] + sum_k a_k[c] x_k[p, c]`; `t` has one entry per channel, `c` is a multiple of 8.
+///
+/// The sum is in f64 and rounded once: the pass waits for memory anyway, and what follows it is a ReLU, where a rounding
+/// error decides whether a gradient passes.
+pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
     let row = row_len(t.len());
     let t = tile(t, row);
-    let a: Vec<Vec<f32>> = sources.iter().map(|s| tile(s.a, row)).collect();
+    let a: Vec<Vec<f64>> = sources.iter().map(|s| tile(s.a, row)).collect();
     vectorized(|| {
         for (r, y) in y.chunks_mut(row).enumerate() {
-            let n = y.len();
-            y.copy_from_slice(&t[..n]);
-            let x = |k: usize| &sources[k].x[r * row..][..n];
-            let mut k = 0;
-            while k + 3 <= sources.len() {
-                let (x0, x1, x2) = (x(k), x(k + 1), x(k + 2));
-                let (a0, a1, a2) = (&a[k][..n], &a[k + 1][..n], &a[k + 2][..n]);
-                for i in 0..n {
-                    y[i] += a0[i] * x0[i] + a1[i] * x1[i] + a2[i] * x2[i];
+            for (i, y) in y.chunks_exact_mut(LANES).enumerate() {
+                let at = i * LANES;
+                let mut sum = [0f64; LANES];
+                sum.copy_from_slice(&t[at..][..LANES]);
+                for (source, a) in sources.iter().zip(&a) {
+                    let (a, x) = (&a[at..][..LANES], &source.x[r * row + at..][..LANES]);
+                    for l in 0..LANES {
+                        sum[l] += a[l] * f64::from(x[l]);
+                    }
                 }
-                k += 3;
-            }
-            while k < sources.len() {
-                let (x0, a0) = (x(k), &a[k][..n]);
-                for i in 0..n {
-                    y[i] += a0[i] * x0[i];
+                for l in 0..LANES {
+                    y[l] = sum[l] as f32;
                 }
-                k += 1;
             }
         }
     });
@@ -98,12 +99,12 @@ pub fn sums(dy: &[f32], xs: &[&[f32]], c: usize, out: &mut [f64]) {
 
 /// `sum_i x[i] y[i]`.
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
-    const LANES: usize = 64;
+    const WIDTH: usize = 64;
     let mut total = 0.0;
-    for (x, y) in x.chunks(LANES * F32_ROWS).zip(y.chunks(LANES * F32_ROWS)) {
-        let mut acc = [0f32; LANES];
+    for (x, y) in x.chunks(WIDTH * F32_ROWS).zip(y.chunks(WIDTH * F32_ROWS)) {
+        let mut acc = [0f32; WIDTH];
         vectorized(|| {
-            for (x, y) in x.chunks(LANES).zip(y.chunks(LANES)) {
+            for (x, y) in x.chunks(WIDTH).zip(y.chunks(WIDTH)) {
                 for ((a, &x), &y) in acc.iter_mut().zip(x).zip(y) {
                     *a += x * y;
                 }
@@ -129,8 +130,9 @@ mod tests {
         #[test]
         fn the_sum_and_its_reductions_equal_their_definitions(pixels in 1usize..200, c8 in 1usize..20, k in 0usize..8) {
             let c = 8 * c8;
-            let (t, dy) = (numbers(c, 1), numbers(pixels * c, 2));
-            let a: Vec<_> = (0..k as u64).map(|i| numbers(c, 10 + i)).collect();
+            let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<_>>();
+            let (t, dy) = (wide(numbers(c, 1)), numbers(pixels * c, 2));
+            let a: Vec<_> = (0..k as u64).map(|i| wide(numbers(c, 10 + i))).collect();
             let x: Vec<_> = (0..k as u64).map(|i| numbers(pixels * c, 20 + i)).collect();
             let sources: Vec<_> = a.iter().zip(&x).map(|(a, x)| Source { a, x }).collect();
             let mut y = vec![f32::NAN; pixels * c];
@@ -139,8 +141,8 @@ mod tests {
             let xs: Vec<&[f32]> = x.iter().map(Vec::as_slice).collect();
             sums(&dy, &xs, c, &mut out);
             for i in 0..pixels * c {
-                let want: f64 = f64::from(t[i % c]) + (0..k).map(|k| f64::from(a[k][i % c]) * f64::from(x[k][i])).sum::<f64>();
-                prop_assert!((f64::from(y[i]) - want).abs() < 1e-5);
+                let want: f64 = t[i % c] + (0..k).map(|k| a[k][i % c] * f64::from(x[k][i])).sum::<f64>();
+                prop_assert!((f64::from(y[i]) - want).abs() < 1e-6);
             }
             for ch in 0..c {
                 for j in 0..=k {
