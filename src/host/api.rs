@@ -32,6 +32,11 @@ impl<'e> Api<'e> {
         Api { engine, docs: Vec::new(), chapter: "" }
     }
 
+    /// What was registered so far.
+    pub fn docs(&self) -> Vec<Doc> {
+        self.docs.clone()
+    }
+
     /// What was registered.
     pub fn into_docs(self) -> Vec<Doc> {
         self.docs

@@ -1,8 +1,32 @@
 //! The manual: entries of the host functions, and the stdlib's own comments.
 
-use super::api::Doc;
+use super::api::{Api, Doc};
+use super::errors::{Fallible, raise};
 use super::modules::STDLIB;
 use crate::error::{Error, Result};
+use std::rc::Rc;
+
+/// Register `help`, which knows all entries registered before it (and itself); all of them.
+pub fn register(mut api: Api) -> Vec<Doc> {
+    api.chapter("run");
+    api.note([
+        "help",
+        "help()\nhelp(name)",
+        "Print the manual in short; or the entry of a function, property or module.",
+        "help(\"measure_iim\");",
+    ]);
+    let docs: Rc<[Doc]> = api.docs().into();
+    let all = docs.clone();
+    api.also("help", move || -> Fallible<()> {
+        println!("{}", overview(&all));
+        Ok(())
+    });
+    api.also("help", move |name: &str| -> Fallible<()> {
+        println!("{}", entry(&docs, name).map_err(raise)?);
+        Ok(())
+    });
+    api.into_docs()
+}
 
 /// The manual as text: all of it in short, or the entry of `name` (a function, a type's method, a module).
 pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {

@@ -4,7 +4,7 @@ use super::api::{Api, Doc};
 use super::context::Host;
 use super::errors::explain;
 use super::modules::Resolver;
-use super::{arch, batches, control, data, genotype, net, report, settings, space, state, tensor};
+use super::{arch, batches, control, data, docs, genotype, net, report, settings, space, state, tensor};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use rhai::{AST, Dynamic, Engine, Scope};
@@ -45,7 +45,7 @@ impl Scripts {
         arch::register(&mut api, &host);
         tensor::register(&mut api, &host);
         report::register(&mut api, &host);
-        let docs = api.into_docs();
+        let docs = docs::register(api);
         Scripts { engine, docs, host }
     }
 

@@ -3,7 +3,7 @@
 use super::api::Doc;
 use super::modules;
 use crate::error::Error;
-use rhai::{Dynamic, EvalAltResult, ParseErrorType, Position};
+use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 
 /// The result of a host function.
 pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -89,8 +89,21 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
             let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
             match nearest(name, known) {
+                Some(near) if near == *name => format!("a map has no property `{name}`; a method is called `{name}()`"),
                 Some(near) => format!("unknown property `{name}`, did you mean `{near}`?"),
                 None => format!("unknown property `{name}`: got a map or value without it, expected one that has it"),
+            }
+        }
+        EvalAltResult::ErrorDotExpr(text, _) if text.starts_with("Unknown property '") => {
+            let mut words = text.split('\'').skip(1).step_by(2);
+            let (name, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or("value"));
+            let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
+            match nearest(name, known) {
+                Some(near) if near == name => {
+                    format!("a {kind} has no property `{name}`; a method is called `{name}()`")
+                }
+                Some(near) => format!("a {kind} has no property `{name}`, did you mean `{near}`?"),
+                None => format!("a {kind} has no property `{name}`; `help()` lists what there is"),
             }
         }
         EvalAltResult::ErrorModuleNotFound(path, _) => modules::not_found(path),
@@ -111,7 +124,15 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
 
 fn syntax(kind: &ParseErrorType) -> String {
     match kind {
-        ParseErrorType::UnexpectedEOF => "the script ends in the middle of something: got the end, expected a closing bracket or the rest of an expression".into(),
+        ParseErrorType::UnexpectedEOF => {
+            "got the end of the script, expected a closing bracket or the rest of an expression".into()
+        }
+        ParseErrorType::MissingToken(token, purpose) => {
+            format!("got something else or the end, expected `{token}` {purpose}")
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(found)) => {
+            format!("got `{found}`, expected an expression, an operator, or the end of the statement")
+        }
         other => other.to_string(),
     }
 }
@@ -143,10 +164,9 @@ fn type_name(name: &str) -> String {
     }
 }
 
-/// The nearest known name, where one is near.
+/// The nearest known name, where one is near: one letter off for a short name, a third of them for a long one.
 pub fn nearest<'a>(got: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    match Error::unknown_name("name", got, known) {
-        Error::UnknownName { nearest, .. } => nearest,
-        _ => None,
-    }
+    let near = known.into_iter().map(|k| (strsim::damerau_levenshtein(got, k), k));
+    let best = near.filter(|(distance, k)| *distance <= 1.max(k.len() / 3)).min()?;
+    Some(best.1.to_string())
 }

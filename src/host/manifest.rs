@@ -2,6 +2,7 @@
 
 use super::context::Host;
 use crate::error::{Error, Result};
+use crate::search::RunFolder;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,13 +14,17 @@ pub struct Manifest {
 impl Manifest {
     /// Before any work.
     pub fn begin(host: &Host, script: &str) -> Result<Self> {
+        let script_hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(script.as_bytes()));
+        if host.options.resume {
+            same_script(host, &script_hash)?;
+        }
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let head = json!({
             "program": env!("CARGO_PKG_NAME"),
             "version": env!("CARGO_PKG_VERSION"),
             "command": std::env::args().collect::<Vec<_>>(),
             "run": host.options.to_json(),
-            "script_hash": format!("{:032x}", xxhash_rust::xxh3::xxh3_128(script.as_bytes())),
+            "script_hash": script_hash,
             "started": started,
             "resumed": host.options.resume,
         });
@@ -53,5 +58,18 @@ impl Manifest {
             Some(folder) => folder.write_manifest(&all),
             None => Ok(()),
         }
+    }
+}
+
+/// A resumed run goes on with the text it began with.
+fn same_script(host: &Host, now: &str) -> Result<()> {
+    let Some(folder) = host.options.folder.as_deref() else { return Ok(()) };
+    match RunFolder::read_manifest(folder)?["script_hash"].as_str() {
+        Some(then) if then != now => Err(Error::invalid(
+            format!("resuming {}", folder.display()),
+            "a script that was changed since the run began",
+            "the same text (or a new run)",
+        )),
+        _ => Ok(()),
     }
 }

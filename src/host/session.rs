@@ -110,3 +110,76 @@ fn unfinished(kind: &ParseErrorType, at: Position, input: &str) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Silent;
+
+    fn session() -> Session {
+        Session::new(&RunOptions::default(), Rc::new(Silent)).unwrap()
+    }
+
+    #[test]
+    fn variables_functions_and_imports_stay_from_line_to_line() {
+        let mut session = session();
+        for (line, outcome) in [
+            ("let x = 20;", Outcome::Nothing),
+            ("fn twice(x) { 2 * x }", Outcome::Nothing),
+            ("twice(x) + 2", Outcome::Value("42".into())),
+            ("import \"nas/random\" as random;", Outcome::Nothing),
+            ("random::defaults().len()", Outcome::Value("0".into())),
+            ("fn draw() { random::search(space(\"darts\"), (), #{}) }", Outcome::Nothing),
+            ("set_seed(1); let a = draw(); set_seed(1); a == draw()", Outcome::Value("true".into())),
+            ("fn twice(x) { 3 * x }", Outcome::Nothing),
+            ("twice(x)", Outcome::Value("60".into())),
+            ("let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });", Outcome::Nothing),
+            ("net.drop(net.space.candidates[0])", Outcome::Nothing),
+            ("net.mask.n_alive", Outcome::Value("29".into())),
+            ("", Outcome::Nothing),
+        ] {
+            assert_eq!(session.eval_line(line), outcome, "{line}");
+        }
+    }
+
+    #[test]
+    fn unfinished_input_asks_for_more_and_wrong_input_does_not() {
+        for (input, incomplete) in [
+            ("for i in 0..3 {", true),
+            ("let x = (1 +", true),
+            ("let x = #{ a: 1,", true),
+            ("space(\"darts\"", true),
+            ("fn f(x) {\n  x", true),
+            ("[1, 2", true),
+            ("let x = 1", false),
+            ("let x = 1 2", false),
+            ("}", false),
+            ("let x = )", false),
+            ("1 + 1", false),
+        ] {
+            assert_eq!(session().eval_line(input) == Outcome::Incomplete, incomplete, "{input}");
+        }
+    }
+
+    #[test]
+    fn an_error_leaves_the_session_as_it_was() {
+        let mut session = session();
+        session.eval_line("let x = 1;");
+        let Outcome::Error(text) = session.eval_line("let y = 2; x = y; space(\"dart\")") else { panic!() };
+        assert_eq!(
+            text.lines().next().unwrap(),
+            "input:1:19: unknown search space `dart`, did you mean `darts`?; known: nas-bench-201, darts"
+        );
+        assert_eq!(session.eval_line("x"), Outcome::Value("2".into()));
+        assert!(matches!(session.eval_line("y"), Outcome::Error(_)));
+    }
+
+    #[test]
+    fn names_complete() {
+        let mut session = session();
+        session.eval_line("let measured = 1;");
+        let names = session.completions("me");
+        assert_eq!(names, ["mean", "measure_iim", "measured"]);
+        assert!(session.completions("nas/").contains(&"nas/is_darts".to_string()));
+    }
+}

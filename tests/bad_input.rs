@@ -1,0 +1,183 @@
+//! Bad input, through the binary: every kind ends with a failing exit code and a message that says what was got and what
+//! was expected.
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::Path;
+
+/// Run in `folder`; stderr, after checking that the exit code is that of a failure and stdout stays empty.
+fn refused(folder: &Path, args: &[&str]) -> String {
+    let mut command = Command::cargo_bin("isdarts-host").unwrap();
+    let output = command.current_dir(folder).env("ISDARTS_DATA", folder).arg("--quiet").args(args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.is_empty(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn expect(message: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(message.contains(part), "expected `{part}` in\n{message}");
+    }
+}
+
+const SEARCH: &str = "import \"nas/is_darts\" as method;\n\
+    let cfg = settings(method::defaults() + #{ channels: 2, cells: 1, epochs: 3, shrink_steps: 2, shrink_every: 1, iim_samples: 8 });\n\
+    report(method::search(space(\"nas-bench-201\"), data(#{ limit: 8 }), cfg));\n";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn an_unknown_setting_names_the_nearest() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    let message = refused(dir.path(), &["s.rhai", "--set", "epocs=3"]);
+    expect(&message, &["s.rhai:2:11: unknown setting `epocs`, did you mean `epochs`?"]);
+}
+
+#[test]
+fn a_setting_of_the_wrong_type_names_got_and_expected() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    let message = refused(dir.path(), &["s.rhai", "--set", "epochs=many"]);
+    expect(&message, &["s.rhai:2:11: setting `epochs`: got string \"many\", expected an integer"]);
+}
+
+#[test]
+fn an_unknown_op_names_the_nearest() {
+    let dir = folder(&[("s.rhai", "let s = space(\"nas-bench-201\");\ns.candidate(0, \"nor_conv_5x5\");")]);
+    let message = refused(dir.path(), &["s.rhai"]);
+    expect(&message, &["s.rhai:2:3: unknown op `nor_conv_5x5`, did you mean `nor_conv_"]);
+}
+
+#[test]
+fn an_unknown_data_set_names_the_nearest() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    let message = refused(dir.path(), &["s.rhai", "--data", "cifra10"]);
+    expect(&message, &["s.rhai:3:47: unknown data set", "`cifra10`, did you mean `cifar10`?"]);
+}
+
+#[test]
+fn a_missing_data_folder_is_named() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    let message = refused(dir.path(), &["s.rhai", "--data", "./nothing/here"]);
+    expect(&message, &["nothing/here", "got no such folder", "expected a folder of"]);
+}
+
+#[test]
+fn a_truncated_batch_file_is_named_with_its_bytes() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    let cifar = dir.path().join("cifar-10-batches-bin");
+    fs::create_dir(&cifar).unwrap();
+    for batch in ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"] {
+        let bytes = if batch == "data_batch_1" { 3073 * 100 - 1 } else { 3073 * 10000 };
+        fs::File::create(cifar.join(format!("{batch}.bin"))).unwrap().set_len(bytes).unwrap();
+    }
+    let message = refused(dir.path(), &["s.rhai", "--data", "cifar-10-batches-bin"]);
+    expect(&message, &["data_batch_1.bin", "got 307299 bytes", "expected 30730000 bytes"]);
+}
+
+#[test]
+fn a_syntax_error_names_file_line_and_column() {
+    for (text, message) in [
+        ("let x = 1;\nlet y = (x + ;\n", "s.rhai:2:14: syntax error: got `;`, expected an expression"),
+        ("let x = [1, 2", "s.rhai:1:14: syntax error: got something else or the end, expected `]`"),
+        ("for i in 0..3 {\n", "s.rhai:2:1: syntax error: got"),
+    ] {
+        let dir = folder(&[("s.rhai", text)]);
+        expect(&refused(dir.path(), &["s.rhai"]), &[message]);
+    }
+}
+
+#[test]
+fn an_error_in_an_imported_module_names_the_modules_file() {
+    let main = "import \"own\" as own;\n\nown::search(7);";
+    for (own, parts) in [
+        (
+            "fn search(n) {\n    let s = space(\"dartz\");\n    s\n}",
+            &["own.rhai:2:13: unknown search space `dartz`, did you mean `darts`?", "in `search` called at s.rhai:3:6"]
+                [..],
+        ),
+        ("fn search(n) {\n    n +\n}", &["own.rhai:3:1: syntax error", "in module `own` imported at s.rhai:1:8"][..]),
+        ("let a = 1;\na.foo = 3;", &["own.rhai:2", "in module `own` imported at s.rhai:1:8"][..]),
+    ] {
+        let dir = folder(&[("s.rhai", main), ("own.rhai", own)]);
+        expect(&refused(dir.path(), &["s.rhai"]), parts);
+    }
+}
+
+#[test]
+fn an_unknown_module_names_those_that_there_are() {
+    let dir = folder(&[("s.rhai", "import \"nas/is_dart\" as m;")]);
+    expect(
+        &refused(dir.path(), &["s.rhai"]),
+        &["s.rhai:1:8: unknown module `nas/is_dart`, did you mean `nas/is_darts`?"],
+    );
+}
+
+#[test]
+fn an_argument_of_the_wrong_type_shows_the_signature() {
+    for (text, parts) in [
+        (
+            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\nnet.measure_iim(\"digits\", 200);",
+            &["s.rhai:2:5: measure_iim: got (Supernet, string, integer), expected net.measure_iim(data, samples)"][..],
+        ),
+        ("supernet(\"darts\");", &["s.rhai:1:1: supernet: got (string), expected supernet(space, cfg)"][..]),
+        ("supernet(3, #{});", &["s.rhai:1:1: space: got integer 3, expected a Space, or the name of one"][..]),
+        ("spase(\"darts\");", &["s.rhai:1:1: unknown function `spase(string)`, did you mean `space`?"][..]),
+        ("space(\"darts\").opps;", &["s.rhai:1:16: a Space has no property `opps`, did you mean `ops`?"][..]),
+    ] {
+        let dir = folder(&[("s.rhai", text)]);
+        expect(&refused(dir.path(), &["s.rhai"]), parts);
+    }
+}
+
+/// A run of [`SEARCH`] to its end, in `dir/run`.
+fn finished(dir: &Path) {
+    let mut command = Command::cargo_bin("isdarts-host").unwrap();
+    command.current_dir(dir).args(["s.rhai", "--out", "run", "--quiet"]).assert().success();
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    finished(dir.path());
+    let file = dir.path().join("run/checkpoint/loop-000/state.safetensors");
+    let whole = fs::read(&file).unwrap();
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for damaged in [&flipped[..], &whole[..whole.len() - 5], b"", b"not a checkpoint at all"] {
+        fs::write(&file, damaged).unwrap();
+        let message = refused(dir.path(), &["--resume", "run"]);
+        expect(&message, &["state.safetensors", "got", "expected"]);
+    }
+    fs::write(&file, whole).unwrap();
+    let mut command = Command::cargo_bin("isdarts-host").unwrap();
+    command.current_dir(dir.path()).args(["--resume", "run", "--quiet"]).assert().success();
+}
+
+#[test]
+fn a_script_that_changed_since_the_run_began_is_not_resumed() {
+    let dir = folder(&[("s.rhai", SEARCH)]);
+    finished(dir.path());
+    fs::write(dir.path().join("s.rhai"), format!("{SEARCH}\n// changed")).unwrap();
+    expect(&refused(dir.path(), &["--resume", "run"]), &["got a script that was changed", "expected the same text"]);
+}
+
+#[test]
+fn a_run_folder_that_cannot_be_written_is_named_before_any_work() {
+    let dir = folder(&[("s.rhai", SEARCH), ("file", "")]);
+    // a file where a folder must be refuses everyone, root too
+    let message = refused(dir.path(), &["s.rhai", "--out", "file/run"]);
+    expect(&message, &["cannot create file/run"]);
+    fs::create_dir(dir.path().join("full")).unwrap();
+    fs::write(dir.path().join("full/something"), "").unwrap();
+    let message = refused(dir.path(), &["s.rhai", "--out", "full"]);
+    expect(&message, &["full: got a folder with other files in it", "expected an empty or absent folder"]);
+    let message = refused(dir.path(), &["--resume", "nowhere"]);
+    expect(&message, &["nowhere: got no such folder", "expected the folder of an earlier run"]);
+}
