@@ -1,6 +1,8 @@
 //! Interrupted runs end with the bits of runs that were never interrupted, whatever the thread count. `kill_resume.sh` is
 //! the long form, at random moments.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use isdarts_host::search::checkpoint;
 use std::path::Path;
 use std::process::{Command, Stdio};
