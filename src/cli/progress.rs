@@ -49,8 +49,10 @@ impl Progress for Terminal {
         let mut err = std::io::stderr().lock();
         // A closed stderr is no reason to stop working.
         if self.rewrites {
-            state.standing = true;
-            write!(err, "\r\x1b[2K{}", line(tick, left)).and_then(|()| err.flush()).ok();
+            // At the end of a task the line goes: what a script prints next wants one of its own.
+            state.standing = !ended;
+            let text = if ended { String::new() } else { line(tick, left) };
+            write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush()).ok();
         } else {
             writeln!(err, "{}", line(tick, left)).ok();
         }
