@@ -1,5 +1,7 @@
 //! The command line, through the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use assert_cmd::Command;
 use std::path::Path;
 use std::time::{Duration, Instant};
