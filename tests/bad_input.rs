@@ -1,6 +1,8 @@
 //! Bad input, through the binary: every kind ends with a failing exit code and a message that says what was got and what
 //! was expected.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use assert_cmd::Command;
 use std::fs;
 use std::path::Path;
