@@ -1,5 +1,5 @@
-//! Bad input, through the binary: every kind ends with a failing exit code and a message that says what was got and what
-//! was expected.
+//! Bad input, through the binary: every kind ends with a failing exit code and a message that says what was got and
+//! what was expected.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -23,7 +23,8 @@ fn expect(message: &str, parts: &[&str]) {
 }
 
 const SEARCH: &str = "import \"nas/is_darts\" as method;\n\
-    let cfg = settings(method::defaults() + #{ channels: 2, cells: 1, epochs: 3, shrink_steps: 2, shrink_every: 1, iim_samples: 8 });\n\
+    let cfg = settings(method::defaults() + #{ channels: 2, cells: 1, epochs: 3, shrink_steps: 2, shrink_every: 1, \
+    iim_samples: 8 });\n\
     report(method::search(space(\"nas-bench-201\"), data(#{ limit: 8 }), cfg));\n";
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

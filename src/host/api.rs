@@ -47,7 +47,8 @@ impl<'e> Api<'e> {
         self.chapter = chapter;
     }
 
-    /// A documented function: `[name, signature, text, example]`. Values are shared handles, so that calls on constants are
+    /// A documented function: `[name, signature, text, example]`. Values are shared handles, so that calls on constants
+    /// are
     /// fine.
     pub fn def<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
         &mut self,

@@ -4,9 +4,11 @@ use super::api::Api;
 use super::context::Host;
 use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
-use super::net::{Grads, Net, tiny};
+use super::net::{Grads, Net};
+use super::net_api::tiny;
 use super::settings::config;
-use super::space::{Importance, Space};
+use super::shrink::Importance;
+use super::space::Space;
 use super::tensor::{T, mix_of};
 use crate::error::Result;
 use crate::search::{ArchParams, Stateful, arch::ArchConfig};
@@ -60,7 +62,7 @@ fn importance(space: &Space, tables: &Dynamic) -> Fallible<Importance> {
 pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.chapter("architecture parameters");
     api.value::<Alpha>("ArchitectureParameters", |a| match a.importance() {
-        Ok(importance) => format!("architecture parameters; softmax\n{}", super::space::importance_text(&importance)),
+        Ok(importance) => format!("architecture parameters; softmax\n{}", super::shrink::importance_text(&importance)),
         Err(error) => error.to_string(),
     });
     let h = host.clone();
@@ -68,7 +70,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "architecture_parameters",
             "architecture_parameters(net, cfg) -> ArchitectureParameters",
-            "One [edges, ops] variable per cell type, drawn as cfg.arch_init (1e-3) * N(0, 1), with Adam: arch_lr (3e-4), arch_beta1 (0.5), arch_beta2 (0.999), arch_weight_decay (1e-3, added to the gradient).",
+            "One [edges, ops] variable per cell type, drawn as cfg.arch_init (1e-3) * N(0, 1), with Adam: arch_lr \
+             (3e-4), arch_beta1 (0.5), arch_beta2 (0.999), arch_weight_decay (1e-3, added to the gradient).",
             tiny!("let alpha = architecture_parameters(net, #{});\nassert(alpha.softmax()[0].shape == [6, 5]);"),
         ],
         move |net: Net, cfg: Map| Alpha::new(&h, &net, &cfg),
@@ -90,7 +93,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "values",
             "alpha.values -> [Tensor]",
             "The raw parameters, [edges, ops] per cell type; gradients flow to them.",
-            tiny!("let alpha = architecture_parameters(net, #{ arch_init: 0.0 });\nassert(alpha.values[0].sum().to_float() == 0.0);"),
+            tiny!(
+                "let alpha = architecture_parameters(net, #{ arch_init: 0.0 });\n",
+                "assert(alpha.values[0].sum().to_float() == 0.0);"
+            ),
         ],
         |a: &mut Alpha| {
             let params = a.params.borrow();
@@ -101,9 +107,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "importance",
             "alpha.importance() -> Importance\nimportance(space, mix) -> Importance",
-            "Numbers that `subset.least_important` compares: the softmax over live candidates; or a script's own, one [edges, ops] tensor per cell type.",
+            "Numbers that `subset.least_important` compares: the softmax over live candidates; or a script's own, one \
+             [edges, ops] tensor per cell type.",
             tiny!(
-                "let alpha = architecture_parameters(net, #{});\nlet own = importance(net.space, alpha.values);\nassert(net.comparison_subsets()[0].least_important(own, 2).len == 2);"
+                "let alpha = architecture_parameters(net, #{});\n",
+                "let own = importance(net.space, alpha.values);\n",
+                "assert(net.comparison_subsets()[0].least_important(own, 2).len == 2);"
             ),
         ],
         |a: &mut Alpha| a.importance().map_err(raise),

@@ -174,8 +174,9 @@ pub fn register(api: &mut Api) {
             "valid",
             "pair.valid -> Batch",
             "The batch for the architecture.",
-            super::net::tiny!(
-                "let d = data().train.take(16);\nfor pair in net.pair_batches(d, d, #{ batch_size: 8 }) { print(pair.valid); }"
+            super::net_api::tiny!(
+                "let d = data().train.take(16);\n",
+                "for pair in net.pair_batches(d, d, #{ batch_size: 8 }) { print(pair.valid); }"
             ),
         ],
         |p: &mut Pair| Ok(p.valid.clone()),
@@ -185,7 +186,7 @@ pub fn register(api: &mut Api) {
             "index",
             "batch.index -> integer",
             "Its position in the epoch, from 0.",
-            super::net::tiny!(
+            super::net_api::tiny!(
                 "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) { assert(batch.index == 0); }"
             ),
         ],
@@ -196,8 +197,9 @@ pub fn register(api: &mut Api) {
             "labels",
             "batch.labels -> Tensor",
             "Classes of its images, [images], as numbers; for a loss of one's own.",
-            super::net::tiny!(
-                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) { assert(batch.labels.shape == [8]); }"
+            super::net_api::tiny!(
+                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) { assert(batch.labels.shape == \
+                 [8]); }"
             ),
         ],
         |b: &mut Batch| {

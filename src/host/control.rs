@@ -20,8 +20,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "epochs",
             "epochs(n) -> Epochs",
-            "1, 2, ..., n, for `for`. After each turn the run is saved: every supernet with mask and optimiser, architecture parameters, run_state, random stream. Under --resume they are restored, and only what is left is \
-             gone through. Values that hold state are made before the loop; what a script itself must remember across turns lives in a run_state.",
+            "1, 2, ..., n, for `for`. After each turn the run is saved: every supernet with mask and optimiser, \
+             architecture parameters, run_state, random stream. Under --resume they are restored, and only what is \
+             left is gone through. Values that hold state are made before the loop; what a script itself must remember \
+             across turns lives in a run_state.",
             "let sum = 0;\nfor epoch in epochs(3) { sum += epoch; }\nassert(sum == 6);",
         ],
         move |n: INT| -> Fallible<Epochs> { Ok(Epochs { host: h.clone(), n: count(n, "epochs")? }) },
@@ -41,8 +43,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "set_seed",
             "set_seed(seed)",
-            "Begin the run's random stream anew: weights of supernets made from here on, splits, draws. For scripts that repeat a search.",
-            "set_seed(1);\nlet a = random_genotype(space(\"darts\"));\nset_seed(1);\nassert(a == random_genotype(space(\"darts\")));",
+            "Begin the run's random stream anew: weights of supernets made from here on, splits, draws. For scripts \
+             that repeat a search.",
+            "set_seed(1);\nlet a = random_genotype(space(\"darts\"));\nset_seed(1);\n\
+             assert(a == random_genotype(space(\"darts\")));",
         ],
         move |seed: INT| -> Fallible<()> {
             *h.stream.borrow_mut() = Stream::new(count(seed, "seed")? as u64);

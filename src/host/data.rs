@@ -47,9 +47,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "data",
             "data() -> DataSource\ndata(name) -> DataSource\ndata(name, #{ resize, limit }) -> DataSource",
-            "Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`, `cifar10`, `cifar100`, or a folder. \
-             resize: the side in pixels to shrink images to by box mean (it must divide); limit: at most so many training images a class. \
-             `--set resize=` and `--set limit=` override. A missing or damaged file is an error that names it.",
+            "Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`, \
+             `cifar10`, `cifar100`, or a folder. resize: the side in pixels to shrink images to by box mean (it must \
+             divide); limit: at most so many training images a class. `--set resize=` and `--set limit=` override. A \
+             missing or damaged file is an error that names it.",
             "let d = data(\"digits\", #{ limit: 10 });\nassert(d.train.len == 100 && d.test.classes.len == 10);",
         ],
         move || open(&h, &h.options.data, &Map::new()).map_err(raise),
@@ -99,8 +100,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "split",
             "data.split(fraction) -> [Data, Data]",
-            "Two disjoint parts, the first with `fraction` (between 0 and 1) of every class; drawn by the run's seed. Bi-level methods \
-             train weights on one half and architecture on the other.",
+            "Two disjoint parts, the first with `fraction` (between 0 and 1) of every class; drawn by the run's seed. \
+             Bi-level methods train weights on one half and architecture on the other.",
             "let halves = data().train.split(0.5);\nassert(halves[0].len + halves[1].len == data().train.len);",
         ],
         move |d: &mut Data, fraction: f64| -> Fallible<Array> {

@@ -76,8 +76,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "genotype",
             "genotype(text) -> Genotype",
-            "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or `Genotype(normal=[...], ...)`. \
-             An integer is an index of NAS-Bench-201. What does not parse is an error that says where.",
+            "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or \
+             `Genotype(normal=[...], ...)`. An integer is an index of NAS-Bench-201. What does not parse is an error \
+             that says where.",
             "let g = genotype(9930);\nassert(g == genotype(g.to_string()));",
         ],
         |text: Dynamic| genotype_of(&text).map(Genotype),
@@ -87,8 +88,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "random_genotype",
             "random_genotype(space) -> Genotype",
-            "A uniform draw from the run's random stream. NAS-Bench-201: any op on every edge. DARTS: two different edges into \
-             every node, any op but `none` on each.",
+            "A uniform draw from the run's random stream. NAS-Bench-201: any op on every edge. DARTS: two different \
+             edges into every node, any op but `none` on each.",
             "set_seed(1);\nlet g = random_genotype(space(\"nas-bench-201\"));\nprint(g);",
         ],
         move |space: Space| Genotype(random(&space.0, &mut h.stream.borrow_mut())),
@@ -97,10 +98,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "bench_query",
             "bench_query(genotype) -> map",
-            "The row of a NAS-Bench-201 cell (genotype, text or index): accuracies in percent after 200 epochs, mean over seeds \
-             (cifar10_valid, cifar10_test, cifar100_valid, cifar100_test, imagenet16_valid, imagenet16_test), params_mb (million \
-             parameters), flops_m (million multiply-adds), train_s_per_epoch (seconds an epoch took the benchmark's authors), \
-             index, arch. A genotype of another space is an error.",
+            "The row of a NAS-Bench-201 cell (genotype, text or index): accuracies in percent after 200 epochs, mean \
+             over seeds (cifar10_valid, cifar10_test, cifar100_valid, cifar100_test, imagenet16_valid, \
+             imagenet16_test), params_mb (million parameters), flops_m (million multiply-adds), train_s_per_epoch \
+             (seconds an epoch took the benchmark's authors), index, arch. A genotype of another space is an error.",
             "assert(fixed(bench_query(9930).cifar10_test, 2) == \"94.36\");",
         ],
         |genotype: Dynamic| nas_bench::query(&genotype_of(&genotype)?).map(|row| row_map(&row)).map_err(raise),
@@ -127,8 +128,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "cost",
             "genotype.cost() -> map",
-            "What the network of the cell costs on CIFAR-10: `parameters`, and `multiply_adds` for one image. NAS-Bench-201: C=16, \
-             N=5, as in the benchmark's table. DARTS: C=36, 20 cells, without the auxiliary head.",
+            "What the network of the cell costs on CIFAR-10: `parameters`, and `multiply_adds` for one image. \
+             NAS-Bench-201: C=16, N=5, as in the benchmark's table. DARTS: C=36, 20 cells, without the auxiliary head.",
             "assert(genotype(9930).cost().parameters == 1288506);",
         ],
         |g: &mut Genotype| -> Fallible<Map> {

@@ -19,14 +19,17 @@ pub mod genotype;
 pub mod manifest;
 pub mod modules;
 pub mod net;
+pub mod net_api;
 pub mod options;
 pub mod random;
 pub mod report;
 pub mod session;
 pub mod settings;
+pub mod shrink;
 pub mod space;
 pub mod state;
 pub mod tensor;
+pub mod tensor_math;
 
 pub use options::RunOptions;
 pub use session::{Outcome, Session};
@@ -54,8 +57,10 @@ fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
     Ok(Host::new(options.clone(), progress, folder, loops))
 }
 
-/// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every turn of
-/// an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to the last
+/// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every
+/// turn of
+/// an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to the
+/// last
 /// turn is in the folder.
 pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
     let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
@@ -76,7 +81,8 @@ pub fn eval_expression(expression: &str, options: &RunOptions, progress: Rc<dyn 
     scripts.show(&value)
 }
 
-/// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type or
+/// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type
+/// or
 /// a module such as `nas/is_darts`). Unknown names are an error with the nearest.
 pub fn documentation(name: Option<&str>) -> Result<String> {
     let host = open(&RunOptions::default(), Rc::new(Silent))?;

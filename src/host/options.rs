@@ -10,7 +10,8 @@ pub struct RunOptions {
     pub script: Option<PathBuf>,
     /// What stood after `--`, for the script.
     pub args: Vec<String>,
-    /// `--set KEY=VALUE`, in order: they override the script's settings after its defaults. A value is a whole number, a
+    /// `--set KEY=VALUE`, in order: they override the script's settings after its defaults. A value is a whole number,
+    /// a
     /// number, a bool, a list, or else text.
     pub sets: Vec<(String, serde_json::Value)>,
     /// `digits`, `cifar10`, ... or a folder.

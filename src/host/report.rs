@@ -98,7 +98,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "report",
             "report(genotype)\nreport(label, genotype)",
-            "The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where the run folder is; write genotype.txt.",
+            "The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where \
+             the run folder is; write genotype.txt.",
             "report(genotype(9930));",
         ],
         move |genotype: Dynamic| report(&h, &h.label.borrow(), &genotype_of(&genotype)?).map_err(raise),

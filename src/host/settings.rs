@@ -1,4 +1,5 @@
-//! Settings: a script's map of them, what `--set` overrides, and the typed configs that host functions take from the map.
+//! Settings: a script's map of them, what `--set` overrides, and the typed configs that host functions take from the
+//! map.
 
 use super::context::Host;
 use super::errors::{Fallible, raise};
@@ -134,10 +135,11 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "settings",
             "settings(defaults) -> map",
-            "The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose type is not that of \
-             its default, is an error. Known are the keys of `defaults` and those that the host takes: of training (epochs, batch_size, lr, \
-             lr_min, momentum, weight_decay, clip, augment, cutout), of architecture parameters (arch_lr, arch_beta1, arch_beta2, \
-             arch_weight_decay, arch_init), of the supernet (channels, cells, strict), of the data (resize, limit).",
+            "The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose \
+             type is not that of its default, is an error. Known are the keys of `defaults` and those that the host \
+             takes: of training (epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, augment, cutout), of \
+             architecture parameters (arch_lr, arch_beta1, arch_beta2, arch_weight_decay, arch_init), of the supernet \
+             (channels, cells, strict), of the data (resize, limit).",
             "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
         ],
         move |defaults: Map| settings(&h, defaults).map_err(raise),

@@ -1,4 +1,5 @@
-//! `run_state`: what a script itself must remember across the turns of an epochs loop, saved and restored with the rest.
+//! `run_state`: what a script itself must remember across the turns of an epochs loop, saved and restored with the
+//! rest.
 
 use super::api::Api;
 use super::context::Host;
@@ -60,9 +61,11 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "run_state",
             "run_state(map) -> RunState",
-            "A map whose values are saved after every turn of an epochs loop, and restored by --resume: for what a strategy itself must remember (a best score, a history). \
-             Made before the loop. It holds numbers, text, bool, genotypes, tensors, and arrays and maps of these.",
-            "let state = run_state(#{ best: 0.0, history: [] });\nfor epoch in epochs(3) {\n    state.best = epoch * 0.5;\n    state.history.push(epoch);\n}\nassert(state.best == 1.5 && state.history == [1, 2, 3]);",
+            "A map whose values are saved after every turn of an epochs loop, and restored by --resume: for what a \
+             strategy itself must remember (a best score, a history). Made before the loop. It holds numbers, text, \
+             bool, genotypes, tensors, and arrays and maps of these.",
+            "let state = run_state(#{ best: 0.0, history: [] });\nfor epoch in epochs(3) {\n    state.best = epoch * \
+             0.5;\n    state.history.push(epoch);\n}\nassert(state.best == 1.5 && state.history == [1, 2, 3]);",
         ],
         move |map: Map| -> Fallible<RunState> {
             let state = RunState(Rc::new(RefCell::new(Memory(Map::new()))));

@@ -1,0 +1,167 @@
+//! Shrinking in scripts: comparison subsets, importances, the schedule.
+
+use super::api::Api;
+use super::convert::count;
+use super::errors::{raise, wrong};
+use super::net::Net;
+use super::space::{Candidate, handles, table_text};
+use crate::space::{Candidate as Place, ComparisonSubset, Iim, PerCandidate, SearchSpace, ShrinkSchedule};
+use rhai::{Array, INT};
+use std::rc::Rc;
+
+/// A comparison subset of a live supernet.
+#[derive(Clone)]
+pub struct Subset {
+    /// The candidates.
+    pub subset: Rc<ComparisonSubset>,
+    /// Whose mask tells which are alive.
+    pub net: Net,
+}
+
+/// One number per candidate, the larger the more important: an IIM measurement, architecture weights, a script's own.
+#[derive(Clone)]
+pub struct Importance {
+    /// The numbers.
+    pub table: Rc<PerCandidate<f64>>,
+    /// The raw scores, of an IIM measurement.
+    pub score: Option<Rc<PerCandidate<f64>>>,
+    /// Of this space.
+    pub space: Rc<SearchSpace>,
+}
+
+impl Importance {
+    /// Of an IIM measurement: `1 / score`.
+    pub fn from_iim(iim: &Iim, space: &Rc<SearchSpace>) -> Self {
+        let mut table = PerCandidate::filled(space, f64::NAN);
+        space.candidates().into_iter().for_each(|c| *table.get_mut(c) = iim.importance(c));
+        Importance { table: Rc::new(table), score: Some(Rc::new(iim.score.clone())), space: space.clone() }
+    }
+}
+
+impl Subset {
+    /// The candidates alive now.
+    pub fn alive(&self) -> Vec<Place> {
+        self.subset.alive(&self.net.mask())
+    }
+}
+
+fn number_text(x: f64) -> String {
+    if x.is_nan() { "-".into() } else { format!("{x:.4e}") }
+}
+
+/// An importance as a table, one line an edge.
+pub fn importance_text(importance: &Importance) -> String {
+    table_text(&importance.space, |c| number_text(*importance.table.get(c)))
+}
+
+/// Register the functions of shrinking.
+pub fn register(api: &mut Api) {
+    subsets(api);
+    schedules(api);
+}
+
+fn subsets(api: &mut Api) {
+    api.chapter("shrinking");
+    api.value::<Subset>("Subset", |s| {
+        format!("{} ({} alive, keeps {})", s.subset.name, s.alive().len(), s.subset.keep)
+    });
+    api.value::<Importance>("Importance", importance_text);
+    api.also_get("name", |s: &mut Subset| Ok(s.subset.name.clone()));
+    api.also_get("candidates", |s: &mut Subset| Ok(handles(&s.net.space(), s.subset.candidates.clone())));
+    api.also_get("alive", |s: &mut Subset| Ok(handles(&s.net.space(), s.alive())));
+    api.get(
+        [
+            "keep",
+            "subset.keep -> integer",
+            "How many candidates of the subset survive (NAS-Bench-201: 1; DARTS: 2).",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
+             assert(net.comparison_subsets()[0].keep == 1);",
+        ],
+        |s: &mut Subset| Ok(s.subset.keep as INT),
+    );
+    api.def(
+        [
+            "least_important",
+            "subset.least_important(importance, n) -> [Candidate]",
+            "The `n` live candidates of the subset with the smallest importance, least important first. `importance` \
+             is what `measure_iim`, `alpha.importance()` or `importance(space, tables)` give. Ties: the lower edge, \
+             then the lower op, goes first; NaN counts as least.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 4, cells: 1 });\n\
+             let iim = net.measure_iim(data().train, 16);\nlet subset = net.comparison_subsets()[0];\n\
+             assert(subset.least_important(iim, 1)[0].op == \"none\");",
+        ],
+        |s: &mut Subset, importance: Importance, n: INT| {
+            let n = count(n, "least_important, n")?;
+            let chosen = s.subset.least_important(&importance.table, &s.net.mask(), n);
+            Ok::<Array, Box<rhai::EvalAltResult>>(handles(&s.net.space(), chosen))
+        },
+    );
+    api.def(
+        [
+            "of",
+            "importance.of(candidate) -> float",
+            "The importance of one candidate: for an IIM measurement 1/score, 0 for an infinite score, NaN where it \
+             was dead.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 4, cells: 1 });\n\
+             assert(net.measure_iim(data().train, 16).of(net.space.candidates[0]) == 0.0);",
+        ],
+        |i: &mut Importance, c: Candidate| *i.table.get(c.place),
+    );
+    api.def(
+        [
+            "score",
+            "iim.score(candidate) -> float",
+            "The score of one candidate of an IIM measurement: mean of 3 (x - m)^2 / s^6, m and s^2 over the channels \
+             of a pixel; the larger, the less important. An error for importances that are not measured.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 4, cells: 1 });\n\
+             assert(net.measure_iim(data().train, 16).score(net.space.candidates[2]) > 0.0);",
+        ],
+        |i: &mut Importance, c: Candidate| match &i.score {
+            Some(score) => Ok(*score.get(c.place)),
+            None => Err(wrong("score", "an importance that is not measured", "what measure_iim gives")),
+        },
+    );
+}
+
+fn schedules(api: &mut Api) {
+    api.value::<ShrinkSchedule>("ShrinkSchedule", |s| {
+        let due: Vec<String> = (1..=s.epochs).filter(|e| s.is_due(*e)).map(|e| e.to_string()).collect();
+        format!("shrinks after epochs {} of {}", due.join(", "), s.epochs)
+    });
+    api.def(
+        [
+            "shrink_schedule",
+            "shrink_schedule(epochs, steps, every) -> ShrinkSchedule",
+            "S steps, I epochs apart: they fall after the epochs E - S*I, ..., E - 2*I, E - I. I = 0, with S = 1, is \
+             one step after the last epoch. An error unless S >= 1 and S * I < E.",
+            "let s = shrink_schedule(30, 4, 2);\nassert(s.is_due(22) && !s.is_due(23));",
+        ],
+        |epochs: INT, steps: INT, every: INT| {
+            let [epochs, steps, every] =
+                [count(epochs, "epochs")?, count(steps, "shrink steps")?, count(every, "shrink every")?];
+            ShrinkSchedule::new(epochs, steps, every).map_err(raise)
+        },
+    );
+    api.def(
+        [
+            "is_due",
+            "schedule.is_due(epoch) -> bool",
+            "Whether a shrink step falls after this epoch (from 1).",
+            "assert(shrink_schedule(50, 7, 3).is_due(29));",
+        ],
+        |s: &mut ShrinkSchedule, epoch: INT| count(epoch, "epoch").map(|e| s.is_due(e)),
+    );
+    api.def(
+        [
+            "n_to_drop",
+            "schedule.n_to_drop(subset, epoch) -> integer",
+            "How many candidates of the subset the step after this epoch drops: ceil((alive - keep) / steps left); 0 \
+             if none is due.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
+             assert(shrink_schedule(30, 2, 2).n_to_drop(net.comparison_subsets()[0], 26) == 2);",
+        ],
+        |s: &mut ShrinkSchedule, subset: Subset, epoch: INT| {
+            count(epoch, "epoch").map(|e| s.n_to_drop(subset.alive().len(), subset.subset.keep, e) as INT)
+        },
+    );
+}
