@@ -1,3 +1,5 @@
+//! A learner on a few digits: that it learns, resumes to the bit, refuses what does not fit, and measures what it should.
+
 use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::SupernetConfig;
