@@ -50,6 +50,15 @@ fn a_setting_of_the_wrong_type_names_got_and_expected() {
 }
 
 #[test]
+fn a_setting_that_the_script_does_not_read_is_an_error() {
+    let dir = folder(&[("s.rhai", "let x = 1;")]);
+    expect(
+        &refused(dir.path(), &["s.rhai", "--set", "epochs=3"]),
+        &["--set: got `epochs`, which this script did not read"],
+    );
+}
+
+#[test]
 fn an_unknown_op_names_the_nearest() {
     let dir = folder(&[("s.rhai", "let s = space(\"nas-bench-201\");\ns.candidate(0, \"nor_conv_5x5\");")]);
     let message = refused(dir.path(), &["s.rhai"]);

@@ -33,6 +33,8 @@ pub struct Host {
     pub data: RefCell<Option<Rc<Splits>>>,
     /// The effective settings, for the manifest.
     pub settings: RefCell<serde_json::Map<String, serde_json::Value>>,
+    /// Keys of `--set` that something has read.
+    pub read: RefCell<BTreeSet<String>>,
     /// Keys that a script's settings declared, besides those the host knows.
     pub declared: RefCell<BTreeSet<String>>,
     /// The epochs loops of the run.
@@ -55,6 +57,7 @@ impl Host {
             data: RefCell::default(),
             settings: RefCell::default(),
             declared: RefCell::default(),
+            read: RefCell::default(),
             loops: RefCell::new(loops),
             label: RefCell::default(),
             live: RefCell::default(),
@@ -79,6 +82,19 @@ impl Host {
     /// Go on counting as a saved run did.
     pub fn set_seconds(&self, before: f64) {
         self.clock.set((before, Instant::now()));
+    }
+
+    /// Warn of what a resumed run of this script would not know. Only runs with a folder are resumed.
+    pub fn warn_of_forgotten(&self, ast: &rhai::AST, file: &str) {
+        if self.folder.borrow().is_none() {
+            return;
+        }
+        for (position, name) in super::lint::forgotten(ast) {
+            self.note(&format!(
+                "{file}:{}: `{name}` changes in an epochs loop; a resumed run will not know it: keep it in a run_state",
+                position.line().unwrap_or_default()
+            ));
+        }
     }
 
     /// Let a learner be saved after every turn; its number among all values made.

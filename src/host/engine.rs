@@ -29,7 +29,7 @@ impl Scripts {
         engine.set_max_expr_depths(64, 64);
         engine.set_max_call_levels(64);
         engine.set_fail_on_invalid_map_property(true);
-        engine.set_module_resolver(Resolver::new(PathBuf::from(folder)));
+        engine.set_module_resolver(Resolver::new(PathBuf::from(folder), host.clone()));
         engine.on_print(|text| println!("{text}"));
         engine.on_debug(|text, source, position| eprintln!("{} {position:?} | {text}", source.unwrap_or("script")));
         engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from("interrupted")));
@@ -59,6 +59,7 @@ impl Scripts {
     pub fn eval_with_scope(&self, scope: &mut Scope, text: &str, source: &str) -> Result<Dynamic> {
         let mut ast = self.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.docs))?;
         ast.set_source(source);
+        self.host.warn_of_forgotten(&ast, source);
         self.eval_ast(scope, &ast, source)
     }
 

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod epochs;
 pub mod errors;
 pub mod genotype;
+pub mod lint;
 pub mod manifest;
 pub mod modules;
 pub mod net;
@@ -69,7 +70,7 @@ pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
     let manifest = Manifest::begin(&host, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let scripts = Scripts::new(host.clone(), folder);
-    let result = scripts.eval(&text, &path.to_string_lossy()).map(|_| ());
+    let result = scripts.eval(&text, &path.to_string_lossy()).and_then(|_| settings::all_read(&host));
     manifest.end(&host, &result)?;
     result
 }

@@ -1,10 +1,12 @@
 //! Where `import` finds modules: the stdlib inside the binary, then files beside the importing script.
 
+use super::context::Host;
 use super::errors::Fallible;
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 type SharedModule = Shared<Module>;
 
@@ -21,14 +23,15 @@ pub const STDLIB: [(&str, &str); 6] = [
 /// Resolves `import "path"` for one engine; every module is evaluated once.
 pub struct Resolver {
     folder: PathBuf,
+    host: Rc<Host>,
     loaded: RefCell<HashMap<String, SharedModule>>,
     loading: RefCell<Vec<String>>,
 }
 
 impl Resolver {
     /// For a script in `folder`.
-    pub fn new(folder: PathBuf) -> Self {
-        Resolver { folder, loaded: RefCell::default(), loading: RefCell::default() }
+    pub fn new(folder: PathBuf, host: Rc<Host>) -> Self {
+        Resolver { folder, host, loaded: RefCell::default(), loading: RefCell::default() }
     }
 
     /// The name by which messages call the module, and its text.
@@ -50,6 +53,13 @@ impl Resolver {
         }
         Err(EvalAltResult::ErrorModuleNotFound(path.into(), at).into())
     }
+
+    fn evaluate(&self, engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
+        let mut ast = engine.compile(text)?;
+        ast.set_source(file);
+        self.host.warn_of_forgotten(&ast, file);
+        Module::eval_ast_as_new(Scope::new(), &ast, engine)
+    }
 }
 
 impl ModuleResolver for Resolver {
@@ -64,18 +74,12 @@ impl ModuleResolver for Resolver {
             return Err(EvalAltResult::ErrorRuntime(text.into(), at).into());
         }
         self.loading.borrow_mut().push(file.clone());
-        let module = evaluate(engine, &file, &text);
+        let module = self.evaluate(engine, &file, &text);
         self.loading.borrow_mut().pop();
         let module: SharedModule = module.map_err(|error| EvalAltResult::ErrorInModule(path.into(), error, at))?.into();
         self.loaded.borrow_mut().insert(file, module.clone());
         Ok(module)
     }
-}
-
-fn evaluate(engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
-    let mut ast = engine.compile(text)?;
-    ast.set_source(file);
-    Module::eval_ast_as_new(Scope::new(), &ast, engine)
 }
 
 /// The file that messages name for the module `path` imported from the file `importer`.

@@ -75,6 +75,7 @@ pub fn overridden<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &
     let known = known_keys::<T>();
     for (key, value) in host.options.sets.iter().filter(|(key, _)| known.contains(key)) {
         map.insert(key.as_str().into(), convert::from_json(value));
+        host.read.borrow_mut().insert(key.clone());
     }
     typed(&map)
 }
@@ -94,6 +95,7 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
         }
         let value = alike(key, result.get(key.as_str()), convert::from_json(value))?;
         result.insert(key.as_str().into(), value);
+        host.read.borrow_mut().insert(key.clone());
     }
     typed::<TrainConfig>(&result)?;
     typed::<ArchConfig>(&result)?;
@@ -104,6 +106,19 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
         all.insert(key.to_string(), convert::to_json(value, key)?);
     }
     Ok(result)
+}
+
+/// An error for a `--set` that nothing has read: the script calls neither `settings` nor a function that takes the key.
+pub fn all_read(host: &Host) -> Result<()> {
+    let read = host.read.borrow();
+    match host.options.sets.iter().find(|(key, _)| !read.contains(key)) {
+        Some((key, _)) => Err(Error::invalid(
+            "--set",
+            format!("`{key}`, which this script did not read"),
+            "settings that it takes through settings(...) or data()",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// `value`, if it is of the default's type (an integer will do for a float).
