@@ -1,4 +1,4 @@
-//! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge. May use: candle, pulp, rayon.
+//! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge. May use: candle, rayon.
 //!
 //! `tensor.rs` in each folder is the readable definition in plain candle tensor algebra: it runs on every device, is
 //! differentiable, and is what every kernel is checked against.
@@ -27,14 +27,14 @@ pub fn padded(c: usize) -> usize {
 /// each instruction set, and this picks one.
 #[inline(always)]
 pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
-    struct Widest<F>(F);
-    impl<R, F: FnOnce() -> R> pulp::WithSimd for Widest<F> {
+    struct Loop<F>(F);
+    impl<R, F: FnOnce() -> R> simd::Kernel for Loop<F> {
         type Output = R;
 
         #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _simd: S) -> R {
+        fn run<S: simd::Simd>(self, _: S) -> R {
             (self.0)()
         }
     }
-    pulp::Arch::new().dispatch(Widest(f))
+    simd::Level::best().run(Loop(f))
 }

@@ -3,6 +3,8 @@
 //! A kernel is written once, over `S: Simd`, as a [`Kernel`]; [`Level::run`] compiles it once for each instruction set.
 //! Everything a kernel calls must be `#[inline(always)]`, or it is compiled without the instruction set.
 
+use std::sync::OnceLock;
+
 /// An instruction set that this machine has. Wider is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -37,7 +39,8 @@ impl Level {
 
     /// The widest that this machine has.
     pub fn best() -> Level {
-        Level::available().into_iter().max().unwrap_or(Level::Portable)
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Level::available().into_iter().max().unwrap_or(Level::Portable))
     }
 
     /// f32s in a vector.
