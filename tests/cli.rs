@@ -147,3 +147,27 @@ fn wait_for(path: &Path) {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_reader_that_leaves_ends_no_run_and_a_full_disk_fails_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("talk.rhai");
+    std::fs::write(&script, "for i in 0..20000 { print(i); }\nwrite_csv(\"done.csv\", [\"a\"], [[1]]);").unwrap();
+    let start = |out: &str, stdout: std::process::Stdio| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_isdarts-host"));
+        command.arg(&script).arg("--out").arg(dir.path().join(out)).stdout(stdout).stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut child = start("gone", std::process::Stdio::piped());
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+    assert!(dir.path().join("gone/done.csv").is_file());
+
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let out = start("full", full.into()).wait_with_output().unwrap();
+    let stderr = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    assert!(stderr.contains("cannot write standard output: No space left"), "{stderr}");
+    assert!(dir.path().join("full/done.csv").is_file());
+}

@@ -2,6 +2,7 @@
 
 use super::RunOptions;
 use super::epochs::Loops;
+use super::output::Output;
 use super::random::Stream;
 use crate::data::{DataOptions, Splits};
 use crate::error::Result;
@@ -25,6 +26,8 @@ pub struct Host {
     pub options: RunOptions,
     /// Where long work reports to.
     pub progress: Rc<dyn Progress>,
+    /// Where results are printed.
+    pub output: Output,
     /// The run folder, if there is one.
     pub folder: RefCell<Option<RunFolder>>,
     /// The run's random stream.
@@ -53,6 +56,7 @@ impl Host {
             stream: RefCell::new(Stream::new(options.seed)),
             options,
             progress,
+            output: Output::default(),
             folder: RefCell::new(folder),
             data: RefCell::default(),
             settings: RefCell::default(),

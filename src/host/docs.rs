@@ -1,13 +1,14 @@
 //! The manual: entries of the host functions, and the stdlib's own comments.
 
 use super::api::{Api, Doc};
+use super::context::Host;
 use super::errors::{Fallible, raise};
 use super::modules::STDLIB;
 use crate::error::{Error, Result};
 use std::rc::Rc;
 
 /// Register `help`, which knows all entries registered before it (and itself); all of them.
-pub fn register(mut api: Api) -> Vec<Doc> {
+pub fn register(mut api: Api, host: &Rc<Host>) -> Vec<Doc> {
     api.chapter("run");
     api.note([
         "help",
@@ -17,12 +18,13 @@ pub fn register(mut api: Api) -> Vec<Doc> {
     ]);
     let docs: Rc<[Doc]> = api.docs().into();
     let all = docs.clone();
+    let (out, out_of_name) = (host.clone(), host.clone());
     api.also("help", move || -> Fallible<()> {
-        println!("{}", overview(&all));
+        out.output.line(&overview(&all));
         Ok(())
     });
     api.also("help", move |name: &str| -> Fallible<()> {
-        println!("{}", entry(&docs, name).map_err(raise)?);
+        out_of_name.output.line(&entry(&docs, name).map_err(raise)?);
         Ok(())
     });
     api.into_docs()

@@ -30,7 +30,8 @@ impl Scripts {
         engine.set_max_call_levels(64);
         engine.set_fail_on_invalid_map_property(true);
         engine.set_module_resolver(Resolver::new(PathBuf::from(folder), host.clone()));
-        engine.on_print(|text| println!("{text}"));
+        let printer = host.clone();
+        engine.on_print(move |text| printer.output.line(text));
         engine.on_debug(|text, source, position| eprintln!("{} {position:?} | {text}", source.unwrap_or("script")));
         engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from("interrupted")));
         let mut api = Api::new(&mut engine);
@@ -46,7 +47,7 @@ impl Scripts {
         arch::register(&mut api, &host);
         tensor::register(&mut api, &host);
         report::register(&mut api, &host);
-        let docs = docs::register(api);
+        let docs = docs::register(api, &host);
         Scripts { engine, docs, host }
     }
 

@@ -22,6 +22,7 @@ pub mod modules;
 pub mod net;
 pub mod net_api;
 pub mod options;
+pub mod output;
 pub mod random;
 pub mod report;
 pub mod session;
@@ -70,7 +71,8 @@ pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
     let manifest = Manifest::begin(&host, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let scripts = Scripts::new(host.clone(), folder);
-    let result = scripts.eval(&text, &path.to_string_lossy()).and_then(|_| settings::all_read(&host));
+    let result = scripts.eval(&text, &path.to_string_lossy());
+    let result = result.and_then(|_| settings::all_read(&host)).and_then(|()| host.output.check());
     manifest.end(&host, &result)?;
     result
 }

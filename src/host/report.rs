@@ -79,13 +79,14 @@ fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
 
 /// The genotype, its table row beside the paper's, and the folder; genotype.txt.
 fn report(host: &Host, label: &str, genotype: &crate::space::Genotype) -> Result<()> {
-    println!("{}{genotype}", if label.is_empty() { String::new() } else { format!("{label}: ") });
+    let title = if label.is_empty() { String::new() } else { format!("{label}: ") };
+    host.output.line(&format!("{title}{genotype}"));
     if let Ok(row) = crate::data::nas_bench::query(genotype) {
-        println!("\n{}", row.beside_paper()?);
+        host.output.line(&format!("\n{}", row.beside_paper()?));
     }
     if let Some(folder) = host.folder.borrow_mut().as_mut() {
         folder.write_genotype(label, &genotype.to_string())?;
-        println!("\nrun folder: {}", folder.path().display());
+        host.output.line(&format!("\nrun folder: {}", folder.path().display()));
     }
     Ok(())
 }
