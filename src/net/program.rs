@@ -195,13 +195,4 @@ impl Program {
         }
         useful
     }
-
-    /// Multiply-adds of the convolutions of one image, counted directly.
-    pub fn macs_per_image(&self) -> u64 {
-        let macs = |s: &ConvShape| {
-            let (h, w) = s.out_hw();
-            (s.k * s.k * s.c_in * s.c_out * h * w) as u64
-        };
-        self.convs.iter().map(|c| macs(&c.shape)).sum()
-    }
 }

@@ -107,11 +107,6 @@ impl Engine {
         self.batch
     }
 
-    /// The program it runs.
-    pub fn program(&self) -> &Program {
-        &self.program
-    }
-
     /// Its memory, for the next engine.
     pub fn into_pool(mut self) -> Pool {
         let scratch = self.scratch.into_inner().unwrap_or_default();
