@@ -48,7 +48,7 @@ fn bench(criterion: &mut Criterion) {
     for (k, stride, c_in, c_out, size, siblings) in CASES {
         let shape = ConvShape { k, stride, pad: k / 2, dilation: 1, c_in, c_out, h: size, w: size };
         let stem = c_in == 3;
-        let plan = ConvPlan::new(shape, false);
+        let plan = ConvPlan::new(shape, 64, false);
         let (ho, wo) = shape.out_hw();
         let (cip, cop) = (shape.c_in_p(), shape.c_out_p());
         let (x_len, z_len) = (size * size * cip, ho * wo * cop);
@@ -65,7 +65,7 @@ fn bench(criterion: &mut Criterion) {
         let mut dw = vec![vec![0f32; plan.dw_len()]; siblings];
         let mut scratch = vec![0f32; plan.scratch_len(BLOCK, siblings)];
         let name = format!("{k}x{k} s{stride} {size}px {c_in}->{siblings}x{c_out}");
-        let flops = 2 * BATCH as u64 * plan.macs_per_image() * siblings as u64;
+        let flops = 2 * BATCH as u64 * shape.macs() * siblings as u64;
 
         let mut group = criterion.benchmark_group("conv");
         group.sampling_mode(SamplingMode::Flat).sample_size(20);

@@ -158,6 +158,23 @@ pub trait Simd: Copy {
     fn relu(self, x: Self::V) -> Self::V;
     /// g where x > 0 or x is NaN, otherwise 0: the gradient of `relu`.
     fn relu_grad(self, x: Self::V, g: Self::V) -> Self::V;
+
+    /// `LANES` f64s.
+    type Wide: Copy;
+    /// All lanes `x`.
+    fn wide_splat(self, x: f64) -> Self::Wide;
+    /// v in f64.
+    fn widen(self, v: Self::V) -> Self::Wide;
+    /// v in f32, rounded.
+    fn narrow(self, v: Self::Wide) -> Self::V;
+    /// a + b
+    fn wide_add(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// a b + c, with one rounding where the processor can.
+    fn wide_fma(self, a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide;
+    /// Writes `LANES` f64s to `p`, of any alignment.
+    /// # Safety
+    /// They must be writable.
+    unsafe fn wide_store(self, p: *mut f64, v: Self::Wide);
 }
 
 #[derive(Clone, Copy)]
@@ -214,6 +231,33 @@ impl Simd for Portable {
     fn relu_grad(self, x: [f32; 8], g: [f32; 8]) -> [f32; 8] {
         lanewise!(|i: usize| if x[i] <= 0.0 { 0.0 } else { g[i] })
     }
+
+    type Wide = [f64; 8];
+    #[inline(always)]
+    fn wide_splat(self, x: f64) -> [f64; 8] {
+        [x; 8]
+    }
+    #[inline(always)]
+    fn widen(self, v: [f32; 8]) -> [f64; 8] {
+        lanewise!(|i: usize| f64::from(v[i]))
+    }
+    #[inline(always)]
+    fn narrow(self, v: [f64; 8]) -> [f32; 8] {
+        lanewise!(|i: usize| v[i] as f32)
+    }
+    #[inline(always)]
+    fn wide_add(self, a: [f64; 8], b: [f64; 8]) -> [f64; 8] {
+        lanewise!(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn wide_fma(self, a: [f64; 8], b: [f64; 8], c: [f64; 8]) -> [f64; 8] {
+        lanewise!(|i| a[i] * b[i] + c[i])
+    }
+    #[inline(always)]
+    unsafe fn wide_store(self, p: *mut f64, v: [f64; 8]) {
+        // SAFETY: writable, by the caller's word.
+        unsafe { p.cast::<[f64; 8]>().write_unaligned(v) }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -240,7 +284,9 @@ mod x86 {
 
     macro_rules! x86_vectors {
         ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
-         $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr) => {
+         $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr,
+         $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_store:ident,
+         |$v32:ident| $widen:expr, |$v64:ident| $narrow:expr) => {
             // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
             #[allow(clippy::undocumented_unsafe_blocks)]
             impl Simd for $name {
@@ -284,6 +330,35 @@ mod x86 {
                 fn relu_grad(self, $x: $v, $g: $v) -> $v {
                     unsafe { $relu_grad }
                 }
+
+                type Wide = [$wide; 2];
+                #[inline(always)]
+                fn wide_splat(self, x: f64) -> [$wide; 2] {
+                    unsafe { [$wide_splat(x); 2] }
+                }
+                #[inline(always)]
+                fn widen(self, $v32: $v) -> [$wide; 2] {
+                    unsafe { $widen }
+                }
+                #[inline(always)]
+                fn narrow(self, $v64: [$wide; 2]) -> $v {
+                    unsafe { $narrow }
+                }
+                #[inline(always)]
+                fn wide_add(self, a: [$wide; 2], b: [$wide; 2]) -> [$wide; 2] {
+                    unsafe { [$wide_add(a[0], b[0]), $wide_add(a[1], b[1])] }
+                }
+                #[inline(always)]
+                fn wide_fma(self, a: [$wide; 2], b: [$wide; 2], c: [$wide; 2]) -> [$wide; 2] {
+                    unsafe { [$wide_fma(a[0], b[0], c[0]), $wide_fma(a[1], b[1], c[1])] }
+                }
+                #[inline(always)]
+                unsafe fn wide_store(self, p: *mut f64, v: [$wide; 2]) {
+                    unsafe {
+                        $wide_store(p, v[0]);
+                        $wide_store(p.add($lanes / 2), v[1]);
+                    }
+                }
             }
         };
     }
@@ -302,7 +377,14 @@ mod x86 {
         _mm256_fmadd_ps,
         _mm256_max_ps,
         _mm256_setzero_ps,
-        |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g)
+        |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
+        __m256d,
+        _mm256_set1_pd,
+        _mm256_add_pd,
+        _mm256_fmadd_pd,
+        _mm256_storeu_pd,
+        |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
+        |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
     );
     x86_vectors!(
         Avx512,
@@ -318,7 +400,14 @@ mod x86 {
         _mm512_fmadd_ps,
         _mm512_max_ps,
         _mm512_setzero_ps,
-        |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g)
+        |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g),
+        __m512d,
+        _mm512_set1_pd,
+        _mm512_add_pd,
+        _mm512_fmadd_pd,
+        _mm512_storeu_pd,
+        |v| [_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))],
+        |v| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(v[0])), _mm512_cvtpd_ps(v[1]))
     );
 }
 
@@ -378,6 +467,35 @@ mod neon {
             unsafe {
                 let off = vcleq_f32(x, vdupq_n_f32(0.0));
                 vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(g), off))
+            }
+        }
+
+        type Wide = [float64x2_t; 2];
+        #[inline(always)]
+        fn wide_splat(self, x: f64) -> [float64x2_t; 2] {
+            unsafe { [vdupq_n_f64(x); 2] }
+        }
+        #[inline(always)]
+        fn widen(self, v: float32x4_t) -> [float64x2_t; 2] {
+            unsafe { [vcvt_f64_f32(vget_low_f32(v)), vcvt_high_f64_f32(v)] }
+        }
+        #[inline(always)]
+        fn narrow(self, v: [float64x2_t; 2]) -> float32x4_t {
+            unsafe { vcvt_high_f32_f64(vcvt_f32_f64(v[0]), v[1]) }
+        }
+        #[inline(always)]
+        fn wide_add(self, a: [float64x2_t; 2], b: [float64x2_t; 2]) -> [float64x2_t; 2] {
+            unsafe { [vaddq_f64(a[0], b[0]), vaddq_f64(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn wide_fma(self, a: [float64x2_t; 2], b: [float64x2_t; 2], c: [float64x2_t; 2]) -> [float64x2_t; 2] {
+            unsafe { [vfmaq_f64(c[0], a[0], b[0]), vfmaq_f64(c[1], a[1], b[1])] }
+        }
+        #[inline(always)]
+        unsafe fn wide_store(self, p: *mut f64, v: [float64x2_t; 2]) {
+            unsafe {
+                vst1q_f64(p, v[0]);
+                vst1q_f64(p.add(2), v[1]);
             }
         }
     }

@@ -73,7 +73,7 @@ impl Engine {
     pub fn new(program: Program, batch: usize, strict: bool, all: bool, mut pool: Pool) -> Result<Self> {
         let mut wanted = program.useful();
         wanted.iter_mut().for_each(|w| *w |= all);
-        let plans: Vec<ConvPlan> = program.convs.iter().map(|c| ConvPlan::new(c.shape, strict)).collect();
+        let plans: Vec<ConvPlan> = program.convs.iter().map(|c| ConvPlan::new(c.shape, batch, strict)).collect();
         let filters = plans.iter().map(PackedFilter::new).collect();
         let mut x = Vec::new();
         for (node, &wanted) in program.nodes.iter().zip(&wanted) {

@@ -4,7 +4,7 @@
 //! The input gradient of stride s is s x s independent products, one for each phase (iy mod s, ix mod s) of the input
 //! pixels: in a phase, the taps that reach it are fixed, so no product with an inserted zero is computed.
 
-use super::gemm::{Product, Tap, nn, tn};
+use super::gemm::{Product, Tap, nn, nn_exact, tn};
 use super::{ConvPlan, ConvShape, Dz, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Simd};
 
@@ -101,6 +101,7 @@ impl Rows {
                     shape: s,
                     x: copy,
                     w: filter.forward(),
+                    exact: plan.exact,
                     z: &mut z[i][image * s.out_len()..][..s.out_len()],
                     stats: stats[i],
                 });
@@ -275,6 +276,7 @@ struct Forward<'a> {
     shape: &'a ConvShape,
     x: &'a [f32],
     w: &'a [f32],
+    exact: bool,
     z: &'a mut [f32],
     stats: &'a mut [f64],
 }
@@ -296,7 +298,11 @@ impl Kernel for Forward<'_> {
         // SAFETY: `Rows` names only places within the copy; z holds a row of c for each output pixel.
         unsafe {
             let (a, w, z) = (self.x.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            nn(s, product, (a, x), w, (z, |r| r * c), Some(self.stats));
+            if self.exact {
+                nn_exact(s, product, (a, x), w, (z, |r| r * c), self.stats);
+            } else {
+                nn(s, product, (a, x), w, (z, |r| r * c), Some(self.stats));
+            }
         }
     }
 }

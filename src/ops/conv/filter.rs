@@ -1,6 +1,7 @@
 //! Packed weights of one convolution: what the forward pass and the input gradient multiply by. May use: `ops::simd`.
 
 use super::{ConvPlan, LINE, Method, winograd};
+use crate::ops::simd::Level;
 
 /// Memory that starts on a cache line.
 #[derive(Clone, Debug)]
@@ -38,14 +39,12 @@ impl PackedFilter {
     /// Room for the weights of `plan`, all zeros.
     pub fn new(plan: &ConvPlan) -> Self {
         let (taps, len) = (plan.shape.k * plan.shape.k, plan.shape.matrix_len());
-        let (matrices, kept) = match plan.method {
-            Method::Winograd(_) => (winograd::POINTS, taps),
-            Method::Direct(_) => (taps, 0),
-        };
+        let matrices = |method: &Method| if let Method::Winograd(_) = method { winograd::POINTS } else { taps };
+        let any = [&plan.forward, &plan.backward].iter().any(|m| matches!(m, Method::Winograd(_)));
         Self {
-            forward: Lines::zeros(matrices * len),
-            transposed: Lines::zeros(matrices * len),
-            taps: Lines::zeros(kept * len),
+            forward: Lines::zeros(matrices(&plan.forward) * len),
+            transposed: Lines::zeros(matrices(&plan.backward) * len),
+            taps: Lines::zeros(if any { taps * len } else { 0 }),
         }
     }
 
@@ -65,21 +64,18 @@ impl PackedFilter {
                 }
             }
         };
-        match plan.method {
-            Method::Direct(_) => {
-                scatter(self.forward.get_mut(), &|o, c| plan.weight_index(o, c));
-                scatter(self.transposed.get_mut(), &|o, c| plan.transposed_index(o, c));
-            }
-            Method::Winograd(_) => {
-                let (g, u, ut) = (self.taps.get_mut(), self.forward.get_mut(), self.transposed.get_mut());
+        let g = self.taps.get_mut();
+        let mut fill = |method: &Method, level: Level, to: &mut [f32], index: &dyn Fn(usize, usize) -> usize| {
+            if let Method::Winograd(_) = method {
                 g.fill(0.0);
-                scatter(g, &|o, c| plan.weight_index(o, c));
-                winograd::transform_filter(plan.level_out, len, g, u);
-                g.fill(0.0);
-                scatter(g, &|o, c| plan.transposed_index(o, c));
-                winograd::transform_filter(plan.level_in, len, g, ut);
+                scatter(g, index);
+                winograd::transform_filter(level, len, g, to);
+            } else {
+                scatter(to, index);
             }
-        }
+        };
+        fill(&plan.forward, plan.level_out, self.forward.get_mut(), &|o, c| plan.weight_index(o, c));
+        fill(&plan.backward, plan.level_in, self.transposed.get_mut(), &|o, c| plan.transposed_index(o, c));
     }
 
     pub(super) fn forward(&self) -> &[f32] {

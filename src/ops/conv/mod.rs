@@ -9,8 +9,14 @@
 //! ("siblings"), so that ReLU and transforms of the input are shared.
 //!
 //! 3x3 of stride 1 goes by Winograd's F(4x4, 3x3) ([`winograd`]), a quarter of the multiplications; everything else, and
-//! 3x3 in strict mode, directly ([`direct`]). The functions panic on slices of the wrong length: a mistake of the caller,
-//! never of a user.
+//! 3x3 in strict mode, directly ([`direct`]).
+//!
+//! The forward pass of a small layer, and of every layer in strict mode, is exact: direct, in f64, rounded once. What follows
+//! a convolution is a ReLU, and where its input is within a rounding error of zero, the error decides whether a gradient
+//! passes. In a large layer one such input among millions does not matter; in a small one it turns a whole run, and there
+//! the f64 costs microseconds. Measured on recorded PyTorch runs: sums in f64 and storage in f32 keep to runs in f64.
+//!
+//! The functions panic on slices of the wrong length: a mistake of the caller, never of a user.
 
 // A block of a pass takes what it takes; and in the kernels, indices name lanes, tile rows and taps of several arrays.
 #![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
@@ -65,6 +71,11 @@ impl ConvShape {
     pub fn c_out_p(&self) -> usize {
         padded(self.c_out)
     }
+    /// Multiply-adds of the direct convolution of one image, true channels.
+    pub fn macs(&self) -> u64 {
+        let (ho, wo) = self.out_hw();
+        (self.k * self.k * self.c_in * self.c_out * ho * wo) as u64
+    }
     fn in_len(&self) -> usize {
         self.h * self.w * self.c_in_p()
     }
@@ -85,8 +96,14 @@ pub struct ConvPlan {
     /// Vectors over input channels and over output channels.
     level_in: Level,
     level_out: Level,
-    method: Method,
+    forward: Method,
+    /// Whether the forward pass, then direct, is in f64.
+    exact: bool,
+    backward: Method,
 }
+
+/// Multiply-adds of a whole batch up to which a layer is small (module docs).
+const SMALL: u64 = 4_000_000;
 
 #[derive(Clone, Debug)]
 enum Method {
@@ -95,26 +112,29 @@ enum Method {
 }
 
 impl ConvPlan {
-    /// The fastest way on this machine; `strict` keeps to direct convolution, whose rounding error is smaller.
+    /// The way for batches of `images` on this machine; `strict` keeps to direct convolutions.
     ///
     /// # Panics
     /// If the shape has a zero in it, or a kernel larger than the padded input.
-    pub fn new(shape: ConvShape, strict: bool) -> Self {
-        Self::with_level(shape, strict, Level::best())
+    pub fn new(shape: ConvShape, images: usize, strict: bool) -> Self {
+        let exact = strict || shape.macs() * images as u64 <= SMALL;
+        Self::with(shape, exact, strict, Level::best())
     }
 
     /// The same with the vectors of `level` (or narrower, if they do not divide the channels).
-    pub fn with_level(shape: ConvShape, strict: bool, level: Level) -> Self {
+    fn with(shape: ConvShape, exact: bool, strict: bool, level: Level) -> Self {
         let s = &shape;
         assert!([s.k, s.stride, s.dilation, s.c_in, s.c_out, s.h, s.w].iter().all(|&n| n > 0), "empty: {s:?}");
         assert!(s.h.min(s.w) + 2 * s.pad > s.dilation * (s.k - 1), "the kernel is larger than the input: {s:?}");
         let (level_in, level_out) = (level.dividing(s.c_in_p()), level.dividing(s.c_out_p()));
-        let method = if (s.k, s.stride, s.pad, s.dilation) == (3, 1, 1, 1) && !strict {
-            Method::Winograd(winograd::Tiling::new(s))
-        } else {
-            Method::Direct(direct::Rows::new(s))
+        let method = |direct: bool| {
+            if (s.k, s.stride, s.pad, s.dilation) == (3, 1, 1, 1) && !direct {
+                Method::Winograd(winograd::Tiling::new(s))
+            } else {
+                Method::Direct(direct::Rows::new(s))
+            }
         };
-        Self { shape, level_in, level_out, method }
+        Self { shape, level_in, level_out, forward: method(exact || strict), exact, backward: method(strict) }
     }
 
     /// The shape.
@@ -124,22 +144,16 @@ impl ConvPlan {
 
     /// f32s of scratch that [`forward`] and [`backward`] need for blocks of up to `images` and up to `convs` siblings.
     pub fn scratch_len(&self, _images: usize, convs: usize) -> usize {
-        match &self.method {
+        let len = |method: &Method| match method {
             Method::Winograd(t) => t.scratch_len(&self.shape, convs),
             Method::Direct(r) => r.scratch_len(&self.shape),
-        }
+        };
+        len(&self.forward).max(len(&self.backward))
     }
 
     /// f32s of the weight gradient of a block.
     pub fn dw_len(&self) -> usize {
         self.shape.k * self.shape.k * self.shape.matrix_len()
-    }
-
-    /// Multiply-adds of the direct convolution of one image, true channels.
-    pub fn macs_per_image(&self) -> u64 {
-        let s = &self.shape;
-        let (ho, wo) = s.out_hw();
-        (s.k * s.k * s.c_in * s.c_out * ho * wo) as u64
     }
 
     /// Where weight (o, c) lies in the packed matrix of a tap.
@@ -175,7 +189,7 @@ pub fn forward(
     assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
     stats.iter_mut().for_each(|t| t.fill(0.0));
     let mut scratch = Scratch::new(scratch);
-    match &plan.method {
+    match &plan.forward {
         Method::Winograd(t) => t.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
         Method::Direct(r) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
     }
@@ -223,7 +237,7 @@ pub fn backward(
     assert!(dw.iter().all(|dw| dw.len() == plan.dw_len()), "dw");
     assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
     let mut scratch = Scratch::new(scratch);
-    match &plan.method {
+    match &plan.backward {
         Method::Winograd(t) => t.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
         Method::Direct(r) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
     }

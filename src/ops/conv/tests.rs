@@ -129,12 +129,15 @@ fn error(got: &[f32], expected: &[f64], one_tap: f64) -> f64 {
     if wrong.iter().all(|&w| w == 0.0) { 0.0 } else { rms(&wrong) / rms(expected).max(one_tap) }
 }
 
-fn bound(plan: &ConvPlan) -> f64 {
-    if matches!(plan.method, Method::Winograd(_)) { 2e-6 } else { 1e-6 }
+/// Of the forward pass and of the gradients. 4e-8 is half an f32's last place: rounded once.
+fn bounds(plan: &ConvPlan) -> (f64, f64) {
+    let bound = |method: &Method| if matches!(method, Method::Winograd(_)) { 2e-6 } else { 1e-6 };
+    (if plan.exact { 4e-8 } else { bound(&plan.forward) }, bound(&plan.backward))
 }
 
 fn check(case: &Case, plan: &ConvPlan, with_z: bool) {
     let (s, n, what) = (&case.shape, case.n, format!("{:?} n={} relu={}", plan, case.n, case.relu));
+    let (bound, gradient_bound) = bounds(plan);
     let (z, stats) = case.forward(plan);
     let mut dx = stored(&mut ChaCha8Rng::seed_from_u64(7), n * s.h * s.w, s.c_in);
     let (mut expected_dx, mut dx_tap): (Vec<f64>, _) = (dx.iter().map(|&v| f64::from(v)).collect(), 0.0);
@@ -143,7 +146,7 @@ fn check(case: &Case, plan: &ConvPlan, with_z: bool) {
     for (i, w) in case.w.iter().enumerate() {
         let expected = definition::forward(s, case.relu, n, &case.x, w);
         let wrong = error(&z[i], &expected, rms(&case.x) * rms(w) * (s.c_in as f64).sqrt());
-        assert!(wrong < bound(plan), "z {wrong}, {what}");
+        assert!(wrong < bound, "z {wrong}, {what}");
         for (c, (sum, sum2)) in stats[i][..s.c_out_p()].iter().zip(&stats[i][s.c_out_p()..]).enumerate() {
             let channel = || z[i].iter().skip(c).step_by(s.c_out_p()).map(|&v| f64::from(v));
             let size: f64 = channel().map(f64::abs).sum();
@@ -158,10 +161,10 @@ fn check(case: &Case, plan: &ConvPlan, with_z: bool) {
         dx_tap += rms(&dz) * rms(w) * (s.c_out as f64).sqrt();
         let pixels = (dz.len() / s.c_out_p()) as f64;
         let wrong = error(&dw[i], &gw, rms(&dz) * rms(&case.x) * pixels.sqrt());
-        assert!(wrong < bound(plan), "dw {wrong}, {what}");
+        assert!(wrong < gradient_bound, "dw {wrong}, {what}");
     }
     let wrong = error(&dx, &expected_dx, dx_tap);
-    assert!(wrong < bound(plan), "dx {wrong}, {what}");
+    assert!(wrong < gradient_bound, "dx {wrong}, {what}");
     for pixel in dx.chunks(s.c_in_p()) {
         assert!(pixel[s.c_in..].iter().all(|&g| g == 0.0), "padded channels of dx, {what}");
     }
@@ -192,7 +195,9 @@ proptest! {
     ) {
         let case = Case::new(shape, n, relu, convs, seed);
         for level in Level::available() {
-            check(&case, &ConvPlan::with_level(shape, true, level), with_z);
+            for exact in [false, true] {
+                check(&case, &ConvPlan::with(shape, exact, true, level), with_z);
+            }
         }
     }
 
@@ -204,7 +209,9 @@ proptest! {
         let shape = ConvShape { k: 3, stride: 1, pad: 1, dilation: 1, c_in, c_out, h, w };
         let case = Case::new(shape, n, relu, convs, seed);
         for level in Level::available() {
-            check(&case, &ConvPlan::with_level(shape, false, level), with_z);
+            for exact in [false, true] {
+                check(&case, &ConvPlan::with(shape, exact, false, level), with_z);
+            }
         }
     }
 }
@@ -231,7 +238,7 @@ fn usual([k, stride, pad, dilation, c_in, c_out, size]: [usize; 7]) -> ConvShape
 fn the_shapes_of_the_search_spaces_match_the_definition() {
     for shape in USUAL.map(usual) {
         for strict in [false, true] {
-            check(&Case::new(shape, 3, true, 2, 1), &ConvPlan::new(shape, strict), true);
+            check(&Case::new(shape, 3, true, 2, 1), &ConvPlan::new(shape, 64, strict), true);
         }
     }
 }
@@ -242,7 +249,7 @@ fn a_nan_in_the_input_reaches_every_output_that_reads_it() {
         for (strict, relu) in [(false, false), (false, true), (true, false), (true, true)] {
             let mut case = Case::new(shape, 1, relu, 1, 1);
             case.x[(shape.w * 4 + 4) * shape.c_in_p()] = f32::NAN;
-            let plan = ConvPlan::new(shape, strict);
+            let plan = ConvPlan::new(shape, 64, strict);
             let expected = definition::forward(&shape, relu, 1, &case.x, &case.w[0]);
             assert!(expected.iter().any(|e| e.is_nan()));
             let (z, stats) = case.forward(&plan);
@@ -256,7 +263,7 @@ fn a_nan_in_the_input_reaches_every_output_that_reads_it() {
 #[test]
 fn packing_again_forgets_the_old_weights() {
     let shape = usual(USUAL[3]);
-    let plan = ConvPlan::new(shape, false);
+    let plan = ConvPlan::new(shape, 64, false);
     let (old, new) = (Case::new(shape, 1, true, 1, 1), Case::new(shape, 1, true, 1, 2));
     let mut filter = old.packed(&plan).remove(0);
     filter.pack(&plan, &new.w[0]);
