@@ -2,7 +2,7 @@
 //! autograd in every weight and mixing weight. The oracle of faster engines. May use: `layers`, `ops::*::tensor`.
 
 use super::layers::{self, Block, Layer, PoolKind};
-use super::{Mode, Params, SupernetConfig};
+use super::{Mode, Param, Params, SupernetConfig};
 use crate::error::Result;
 use crate::interrupt;
 use crate::ops::window::Window;
@@ -27,12 +27,15 @@ pub struct Definition<'a> {
     pub mode: Mode,
     /// Whether gradients will be asked for; without, no graph is kept.
     pub track: bool,
+    /// What it computes in: f64 as an oracle (parameters and results stay f32).
+    pub dtype: DType,
 }
 
 impl Definition<'_> {
     /// Logits `[b, classes]` of `x: [b, 3, h, w]`; `mixing`: one `[edges, ops]` tensor per cell type.
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mut probe: Option<Probe>) -> Result<Tensor> {
-        let stem = self.layer(Layer::Stem { co: layers::stem_channels(self.space, self.config) }, "stem", x)?;
+        let (x, mixing) = (x.to_dtype(self.dtype)?, self.in_dtype(mixing)?);
+        let stem = self.layer(Layer::Stem { co: layers::stem_channels(self.space, self.config) }, "stem", &x)?;
         let (mut s0, mut s1) = (stem.clone(), stem);
         for (k, block) in layers::blocks(self.space, self.config).into_iter().enumerate() {
             interrupt::check()?;
@@ -40,13 +43,18 @@ impl Definition<'_> {
                 Block::Residual { ci, co } => {
                     self.layer(Layer::ResidualBlock { ci, co }, &layers::block_prefix(k), &s1)?
                 }
-                _ => self.cell(k, block, [&s0, &s1], mixing, &mut probe)?,
+                _ => self.cell(k, block, [&s0, &s1], &mixing, &mut probe)?,
             };
             (s0, s1) = (s1, out);
         }
         let c = layers::head_channels(self.space, self.config);
         let features = self.layer(Layer::BnRelu { c }, "lastact", &s1)?;
-        self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)
+        let logits = self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)?;
+        Ok(logits.to_dtype(DType::F32)?)
+    }
+
+    fn in_dtype(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+        Ok(tensors.iter().map(|t| t.to_dtype(self.dtype)).collect::<candle_core::Result<_>>()?)
     }
 
     /// A cell: every node is the sum over its edges of mixed ops.
@@ -120,7 +128,7 @@ impl Definition<'_> {
     fn zeros(&self, block: Block, input: &Tensor) -> Result<Tensor> {
         let (b, c, h, w) = input.dims4()?;
         let stride = if matches!(block, Block::DartsCell { reduction: true, .. }) { 2 } else { 1 };
-        Ok(Tensor::zeros((b, c, h.div_ceil(stride), w.div_ceil(stride)), DType::F32, input.device())?)
+        Ok(Tensor::zeros((b, c, h.div_ceil(stride), w.div_ceil(stride)), self.dtype, input.device())?)
     }
 
     /// What a layer computes.
@@ -181,14 +189,15 @@ impl Definition<'_> {
             Mode::Train => batch_norm::tensor::batch_norm_train(x, &weight, &bias, &mean.var, &var.var)?,
             Mode::Eval => {
                 // Copies: a later pass in train mode moves the running statistics under this graph.
-                let (mean, var) = (mean.var.as_detached_tensor().copy()?, var.var.as_detached_tensor().copy()?);
-                batch_norm::tensor::batch_norm_eval(x, &weight, &bias, &mean, &var)?
+                let copy = |p: &Param| p.var.as_detached_tensor().copy()?.to_dtype(self.dtype);
+                batch_norm::tensor::batch_norm_eval(x, &weight, &bias, &copy(mean)?, &copy(var)?)?
             }
         })
     }
 
     fn weight(&self, name: &str) -> Result<Tensor> {
         let var = &self.params.get(name)?.var;
-        Ok(if self.track { var.as_tensor().clone() } else { var.as_detached_tensor() })
+        let weight = if self.track { var.as_tensor().clone() } else { var.as_detached_tensor() };
+        Ok(weight.to_dtype(self.dtype)?)
     }
 }

@@ -50,19 +50,22 @@ pub struct Supernet {
     mask_mixing: Vec<Tensor>,
     /// The CPU engine; without it, every pass is the [`Definition`].
     fast: Option<Arc<Fast>>,
+    /// What the definition computes in.
+    dtype: DType,
 }
 
 impl Supernet {
     /// Fresh weights, every candidate alive. An error for sizes of 0.
     pub fn new(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
         let mut net = Self::new_reference(space, config, device)?;
+        net.dtype = DType::F32;
         if device.is_cpu() && lower::supports(net.space()) {
             net.fast = Some(Arc::default());
         }
         Ok(net)
     }
 
-    /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra.
+    /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra, in f64: the oracle.
     pub fn new_reference(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
         for (name, size) in [("channels", config.channels), ("cells", config.cells), ("classes", config.classes)] {
             if size == 0 {
@@ -73,7 +76,7 @@ impl Supernet {
         let mask = Arc::new(space.full_mask());
         let mask_mixing = mask_mixing(&space, &mask, device)?;
         let network = Network { space, config, params, mask };
-        Ok(Supernet { network, device: device.clone(), mask_mixing, fast: None })
+        Ok(Supernet { network, device: device.clone(), mask_mixing, fast: None, dtype: DType::F64 })
     }
 
     /// The space.
@@ -194,7 +197,7 @@ impl Supernet {
 
     fn definition(&self, mode: Mode, track: bool) -> Definition<'_> {
         let Network { space, config, params, mask } = &self.network;
-        Definition { space, config, params, mask, mode, track }
+        Definition { space, config, params, mask, mode, track, dtype: self.dtype }
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.

@@ -50,7 +50,7 @@ impl Window {
         let side = |n: usize| {
             let mut shape = x.dims().to_vec();
             shape[dim] = n;
-            Tensor::full(fill, shape, x.device())
+            Tensor::full(fill, shape, x.device())?.to_dtype(x.dtype())
         };
         match (self.padding, right) {
             (0, 0) => Ok(x.clone()),

@@ -51,7 +51,8 @@ pub fn batch_norm_train(
     }
     let (y, mean, var) = normalised(&swap(x)?)?;
     let step = |running: &Var, batch: &Tensor| {
-        running.set(&((running.as_detached_tensor() * (1. - MOMENTUM))? + (batch.detach().flatten_all()? * MOMENTUM)?)?)
+        let batch = (batch.detach().flatten_all()? * MOMENTUM)?.to_dtype(running.dtype())?;
+        running.set(&((running.as_detached_tensor() * (1. - MOMENTUM))? + batch)?)
     };
     step(running_mean, &mean)?;
     step(running_var, &(var * (n as f64 / (n - 1) as f64))?)?;

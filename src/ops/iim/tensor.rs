@@ -1,9 +1,10 @@
 //! The definition in candle tensor algebra.
 
-use candle_core::{Result, Tensor};
+use candle_core::{DType, Result, Tensor};
 
-/// Sum over the images of `x: [b, c, h, w]` of the per-image score.
+/// Sum over the images of `x: [b, c, h, w]` of the per-image score; in f32, whose range says what has no spread.
 pub fn score_sum(x: &Tensor) -> Result<f64> {
+    let x = x.to_dtype(DType::F32)?;
     let (_, c, h, w) = x.dims4()?;
     if c < 2 {
         return Ok(f64::INFINITY);
@@ -21,7 +22,7 @@ pub fn score_sum(x: &Tensor) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{DType, Device};
+    use candle_core::Device;
 
     #[test]
     fn the_score_is_the_mean_inverse_fourth_power_times_three_and_bessel() -> Result<()> {
