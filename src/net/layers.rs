@@ -94,7 +94,7 @@ impl Layer {
             Layer::ReluConvBn { ci, co, kernel, affine, .. } => {
                 let mut list = vec![conv(&at("op.1"), co, ci, kernel)];
                 list.extend(if affine {
-                    batch_norm(&at("op.2"), co)
+                    batch_norm(&at("op.2"), co).to_vec()
                 } else {
                     vec![cancelled_bias(&at("op.1"), co, ci * kernel * kernel)]
                 });
@@ -117,8 +117,8 @@ impl Layer {
                 let (a, b) = Layer::residual(ci, co);
                 [a.params(&at("conv_a")), b.params(&at("conv_b")), vec![conv(&at("downsample.1"), co, ci, 1)]].concat()
             }
-            Layer::Stem { co } => [vec![conv(&at("0"), co, 3, 3)], batch_norm(&at("1"), co)].concat(),
-            Layer::BnRelu { c } => batch_norm(&at("0"), c),
+            Layer::Stem { co } => [vec![conv(&at("0"), co, 3, 3)], batch_norm(&at("1"), co).to_vec()].concat(),
+            Layer::BnRelu { c } => batch_norm(&at("0"), c).to_vec(),
             Layer::Linear { ci, co } => vec![
                 spec(&at("weight"), &[co, ci], Init::Uniform { fan_in: ci }),
                 spec(&at("bias"), &[co], Init::Uniform { fan_in: ci }),
@@ -264,11 +264,11 @@ pub fn params(space: &SearchSpace, config: &SupernetConfig) -> Vec<ParamSpec> {
     list
 }
 
-fn spec(name: &str, shape: &[usize], init: Init) -> ParamSpec {
+pub(super) fn spec(name: &str, shape: &[usize], init: Init) -> ParamSpec {
     ParamSpec { name: name.into(), shape: shape.into(), init, role: Role::Weight, cancelled: false }
 }
 
-fn conv(name: &str, co: usize, ci: usize, kernel: usize) -> ParamSpec {
+pub(super) fn conv(name: &str, co: usize, ci: usize, kernel: usize) -> ParamSpec {
     spec(&format!("{name}.weight"), &[co, ci, kernel, kernel], Init::Uniform { fan_in: ci * kernel * kernel })
 }
 
@@ -276,10 +276,10 @@ fn cancelled_bias(name: &str, co: usize, fan_in: usize) -> ParamSpec {
     ParamSpec { cancelled: true, ..spec(&format!("{name}.bias"), &[co], Init::Uniform { fan_in }) }
 }
 
-fn batch_norm(name: &str, c: usize) -> Vec<ParamSpec> {
+pub(super) fn batch_norm(name: &str, c: usize) -> [ParamSpec; 4] {
     let constant = |leaf: &str, value: f32| spec(&format!("{name}.{leaf}"), &[c], Init::Constant(value));
     let buffer = |leaf, value| ParamSpec { role: Role::Buffer, ..constant(leaf, value) };
-    vec![constant("weight", 1.), constant("bias", 0.), buffer("running_mean", 0.), buffer("running_var", 1.)]
+    [constant("weight", 1.), constant("bias", 0.), buffer("running_mean", 0.), buffer("running_var", 1.)]
 }
 
 #[cfg(test)]

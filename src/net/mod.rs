@@ -5,9 +5,12 @@ pub mod engine;
 pub mod fast;
 pub mod layers;
 pub mod lower;
+pub mod onnx;
 pub mod params;
 pub mod program;
+pub mod subnet;
 pub mod supernet;
 
 pub use params::{Gradients, Param, Params, Role};
+pub use subnet::{Subnet, SubnetConfig};
 pub use supernet::{Mode, ScoreSums, Supernet, SupernetConfig};

@@ -42,8 +42,13 @@ pub struct Params {
 impl Params {
     /// Initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `config.seed`.
     pub fn init(space: &SearchSpace, config: &SupernetConfig, device: &Device) -> Result<Self> {
-        let mut random = ChaCha8Rng::seed_from_u64(config.seed);
-        let list: Result<Vec<Param>> = layers::params(space, config)
+        Self::of_specs(layers::params(space, config), config.seed, device)
+    }
+
+    /// Those of `specs`, initialised in the same way.
+    pub fn of_specs(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<Self> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let list: Result<Vec<Param>> = specs
             .into_iter()
             .map(|spec| {
                 let values = initial_values(&spec, &mut random);

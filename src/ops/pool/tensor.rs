@@ -11,7 +11,11 @@ fn sum(taps: Vec<Tensor>) -> Result<Tensor> {
 
 /// 3x3 average, padding 1, over the valid pixels.
 pub fn avg_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
-    let window = Window::same(3, stride, 1);
+    avg_pool(x, Window::same(3, stride, 1))
+}
+
+/// Average over the pixels of the image that the window sees.
+pub fn avg_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     let valid = sum(window.taps(&Tensor::ones((1, 1, h, w), x.dtype(), x.device())?, 0.)?)?;
     sum(window.taps(x, 0.)?)?.broadcast_div(&valid)
@@ -19,7 +23,12 @@ pub fn avg_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
 
 /// 3x3 maximum, padding 1.
 pub fn max_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
-    let mut taps = Window::same(3, stride, 1).taps(x, f32::NEG_INFINITY)?.into_iter();
+    max_pool(x, Window::same(3, stride, 1))
+}
+
+/// Maximum over the pixels of the image that the window sees.
+pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
+    let mut taps = window.taps(x, f32::NEG_INFINITY)?.into_iter();
     let first = taps.next().ok_or_else(|| candle_core::Error::Msg("pool with an empty window".into()))?;
     taps.try_fold(first, |max, tap| tap.gt(&max)?.where_cond(&tap, &max))
 }

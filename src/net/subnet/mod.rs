@@ -1,0 +1,250 @@
+//! Evaluation networks: the cells of one genotype, stacked and trained from scratch. May use: `space`, `ops`.
+//!
+//! [`plan`] has the cells, [`networks`] stacks them to a [`graph`] by the blocks of [`build`], [`definition`] computes it.
+//! Every batch norm is affine with running statistics; parameter names are those of quark0/darts and AutoDL-Projects.
+
+pub mod build;
+pub mod definition;
+pub mod graph;
+pub mod networks;
+pub mod plan;
+
+pub use definition::DropPath;
+pub use graph::Graph;
+pub use plan::Plan;
+
+use super::{Gradients, Mode, Params, Role};
+use crate::error::{Error, Result};
+use crate::space::Topology;
+use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
+
+/// Which skeleton the cells go into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// DARTS cells behind a 3x3 stem: images of 32x32.
+    Cifar,
+    /// DARTS cells behind a stem of stride 8: images of 224x224.
+    ImageNet,
+    /// NAS-Bench-201 cells in that benchmark's skeleton.
+    #[serde(rename = "nas-bench-201")]
+    NasBench201,
+}
+
+impl Family {
+    /// The names in settings.
+    pub const NAMES: [(&'static str, Family); 3] =
+        [("cifar", Family::Cifar), ("imagenet", Family::ImageNet), ("nas-bench-201", Family::NasBench201)];
+
+    /// By name.
+    pub fn parse(name: &str) -> Result<Self> {
+        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
+        found.map(|(_, f)| *f).ok_or_else(|| Error::unknown_name("network", name, Self::NAMES.map(|(n, _)| n)))
+    }
+
+    /// The name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, f)| *f == self).map_or("", |(n, _)| n)
+    }
+
+    /// The wiring of its cells.
+    pub fn topology(self) -> Topology {
+        match self {
+            Family::Cifar | Family::ImageNet => Topology::Darts,
+            Family::NasBench201 => Topology::NasBench201,
+        }
+    }
+}
+
+/// Size of an evaluation network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SubnetConfig {
+    /// The skeleton.
+    pub family: Family,
+    /// Channels of the first stage, C.
+    pub channels: usize,
+    /// DARTS cells in all, of which those at 1/3 and 2/3 reduce; NAS-Bench-201: cells a stage, N.
+    pub cells: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Whether there is an auxiliary head behind the second reduction (DARTS cells only).
+    pub auxiliary: bool,
+    /// Seed of the initial weights.
+    pub seed: u64,
+}
+
+impl SubnetConfig {
+    /// What the literature trains: CIFAR C=36, 20 cells; ImageNet C=48, 14 cells; NAS-Bench-201 C=16, N=5.
+    pub fn usual(family: Family, classes: usize, seed: u64) -> Self {
+        let (channels, cells) = match family {
+            Family::Cifar => (36, 20),
+            Family::ImageNet => (48, 14),
+            Family::NasBench201 => (16, 5),
+        };
+        SubnetConfig { family, channels, cells, classes, auxiliary: family != Family::NasBench201, seed }
+    }
+
+    fn check(&self, plan: &Plan) -> Result<()> {
+        let least = if self.family == Family::ImageNet { 2 } else { 1 };
+        for (name, size, least) in
+            [("channels", self.channels, least), ("cells", self.cells, 1), ("classes", self.classes, 1)]
+        {
+            if size < least {
+                return Err(Error::invalid(format!("evaluation network, {name}"), size, format!("at least {least}")));
+            }
+        }
+        if plan.topology != self.family.topology() {
+            let expected =
+                format!("cells of {:?}, as the network `{}` takes", self.family.topology(), self.family.name());
+            return Err(Error::invalid("evaluation network", format!("cells of {:?}", plan.topology), expected));
+        }
+        if self.auxiliary && self.family == Family::NasBench201 {
+            return Err(Error::invalid("evaluation network `nas-bench-201`", "an auxiliary head", "none"));
+        }
+        Ok(())
+    }
+}
+
+/// What a pass gives.
+#[derive(Clone, Debug)]
+pub struct Logits {
+    /// `[b, classes]`
+    pub logits: Tensor,
+    /// Those of the auxiliary head, in training.
+    pub auxiliary: Option<Tensor>,
+}
+
+/// An evaluation network with its weights.
+pub struct Subnet {
+    plan: Plan,
+    config: SubnetConfig,
+    graph: Graph,
+    params: Arc<Params>,
+    device: Device,
+    /// What the definition computes in.
+    dtype: DType,
+}
+
+impl Subnet {
+    /// Fresh weights, by `config.seed`. An error for a size of 0, or cells that the skeleton does not take.
+    pub fn new(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
+        config.check(&plan)?;
+        let graph = networks::graph(&plan, &config);
+        let params = Arc::new(Params::of_specs(graph.params.clone(), config.seed, device)?);
+        Ok(Subnet { plan, config, graph, params, device: device.clone(), dtype: DType::F32 })
+    }
+
+    /// As [`Subnet::new`], but every pass is the readable [`definition`] in f64: the oracle.
+    pub fn new_reference(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
+        Ok(Subnet { dtype: DType::F64, ..Self::new(plan, config, device)? })
+    }
+
+    /// Its cells.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Its size.
+    pub fn config(&self) -> &SubnetConfig {
+        &self.config
+    }
+
+    /// Its steps.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Weights and buffers.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Where it lives.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Trained numbers; without the auxiliary head, as papers count them.
+    pub fn n_weights(&self) -> usize {
+        let counts = |p: &&super::Param| p.role == Role::Weight && !p.name.starts_with("auxiliary_head.");
+        self.params.iter().filter(counts).map(|p| p.var.elem_count()).sum()
+    }
+
+    /// Number of drop paths: [`DropPath::masks`] holds one list for each.
+    pub fn drop_paths(&self) -> usize {
+        self.graph.drop_paths
+    }
+
+    /// Logits of `x: [b, 3, h, w]` (f32, NCHW); `Mode::Train`: batch statistics, drop path, the auxiliary head. Gradients of
+    /// the weights come out of [`Subnet::backward`].
+    pub fn forward(&self, x: &Tensor, mode: Mode, drop: Option<&DropPath>) -> Result<Logits> {
+        self.check_input(x, mode, drop)?;
+        let how = definition::How { mode, drop, auxiliary: mode == Mode::Train, dtype: self.dtype };
+        let (logits, auxiliary) = definition::forward(&self.graph, &self.params, x, how)?;
+        Ok(Logits { logits, auxiliary })
+    }
+
+    /// Backward from a scalar made of logits of this network.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        let mut graph = loss.backward()?;
+        let params = self.params.iter().map(|p| graph.remove(p.var.as_tensor())).collect();
+        Ok(Gradients { params, graph })
+    }
+
+    /// An error in words for images of `h x w` that this network cannot take.
+    pub fn check_size(&self, h: usize, w: usize, mode: Mode) -> Result<()> {
+        let sizes = self.graph.sizes(h, w);
+        let wanted = self.graph.wanted(mode == Mode::Train);
+        let got = format!("images of {h}x{w}");
+        for (i, step) in self.graph.steps.iter().enumerate().filter(|(i, _)| wanted[*i]) {
+            match step.op {
+                graph::Op::Flatten { x } if sizes[x] != (1, 1) => {
+                    let side = if self.config.family == Family::ImageNet { 224 } else { 32 };
+                    let expected =
+                        format!("{side}x{side}, which its auxiliary head is made for (auxiliary: 0 leaves it out)");
+                    return Err(Error::invalid("evaluation network", got, expected));
+                }
+                // Its two shortcuts halve by convolution (rounding up) and by 2x2 average (down): both must agree.
+                graph::Op::Sum { ref xs } if xs.iter().any(|x| sizes[*x] != sizes[xs[0]]) => {
+                    return Err(Error::invalid("evaluation network", got, "a height and a width divisible by 4"));
+                }
+                _ if sizes[i].0 * sizes[i].1 == 0 => {
+                    let expected = "larger ones, or no auxiliary head (auxiliary: 0)";
+                    return Err(Error::invalid("evaluation network", got, expected));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_input(&self, x: &Tensor, mode: Mode, drop: Option<&DropPath>) -> Result<()> {
+        let batch = match x.dims() {
+            &[b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => {
+                self.check_size(h, w, mode)?;
+                b
+            }
+            _ => {
+                let expected = "f32 images [b, 3, h, w], b, h, w >= 1";
+                return Err(Error::invalid(
+                    "input of the network",
+                    format!("{:?} {:?}", x.dtype(), x.dims()),
+                    expected,
+                ));
+            }
+        };
+        let Some(drop) = drop else { return Ok(()) };
+        if !(drop.keep > 0.0 && drop.keep <= 1.0) {
+            return Err(Error::invalid("drop path, keep", drop.keep, "a probability above 0"));
+        }
+        if drop.masks.len() != self.drop_paths() || drop.masks.iter().any(|m| m.len() != batch) {
+            let got = format!("{} lists of {:?} numbers", drop.masks.len(), drop.masks.first().map(Vec::len));
+            return Err(Error::invalid("drop path, masks", got, format!("{} of {batch}", self.drop_paths())));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The three evaluation networks, from the cells of a genotype.
+
+use super::build::Builder;
+use super::graph::{Graph, Value};
+use super::{Family, Plan, SubnetConfig};
+
+/// The graph of a network; `config` is checked.
+pub fn graph(plan: &Plan, config: &SubnetConfig) -> Graph {
+    match config.family {
+        Family::Cifar | Family::ImageNet => darts(plan, config),
+        Family::NasBench201 => nas_bench_201(plan, config),
+    }
+}
+
+/// `NetworkCIFAR` and `NetworkImageNet` of quark0/darts `cnn/model.py`.
+fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
+    let SubnetConfig { family, channels, cells, classes, auxiliary, .. } = *config;
+    let mut b = Builder::new();
+    let imagenet = family == Family::ImageNet;
+    let (mut s0, mut s1) = if imagenet {
+        let y = b.conv_bn("stem0", 0, 0, channels / 2, 2);
+        let y = b.relu(y);
+        let s0 = b.conv_bn("stem0", 3, y, channels, 2);
+        let y = b.relu(s0);
+        (s0, b.conv_bn("stem1", 1, y, channels, 2))
+    } else {
+        let stem = b.conv_bn("stem", 0, 0, 3 * channels, 1);
+        (stem, stem)
+    };
+    let (mut width, mut reduction_before, mut to_auxiliary) = (channels, imagenet, s1);
+    for i in 0..cells {
+        let reduction = i == cells / 3 || i == 2 * cells / 3;
+        width <<= u32::from(reduction);
+        let out = darts_cell(&mut b, plan, i, [s0, s1], width, reduction, reduction_before);
+        (s0, s1, reduction_before) = (s1, out, reduction);
+        if i == 2 * cells / 3 {
+            to_auxiliary = out;
+        }
+    }
+    let head = auxiliary.then(|| match imagenet {
+        true => b.auxiliary_head(to_auxiliary, 2, false, classes),
+        false => b.auxiliary_head(to_auxiliary, 3, true, classes),
+    });
+    let pooled = b.mean(s1);
+    let logits = b.linear("classifier", pooled, classes);
+    b.finish(logits, head)
+}
+
+/// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; concatenated.
+fn darts_cell(
+    b: &mut Builder,
+    plan: &Plan,
+    i: usize,
+    [s0, s1]: [Value; 2],
+    width: usize,
+    reduction: bool,
+    reduction_before: bool,
+) -> Value {
+    let name = |part: &str| format!("cells.{i}.{part}");
+    let s0 = match reduction_before {
+        true => b.factorized_reduce(&name("preprocess0"), s0, width),
+        false => b.relu_conv_bn(&name("preprocess0"), s0, width, 1, 1),
+    };
+    let mut nodes = vec![s0, b.relu_conv_bn(&name("preprocess1"), s1, width, 1, 1)];
+    let mut op = 0;
+    for inputs in &plan.cells[usize::from(reduction)] {
+        let mut terms = vec![];
+        for &(primitive, from) in inputs {
+            let stride = if reduction && from < 2 { 2 } else { 1 };
+            let y = b.primitive(&name(&format!("_ops.{op}")), primitive, nodes[from], stride);
+            terms.push(if y == nodes[from] { y } else { b.drop_path(y) });
+            op += 1;
+        }
+        nodes.push(b.sum(terms));
+    }
+    b.concat(nodes.split_off(2))
+}
+
+/// `TinyNetwork` of AutoDL-Projects: stem, three stages of `InferCell`s with residual blocks between, head.
+fn nas_bench_201(plan: &Plan, config: &SubnetConfig) -> Graph {
+    let SubnetConfig { channels, cells, classes, .. } = *config;
+    let mut b = Builder::new();
+    let mut x = b.conv_bn("stem", 0, 0, channels, 1);
+    for k in 0..3 * cells + 2 {
+        let name = format!("cells.{k}");
+        if k % (cells + 1) == cells {
+            x = b.residual_block(&name, x, channels << (k / (cells + 1) + 1));
+            continue;
+        }
+        let (mut nodes, mut layer) = (vec![x], 0);
+        for inputs in &plan.cells[0] {
+            let mut terms = vec![];
+            for &(primitive, from) in inputs {
+                terms.push(b.primitive(&format!("{name}.layers.{layer}"), primitive, nodes[from], 1));
+                layer += 1;
+            }
+            nodes.push(b.sum(terms));
+        }
+        x = nodes[nodes.len() - 1];
+    }
+    let y = b.norm("lastact.0", x);
+    let y = b.relu(y);
+    let y = b.mean(y);
+    let logits = b.linear("classifier", y, classes);
+    b.finish(logits, None)
+}
