@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Write `bytes` to `path` so that after a crash at any moment it holds what it held before, or `bytes`: temporary file
 /// beside it, fsync, rename, fsync of the folder. On an error the old file stays, and the temporary one goes.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);

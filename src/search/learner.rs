@@ -1,11 +1,11 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
-use super::{Progress, State, Stateful, TrainConfig, progress::Tick};
+use super::{Optimiser, Progress, State, Stateful, TrainConfig, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::net::{Gradients, Mode, Role, Supernet};
-use crate::ops::sgd::{self, Sgd};
+use crate::net::{Gradients, Mode, Supernet};
+use crate::ops::sgd;
 use crate::space::Iim;
 use candle_core::{D, Tensor};
 use std::time::Instant;
@@ -27,14 +27,14 @@ pub struct EpochStats {
 
 impl EpochStats {
     /// Take in a batch of which `right` images are right, with mean loss `loss`.
-    fn add(&mut self, loss: f32, right: usize, images: usize) {
+    pub(super) fn add(&mut self, loss: f32, right: usize, images: usize) {
         let (before, now) = (self.images as f64, (self.images + images) as f64);
         self.loss = (self.loss * before + f64::from(loss) * images as f64) / now;
         self.accuracy = (self.accuracy * before + right as f64) / now;
         self.images += images;
     }
 
-    fn tick(&self, task: &'static str, epoch: (usize, usize), step: (usize, usize), start: Instant) -> Tick {
+    pub(super) fn tick(&self, task: &'static str, epoch: (usize, usize), step: (usize, usize), start: Instant) -> Tick {
         Tick {
             task,
             epoch,
@@ -52,9 +52,7 @@ impl EpochStats {
 pub struct Learner {
     /// The network.
     pub net: Supernet,
-    sgd: Sgd,
-    /// Positions of the trained weights in the parameters, in the order of `sgd`.
-    weights: Vec<usize>,
+    optimiser: Optimiser,
     seed: u64,
     epoch: usize,
     /// Whether `begin_epoch` was called and no `train_epoch` has used it up.
@@ -65,10 +63,8 @@ pub struct Learner {
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
     pub fn new(net: Supernet, seed: u64) -> Self {
-        let params = net.params();
-        let weights: Vec<usize> = (0..params.len()).filter(|&i| params.at(i).role == Role::Weight).collect();
-        let sgd = Sgd::new(weights.iter().map(|&i| &params.at(i).var));
-        Learner { net, sgd, weights, seed, epoch: 0, entered: false, stats: EpochStats::default() }
+        let optimiser = Optimiser::new(net.params());
+        Learner { net, optimiser, seed, epoch: 0, entered: false, stats: EpochStats::default() }
     }
 
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
@@ -110,20 +106,10 @@ impl Learner {
     /// # Errors
     /// With clipping, a gradient that is not finite; the weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
-        let params = self.net.params();
-        let pairs: Vec<_> = self.weights.iter().map(|&i| (&params.at(i).var, gradients.params[i].as_ref())).collect();
-        let mut scale = 1.0;
-        if cfg.clip > 0.0 {
-            let norm = sgd::norm(pairs.iter().filter_map(|(_, g)| *g))?;
-            if !norm.is_finite() {
-                let what = format!("norm of the gradients in epoch {}, step {}", self.epoch, batch.index + 1);
-                return Err(Error::invalid(what, norm, "a finite number; try a smaller learning rate (lr)"));
-            }
-            scale = sgd::clip_scale(norm, cfg.clip);
-        }
         let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
-        let step = sgd::Step { lr, momentum: cfg.momentum, weight_decay: cfg.weight_decay, scale };
-        self.sgd.step(&pairs, &step)?;
+        let step = sgd::Step { lr, momentum: cfg.momentum, weight_decay: cfg.weight_decay, scale: 1.0 };
+        let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
+        self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;
         Ok(())
     }
@@ -254,12 +240,12 @@ impl Output {
     }
 }
 
-fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
+pub(super) fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
     Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, drop_last: false })
 }
 
 /// A seed of its own for every (seed, stream); stream 0 is the seed itself.
-fn stream_seed(seed: u64, stream: u64) -> u64 {
+pub(super) fn stream_seed(seed: u64, stream: u64) -> u64 {
     // The finaliser of SplitMix64 (Steele et al., 2014), 0 -> 0.
     let mut z = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -274,7 +260,6 @@ impl Stateful for Learner {
 
     /// Weights, buffers and momentum; mask, epoch, seed; space and size, which [`Learner::restore`] compares.
     fn state(&self) -> Result<State> {
-        let params = self.net.params();
         let mut state = State {
             tensors: Default::default(),
             json: serde_json::json!({
@@ -287,13 +272,7 @@ impl Stateful for Learner {
                 "stats": json(&self.stats)?,
             }),
         };
-        for (name, value) in params.tensors()? {
-            state.tensors.insert(format!("net/{name}"), value);
-        }
-        for (position, &i) in self.weights.iter().enumerate() {
-            let param = params.at(i);
-            state.tensors.insert(format!("momentum/{}", param.name), self.sgd.momentum(position, &param.var)?);
-        }
+        self.optimiser.save(self.net.params(), &mut state)?;
         Ok(state)
     }
 
@@ -310,19 +289,7 @@ impl Stateful for Learner {
         let (seed, epoch) = (parse("seed", field("seed"))?, parse("epoch", field("epoch"))?);
         let (entered, stats) = (parse("entered", field("entered"))?, parse("stats", field("stats"))?);
 
-        let prefix = |p: &str| -> std::collections::HashMap<String, Tensor> {
-            let named = state.tensors.iter().filter_map(|(k, t)| Some((k.strip_prefix(p)?.to_string(), t.clone())));
-            named.collect()
-        };
-        let momentum = prefix("momentum/");
-        self.net.params().assign(&prefix("net/"))?;
-        for (position, &i) in self.weights.iter().enumerate() {
-            let param = self.net.params().at(i);
-            let value = momentum.get(&param.name).ok_or_else(|| {
-                Error::invalid("supernet of the checkpoint", format!("no momentum of `{}`", param.name), "all of them")
-            })?;
-            self.sgd.set_momentum(position, &param.var, value)?;
-        }
+        self.optimiser.restore(self.net.params(), &state)?;
         self.net.set_mask(mask)?;
         (self.seed, self.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
         Ok(())

@@ -2,18 +2,26 @@
 //! May use: `net`, `data`, `space`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
 
 pub mod arch;
-mod atomic;
+pub mod atomic;
 pub mod checkpoint;
 pub mod config;
 pub mod derive;
 pub mod learner;
+pub mod loss;
+pub mod optimiser;
 pub mod progress;
 pub mod run_folder;
 pub mod settings;
+pub mod trainer;
+pub mod trainer_config;
+pub mod weights_file;
 
 pub use arch::{ArchConfig, ArchParams};
 pub use checkpoint::{State, Stateful};
 pub use config::TrainConfig;
 pub use learner::{EpochStats, Learner};
+pub use optimiser::Optimiser;
 pub use progress::{Progress, Silent};
 pub use run_folder::RunFolder;
+pub use trainer::Trainer;
+pub use trainer_config::EvalConfig;

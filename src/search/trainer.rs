@@ -1,0 +1,238 @@
+//! An evaluation network that learns: weights, optimiser, epoch, learning curve.
+
+use super::learner::{in_order, stream_seed};
+use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, loss};
+use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
+use crate::error::{Error, Result};
+use crate::interrupt;
+use crate::net::Mode;
+use crate::net::subnet::{DropPath, Logits, Subnet};
+use crate::ops::sgd::Step;
+use candle_core::{D, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+
+/// What an evaluation came to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy over images (labels as they are).
+    pub loss: f64,
+    /// Fraction whose largest logit is their class's.
+    pub top1: f64,
+    /// Fraction whose class is among the five largest logits (all, of up to five classes).
+    pub top5: f64,
+    /// Images by true class (row) and class found (column).
+    pub confusion: Vec<Vec<u32>>,
+}
+
+/// A row of the learning curve.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CurveRow {
+    /// From 1.
+    pub epoch: usize,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Mean training loss (augmented images, drop path, smoothed labels, auxiliary head).
+    pub train_loss: f64,
+    /// Fraction of the augmented training images right.
+    pub train_top1: f64,
+    /// Mean test loss.
+    pub test_loss: f64,
+    /// Fraction of the test images right.
+    pub test_top1: f64,
+    /// Fraction of the test images whose class is among the five largest.
+    pub test_top5: f64,
+    /// Seconds of training and testing.
+    pub seconds: f64,
+}
+
+/// An evaluation network with its momentum, epoch and curve. All its randomness is derived from (seed, epoch).
+pub struct Trainer {
+    /// The network.
+    pub net: Subnet,
+    /// How it is trained.
+    pub config: EvalConfig,
+    optimiser: Optimiser,
+    seed: u64,
+    epoch: usize,
+    curve: Vec<CurveRow>,
+}
+
+impl Trainer {
+    /// Zero momentum, before the first epoch.
+    pub fn new(net: Subnet, config: EvalConfig, seed: u64) -> Self {
+        let optimiser = Optimiser::new(net.params());
+        Trainer { net, config, optimiser, seed, epoch: 0, curve: vec![] }
+    }
+
+    /// The rows so far.
+    pub fn curve(&self) -> &[CurveRow] {
+        &self.curve
+    }
+
+    /// The row of the best test accuracy so far (the first of equals).
+    pub fn best(&self) -> Option<&CurveRow> {
+        self.curve.iter().reduce(|best, row| if row.test_top1 > best.test_top1 { row } else { best })
+    }
+
+    /// One epoch of training, then an evaluation; a row of the curve.
+    pub fn epoch(&mut self, train: &Dataset, test: &Dataset, progress: &dyn Progress) -> Result<Evaluation> {
+        let start = Instant::now();
+        let stats = self.train_epoch(train, progress)?;
+        let found = self.evaluate(test, progress)?;
+        self.curve.push(CurveRow {
+            epoch: self.epoch,
+            lr: stats.lr,
+            train_loss: stats.loss,
+            train_top1: stats.accuracy,
+            test_loss: found.loss,
+            test_top1: found.top1,
+            test_top5: found.top5,
+            seconds: start.elapsed().as_secs_f64(),
+        });
+        Ok(found)
+    }
+
+    fn train_epoch(&mut self, data: &Dataset, progress: &dyn Progress) -> Result<EpochStats> {
+        self.epoch += 1;
+        let (start, mut stats) = (Instant::now(), EpochStats::default());
+        for batch in self.batches(data)? {
+            interrupt::check()?;
+            self.train_step(&batch, &mut stats)?;
+            let (epoch, step) = ((self.epoch, self.config.epochs), (batch.index + 1, batch.total));
+            progress.tick(&stats.tick("train", epoch, step, start));
+        }
+        Ok(stats)
+    }
+
+    fn batches(&self, data: &Dataset) -> Result<Batches> {
+        let cfg = &self.config;
+        let none = Augment { crop_pad: 0, flip: false, ..data.augment };
+        let augment = Augment { cutout: cfg.cutout, ..if cfg.augment { data.augment } else { none } };
+        Batches::start(
+            data,
+            BatchPlan {
+                batch_size: cfg.batch_size,
+                shuffle: Some((self.seed, self.epoch as u64)),
+                augment: (cfg.augment || cfg.cutout > 0).then_some(augment),
+                drop_last: false,
+            },
+        )
+    }
+
+    /// Forward, loss, backward, clip, SGD. A loss that is not finite is [`Error::Diverged`].
+    pub fn train_step(&mut self, batch: &Batch, stats: &mut EpochStats) -> Result<()> {
+        let (x, y) = self.input(batch)?;
+        let drop = self.drop_path(batch);
+        let out = self.net.forward(&x, Mode::Train, drop.as_ref())?;
+        let total = loss::total(&out, &y, self.config.auxiliary, self.config.label_smoothing)?;
+        let value: f32 = total.to_scalar()?;
+        if !value.is_finite() {
+            return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss: value });
+        }
+        let gradients = self.net.backward(&total)?;
+        let EvalConfig { momentum, weight_decay, clip, .. } = self.config;
+        let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
+        let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
+        let step = Step { lr, momentum, weight_decay, scale: 1.0 };
+        self.optimiser.step(self.net.params(), &gradients, step, clip, place)?;
+        let found: Vec<u32> = out.logits.argmax(D::Minus1)?.to_vec1()?;
+        stats.add(value, found.iter().zip(&batch.y).filter(|(a, b)| a == b).count(), batch.y.len());
+        stats.lr = lr;
+        Ok(())
+    }
+
+    /// What is dropped in a batch: drawn from (seed, epoch, position of the batch).
+    fn drop_path(&self, batch: &Batch) -> Option<DropPath> {
+        let keep = self.config.keep_path(self.epoch);
+        if keep >= 1.0 || self.net.drop_paths() == 0 {
+            return None;
+        }
+        let mut random = ChaCha8Rng::seed_from_u64(stream_seed(self.seed, self.epoch as u64));
+        random.set_stream(1 + batch.index as u64);
+        let mut mask = || (0..batch.y.len()).map(|_| f32::from(u8::from(random.random::<f64>() < keep))).collect();
+        Some(DropPath { keep, masks: (0..self.net.drop_paths()).map(|_| mask()).collect() })
+    }
+
+    /// Loss, accuracies and confusion in eval mode, images as they are.
+    pub fn evaluate(&self, data: &Dataset, progress: &dyn Progress) -> Result<Evaluation> {
+        let start = Instant::now();
+        let classes = data.n_classes();
+        let (mut stats, mut top5) = (EpochStats::default(), 0);
+        let mut confusion = vec![vec![0; classes]; classes];
+        for batch in in_order(data, self.config.batch_size)? {
+            interrupt::check()?;
+            let (x, y) = self.input(&batch)?;
+            let Logits { logits, .. } = self.net.forward(&x, Mode::Eval, None)?;
+            let mut right = 0;
+            for (row, &class) in logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
+                let rank = rank(row, class as usize);
+                right += usize::from(rank == 0);
+                top5 += usize::from(rank < 5);
+                confusion[class as usize][largest(row)] += 1;
+            }
+            stats.add(loss::cross_entropy(&logits, &y, 0.0)?.to_scalar()?, right, batch.y.len());
+            progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
+        }
+        let top5 = top5 as f64 / stats.images.max(1) as f64;
+        Ok(Evaluation { loss: stats.loss, top1: stats.accuracy, top5, confusion })
+    }
+
+    fn input(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
+        let device = self.net.device();
+        Ok((Tensor::from_slice(&batch.x, batch.shape, device)?, Tensor::from_slice(&batch.y, batch.y.len(), device)?))
+    }
+}
+
+/// The first of the largest.
+fn largest(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, i| if row[i] > row[best] { i } else { best })
+}
+
+/// How many classes come before `class` by logit; of equals, the lower ones do. A row of NaN finds nothing.
+fn rank(row: &[f32], class: usize) -> usize {
+    let own = row[class];
+    row.iter().enumerate().filter(|&(i, &v)| !(v < own || (v == own && i >= class))).count()
+}
+
+impl Stateful for Trainer {
+    fn kind(&self) -> &'static str {
+        "subnet"
+    }
+
+    fn state(&self) -> Result<State> {
+        let json = serde_json::json!({
+            "genotype": self.net.plan().to_string(),
+            "network": self.net.config(),
+            "settings": self.config,
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "curve": self.curve,
+        });
+        let mut state = State { tensors: Default::default(), json };
+        self.optimiser.save(self.net.params(), &mut state)?;
+        Ok(state)
+    }
+
+    fn restore(&mut self, state: State) -> Result<()> {
+        let here = self.state()?.json;
+        for what in ["genotype", "network", "settings"] {
+            if state.json[what] != here[what] {
+                let expected = format!("{}, as the script makes it", here[what]);
+                return Err(Error::invalid(format!("network of the checkpoint, {what}"), &state.json[what], expected));
+            }
+        }
+        let wrong = |e: serde_json::Error| Error::invalid("network of the checkpoint", e, "its epoch, seed and curve");
+        let epoch = serde_json::from_value(state.json["epoch"].clone()).map_err(wrong)?;
+        let seed = serde_json::from_value(state.json["seed"].clone()).map_err(wrong)?;
+        let curve = serde_json::from_value(state.json["curve"].clone()).map_err(wrong)?;
+        self.optimiser.restore(self.net.params(), &state)?;
+        (self.epoch, self.seed, self.curve) = (epoch, seed, curve);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
