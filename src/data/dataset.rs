@@ -1,5 +1,6 @@
 //! An image data set in memory, and how one is opened by name or folder.
 
+use super::cache;
 use super::formats::Source;
 use super::hash::Hash;
 use super::images::Images;
@@ -80,10 +81,14 @@ impl Splits {
         }
         hash.text(&describe_options(options, train.side));
 
-        let (mean, std) = train.mean_std();
+        let fingerprint = hash.finish();
+        let (mean, std) = cache::statistics(&fingerprint, &train);
+        // Pictures have no name of their own but that of their folder.
+        let named = dir.file_name().filter(|_| !format.has_place()).map(|n| n.to_string_lossy().into_owned());
+        let name = named.unwrap_or_else(|| format.name.to_string());
         let classes = Arc::new(classes);
         let dataset = |images: Images| Dataset {
-            name: format.name.to_string(),
+            name: name.clone(),
             classes: classes.clone(),
             shape: (images.channels, images.side, images.side),
             indices: Arc::new((0..images.labels.len() as u32).collect()),
@@ -93,7 +98,7 @@ impl Splits {
             mean: mean.clone(),
             std: std.clone(),
         };
-        Ok(Splits { train: dataset(train), test: dataset(test), fingerprint: hash.finish() })
+        Ok(Splits { train: dataset(train), test: dataset(test), fingerprint })
     }
 }
 

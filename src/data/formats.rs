@@ -2,7 +2,7 @@
 
 use super::images::{Images, check_side};
 use super::records::Layout;
-use super::{digits, hash::Hash};
+use super::{digits, folder, hash::Hash, idx, imagenet16};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -18,8 +18,12 @@ pub enum Store {
         /// One class name a line, beside the files; may be missing.
         class_names: &'static str,
     },
-    /// Known, but not read yet.
-    NotYet,
+    /// Pickled batches of ImageNet at 16x16, of which the first 120 classes are kept.
+    Pickles,
+    /// A pair of IDX files (images, labels) for training, one for testing.
+    Idx,
+    /// `train/CLASS/*.jpg`, and the same for testing.
+    Pictures,
 }
 
 /// A data set that can be opened by name, or in a folder that holds one of its files.
@@ -44,7 +48,7 @@ pub struct Format {
 }
 
 /// All formats.
-pub const FORMATS: [Format; 4] = [
+pub const FORMATS: [Format; 7] = [
     Format {
         name: "digits",
         folder: "",
@@ -92,14 +96,59 @@ pub const FORMATS: [Format; 4] = [
     Format {
         name: "imagenet16-120",
         folder: "ImageNet16",
-        train: &[("train_data_batch_1", 0)],
+        train: &[
+            ("train_data_batch_1", 0),
+            ("train_data_batch_2", 0),
+            ("train_data_batch_3", 0),
+            ("train_data_batch_4", 0),
+            ("train_data_batch_5", 0),
+            ("train_data_batch_6", 0),
+            ("train_data_batch_7", 0),
+            ("train_data_batch_8", 0),
+            ("train_data_batch_9", 0),
+            ("train_data_batch_10", 0),
+        ],
         test: &[("val_data", 0)],
-        store: Store::NotYet,
+        store: Store::Pickles,
         classes: "",
         flip: true,
-        source: "https://image-net.org/download-images",
+        source: "https://image-net.org/download-images (downsampled, 16x16: registration needed)",
+    },
+    Format {
+        name: "mnist",
+        folder: "MNIST/raw",
+        train: IDX_TRAIN,
+        test: IDX_TEST,
+        store: Store::Idx,
+        classes: "0 1 2 3 4 5 6 7 8 9",
+        flip: false,
+        source: "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    },
+    Format {
+        name: "fashion-mnist",
+        folder: "FashionMNIST/raw",
+        train: IDX_TRAIN,
+        test: IDX_TEST,
+        store: Store::Idx,
+        classes: "t-shirt trouser pullover dress coat sandal shirt sneaker bag ankle_boot",
+        flip: true,
+        source: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    },
+    Format {
+        name: "pictures",
+        folder: "",
+        train: &[],
+        test: &[],
+        store: Store::Pictures,
+        classes: "",
+        flip: true,
+        source: "",
     },
 ];
+
+/// Images, then labels.
+const IDX_TRAIN: &[(&str, usize)] = &[("train-images-idx3-ubyte", 0), ("train-labels-idx1-ubyte", 0)];
+const IDX_TEST: &[(&str, usize)] = &[("t10k-images-idx3-ubyte", 0), ("t10k-labels-idx1-ubyte", 0)];
 
 /// A data set as its files hold it.
 pub(super) struct Source {
@@ -114,7 +163,24 @@ pub(super) struct Source {
 impl Format {
     /// Whether one of its files is directly in `dir`.
     pub fn is_in(&self, dir: &Path) -> bool {
-        self.train.iter().chain(self.test).any(|(file, _)| dir.join(file).exists())
+        let mut files = self.train.iter().chain(self.test);
+        match self.store {
+            Store::Pictures => folder::is_in(dir),
+            Store::Idx => files.any(|(file, _)| idx::find(dir, file).is_some()),
+            _ => files.any(|(file, _)| dir.join(file).exists()),
+        }
+    }
+
+    /// Whether files in `dir` go by the same names as those of this format, but the folder says that they are of another:
+    /// Fashion-MNIST has MNIST's file names.
+    pub(super) fn is_namesake(&self, dir: &Path) -> bool {
+        let says_fashion = dir.to_string_lossy().to_ascii_lowercase().contains("fashion");
+        matches!(self.store, Store::Idx) && says_fashion != (self.name == "fashion-mnist")
+    }
+
+    /// Whether it can be opened by name, below a data folder.
+    pub fn has_place(&self) -> bool {
+        !matches!(self.store, Store::Pictures)
     }
 
     /// Read all files in `dir`, each shrunk to `resize` at once; `hash` takes in what they held before.
@@ -142,11 +208,31 @@ impl Format {
                 let (train, test) = (read_all(self.train)?, read_all(self.test)?);
                 Ok(Source { classes: self.class_names(&dir.join(class_names))?, train, test })
             }
-            Store::NotYet => Err(Error::invalid(
-                "data set",
-                format!("`{}`, which is not supported yet", self.name),
-                "digits, cifar10 or cifar100",
-            )),
+            Store::Pickles => {
+                let mut read_all = |files: &[(&str, usize)]| {
+                    let mut all = shrunk(imagenet16::read(&dir.join(files[0].0))?)?;
+                    for (file, _) in &files[1..] {
+                        let more = shrunk(imagenet16::read(&dir.join(file))?)?;
+                        let total = all.labels.len() + more.labels.len();
+                        all.append(more, total);
+                    }
+                    Ok::<_, Error>(all)
+                };
+                let (train, test) = (read_all(self.train)?, read_all(self.test)?);
+                let classes = (1..=imagenet16::CLASSES).map(|n| format!("class_{n}")).collect();
+                Ok(Source { classes, train, test })
+            }
+            Store::Idx => {
+                let mut pair = |files: &[(&str, usize)]| shrunk(idx::read(dir, files[0].0, files[1].0)?);
+                let (train, test) = (pair(self.train)?, pair(self.test)?);
+                let known: Vec<&str> = self.classes.split(' ').collect();
+                Ok(Source { classes: idx::classes(&known, [&train, &test]), train, test })
+            }
+            Store::Pictures => {
+                let (classes, train, test) = folder::read(dir, resize)?;
+                [&train, &test].into_iter().for_each(|images| hash.images(images));
+                Ok(Source { classes, train, test })
+            }
         }
     }
 

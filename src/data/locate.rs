@@ -13,14 +13,22 @@ pub(super) fn roots() -> Vec<PathBuf> {
     named.into_iter().chain([PathBuf::from("data")]).collect()
 }
 
+/// Where data sets are put: the first folder in which they are looked up.
+pub fn first_root() -> PathBuf {
+    roots().swap_remove(0)
+}
+
 /// The format that `name_or_dir` means, and the folder of its files (empty for an embedded one). A name is looked up
 /// below `roots`; a folder is recognised by the files in it, or in a folder of an archive's name directly below it.
 pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf]) -> Result<(&'static Format, PathBuf)> {
     let dir = Path::new(name_or_dir);
     if let Some(format) = FORMATS.iter().find(|f| f.name == name_or_dir) {
         return match format.store {
-            Store::Embedded | Store::NotYet => Ok((format, PathBuf::new())),
-            Store::Records { .. } => match roots.iter().find_map(|root| find(format, root)) {
+            Store::Embedded => Ok((format, PathBuf::new())),
+            Store::Pictures => {
+                Err(Error::invalid("data set", "`pictures`", "the folder of a data set: train/CLASS/*.jpg"))
+            }
+            _ => match roots.iter().find_map(|root| find(format, root)) {
                 Some(found) => Ok((format, found)),
                 None if dir.is_dir() => recognise(dir),
                 None => Err(not_found(format, roots)),
@@ -32,9 +40,17 @@ pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf]) -> Result<(&'static F
     } else if dir.exists() {
         Err(Error::file(dir, "a file", "a data set's name or folder"))
     } else if dir.components().count() > 1 || name_or_dir.ends_with(std::path::MAIN_SEPARATOR) {
-        Err(Error::file(dir, "no such folder", format!("a folder of {}, or one of these names", names(&FORMATS))))
+        Err(Error::file(
+            dir,
+            "no such folder",
+            format!("a folder of {}, or one of these names", names(FORMATS.iter().filter(|f| f.has_place()))),
+        ))
     } else {
-        Err(Error::unknown_name("data set or folder", name_or_dir, FORMATS.iter().map(|f| f.name)))
+        Err(Error::unknown_name(
+            "data set or folder",
+            name_or_dir,
+            FORMATS.iter().filter(|f| f.has_place()).map(|f| f.name),
+        ))
     }
 }
 
@@ -44,12 +60,14 @@ fn find(format: &Format, dir: &Path) -> Option<PathBuf> {
 }
 
 fn recognise(dir: &Path) -> Result<(&'static Format, PathBuf)> {
-    let found: Vec<_> = FORMATS.iter().filter_map(|f| Some((f, find(f, dir)?))).collect();
+    let found = FORMATS.iter().filter_map(|f| Some((f, find(f, dir)?)));
+    let found: Vec<_> = found.filter(|(f, d)| !f.is_namesake(d)).collect();
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => {
             let files = FORMATS.iter().filter_map(|f| Some(format!("{} ({})", f.train.first()?.0, f.name)));
-            let expected = format!("files of a known data set, as {}", files.collect::<Vec<_>>().join(", "));
+            let files = files.collect::<Vec<_>>().join(", ");
+            let expected = format!("files of a known data set, as {files}, or train/CLASS/*.jpg");
             Err(Error::file(dir, "a folder with no file of a known data set", expected))
         }
         several => {
@@ -103,7 +121,7 @@ mod tests {
     fn names_and_folders_lead_to_a_format_and_its_files() {
         let ten = "cifar-10-batches-bin/data_batch_1.bin";
         let hundred = "cifar-100-binary/train.bin";
-        let table: [(&[&str], &str, &str); 10] = [
+        let table: [(&[&str], &str, &str); 15] = [
             (&[], "digits", "digits: "),
             (&[ten], "cifar10", "cifar10: DIR/cifar-10-batches-bin"),
             (&[ten, hundred], "cifar100", "cifar100: DIR/cifar-100-binary"),
@@ -113,7 +131,12 @@ mod tests {
             (&[ten], "DIR/cifar-10-batches-bin/", "cifar10: DIR/cifar-10-batches-bin/"),
             (&["train.bin"], "DIR", "cifar100: DIR"),
             (&["val_data"], "DIR", "imagenet16-120: DIR"),
-            (&[], "imagenet16-120", "imagenet16-120: "),
+            (&["ImageNet16/train_data_batch_7"], "imagenet16-120", "imagenet16-120: DIR/ImageNet16"),
+            (&["train-images-idx3-ubyte.gz"], "DIR", "mnist: DIR"),
+            (&["mnist/t10k-labels-idx1-ubyte"], "mnist", "mnist: DIR/mnist"),
+            (&["FashionMNIST/raw/t10k-labels-idx1-ubyte"], "DIR", "fashion-mnist: DIR/FashionMNIST/raw"),
+            (&["fashion-mnist/t10k-labels-idx1-ubyte"], "DIR/fashion-mnist", "fashion-mnist: DIR/fashion-mnist"),
+            (&["train/cat/1.jpg"], "DIR", "pictures: DIR"),
         ];
         for (files, name_or_dir, expected) in table {
             assert_eq!(
@@ -126,13 +149,14 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere_is_an_error_that_says_what_to_do() {
-        let table: [(&[&str], &str, &[&str]); 7] = [
+        let table: [(&[&str], &str, &[&str]); 8] = [
             (
                 &[],
                 "cifar1O",
                 &["unknown data set or folder `cifar1O`", "did you mean `cifar10`?", "known: digits, cifar10, "],
             ),
-            (&[], "mnist", &["unknown data set or folder `mnist`; known: digits"]),
+            (&[], "svhn", &["unknown data set or folder `svhn`; known: digits"]),
+            (&[], "mnist", &["no folder DIR/MNIST/raw", "ossci-datasets"]),
             (&[], "cifar10", &["no folder DIR/cifar-10-batches-bin", "ISDARTS_DATA", "cifar-10-binary.tar.gz"]),
             (&[], "DIR/none", &["DIR/none: got no such folder, expected a folder of digits, cifar10"]),
             (

@@ -1,17 +1,25 @@
 //! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table. May use: `error`, `interrupt`, `space` (genotypes).
 
 pub mod augment;
+mod cache;
 pub mod dataset;
 mod digits;
+pub mod download;
+mod folder;
 pub mod formats;
 mod hash;
+mod idx;
+mod imagenet16;
 mod images;
 pub mod loader;
 mod locate;
 pub mod nas_bench;
+mod pickle;
+pub mod picture;
 mod random;
 mod records;
 
 pub use augment::Augment;
 pub use dataset::{DataOptions, Dataset, Splits};
 pub use loader::{Batch, BatchPlan, Batches};
+pub use locate::first_root;

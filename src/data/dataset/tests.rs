@@ -101,13 +101,50 @@ fn a_wrong_cifar_file_is_an_error_that_names_it() {
     }
 }
 
+/// A pickle, protocol 2, of a dictionary with `data` and `labels`, as Python 2 wrote the published files.
+fn imagenet16_batch(labels: &[u16], first_pixel: u8) -> Vec<u8> {
+    let mut bytes =
+        b"\x80\x02}q\x01(U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K"
+            .to_vec();
+    bytes.push(labels.len() as u8);
+    bytes.extend(b"M\x00\x03\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T");
+    bytes.extend((768 * labels.len() as u32).to_le_bytes());
+    bytes.extend((0..768 * labels.len()).map(|i| if i % 768 == 0 { first_pixel } else { (i / 768) as u8 }));
+    bytes.extend(b"tbU\x06labels](");
+    labels.iter().for_each(|l| bytes.extend([&b"M"[..], &l.to_le_bytes()].concat()));
+    bytes.extend(b"eu.");
+    bytes
+}
+
 #[test]
-fn imagenet16_says_that_it_is_not_supported_yet() {
-    let message = Splits::open("imagenet16-120", &DataOptions::default()).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "data set: got `imagenet16-120`, which is not supported yet, expected digits, cifar10 or cifar100"
-    );
+fn imagenet16_120_keeps_the_first_120_classes_of_its_pickled_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: Vec<u8>| std::fs::write(dir.path().join(name), bytes).unwrap();
+    (1..=10)
+        .for_each(|k| write(&format!("train_data_batch_{k}"), imagenet16_batch(&[k, 121, 120, 1000], 100 + k as u8)));
+    write("val_data", imagenet16_batch(&[7, 500], 9));
+    let splits = open(dir.path(), DataOptions::default()).unwrap();
+    assert_eq!(splits.train.describe(), "imagenet16-120: 20 images of 3x16x16, 120 classes");
+    assert_eq!((splits.train.label(2), splits.train.label(3), splits.train.image(2)[0]), (1, 119, 102));
+    assert_eq!(splits.train.image(3)[1..768], [2; 767], "the third image of the second file");
+    assert_eq!((splits.test.len(), splits.test.label(0), splits.test.image(0)[0]), (1, 6, 9));
+
+    let (good, wrong) =
+        (imagenet16_batch(&[1], 0), "a dictionary with `data` [n, 768] of bytes, and n `labels` of 1..=1000");
+    for (bytes, message) in [
+        (good[..good.len() - 3].to_vec(), "got the end, where 1 bytes more should be".to_string()),
+        (imagenet16_batch(&[0], 0), format!("got label 0 of image 0, expected {wrong}")),
+        (b"}.".to_vec(), format!("got no entry `data`, expected {wrong}")),
+        (b"cos\nsystem\n(S'true'\ntR.".to_vec(), "got the name of a function, `os.system`".into()),
+    ] {
+        write("train_data_batch_4", bytes);
+        let error = open(dir.path(), DataOptions::default()).unwrap_err().to_string();
+        assert!(error.contains("train_data_batch_4: ") && error.contains(&message), "{error}");
+    }
+    std::fs::remove_file(dir.path().join("val_data")).unwrap();
+    (1..=10).for_each(|k| write(&format!("train_data_batch_{k}"), imagenet16_batch(&[1], 0)));
+    let error = open(dir.path(), DataOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("val_data: got no such file"), "{error}");
 }
 
 #[test]

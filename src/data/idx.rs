@@ -1,0 +1,135 @@
+//! IDX files, the format of MNIST and of the sets made after it; plain or gzipped.
+//! Source: <http://yann.lecun.com/exdb/mnist/>: two zero bytes, a type (8: unsigned byte), the number of axes, the length
+//! of each axis (32 bits, big end first), the numbers.
+
+use super::images::Images;
+use crate::error::{Error, Result};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Classes that a label may name.
+const CLASSES: usize = 256;
+
+/// The file `name` in `dir`, or the same with `.gz` behind it.
+pub(super) fn find(dir: &Path, name: &str) -> Option<PathBuf> {
+    [name.to_string(), format!("{name}.gz")].iter().map(|n| dir.join(n)).find(|p| p.is_file())
+}
+
+/// Images and labels of a pair of files; grey in three equal channels.
+pub(super) fn read(dir: &Path, images: &str, labels: &str) -> Result<Images> {
+    let (shape, grey, image_path) = open(dir, images, 3)?;
+    let (label_shape, labels, label_path) = open(dir, labels, 1)?;
+    let (n, h, w) = (shape[0], shape[1], shape[2]);
+    if h != w || h == 0 {
+        return Err(Error::file(image_path, format!("images of {h}x{w}"), "square ones, of 1x1 or more"));
+    }
+    if label_shape[0] != n {
+        return Err(Error::file(label_path, format!("{} labels", label_shape[0]), format!("{n}, one for each image")));
+    }
+    let mut pixels = Vec::with_capacity(3 * grey.len());
+    for image in grey.chunks_exact(h * w) {
+        (0..3).for_each(|_| pixels.extend_from_slice(image));
+    }
+    Ok(Images { channels: 3, side: h, pixels, labels: labels.into_iter().map(u32::from).collect() })
+}
+
+/// Axes and bytes of a file with `axes` axes.
+fn open(dir: &Path, name: &str, axes: usize) -> Result<(Vec<usize>, Vec<u8>, PathBuf)> {
+    let path = find(dir, name).ok_or_else(|| {
+        Error::file(dir.join(name), "no such file", "an IDX file, or the same with .gz behind its name")
+    })?;
+    let raw = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = if raw.starts_with(&[0x1f, 0x8b]) {
+        let mut unpacked = vec![];
+        let read = flate2::read::MultiGzDecoder::new(&raw[..]).read_to_end(&mut unpacked);
+        read.map_err(|e| Error::file(&path, format!("a damaged gzip file ({e})"), "an IDX file, gzipped"))?;
+        unpacked
+    } else {
+        raw
+    };
+    let head = 4 + 4 * axes;
+    let expected = format!("an IDX file of bytes with {axes} axes: 0, 0, 8, {axes}, ...");
+    if bytes.len() < head || bytes[..4] != [0, 0, 8, axes as u8] {
+        return Err(Error::file(
+            &path,
+            format!("{} bytes that begin {:?}", bytes.len(), &bytes[..bytes.len().min(4)]),
+            expected,
+        ));
+    }
+    let axis = |i: usize| u32::from_be_bytes([0, 1, 2, 3].map(|k| bytes[4 + 4 * i + k])) as usize;
+    let shape: Vec<usize> = (0..axes).map(axis).collect();
+    let size = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
+    if size != Some(bytes.len() - head) {
+        let got = format!("{} bytes behind its head", bytes.len() - head);
+        return Err(Error::file(&path, got, format!("the product of its axes, {shape:?}")));
+    }
+    Ok((shape, bytes[head..].to_vec(), path))
+}
+
+/// Names of the classes that the labels use: `known`, or the numbers from 0 to the largest.
+pub(super) fn classes(known: &[&str], sets: [&Images; 2]) -> Vec<String> {
+    let largest = sets.iter().flat_map(|s| &s.labels).max().map_or(0, |&l| l as usize).min(CLASSES);
+    if known.len() > largest {
+        return known.iter().map(|n| n.to_string()).collect();
+    }
+    (0..=largest).map(|n| n.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn idx(axes: &[u32], data: &[u8]) -> Vec<u8> {
+        let lengths = axes.iter().flat_map(|n| n.to_be_bytes());
+        [0, 0, 8, axes.len() as u8].into_iter().chain(lengths).chain(data.iter().copied()).collect()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn images(files: &[(&str, Vec<u8>)]) -> std::result::Result<Images, String> {
+        let dir = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, bytes)| std::fs::write(dir.path().join(name), bytes).unwrap());
+        let place = format!("{}/", dir.path().display());
+        read(dir.path(), "images", "labels").map_err(|e| e.to_string().replace(&place, ""))
+    }
+
+    #[test]
+    fn plain_and_gzipped_files_give_grey_images_in_three_channels() {
+        let (pixels, labels) = (idx(&[2, 2, 2], &[1, 2, 3, 4, 5, 6, 7, 8]), idx(&[2], &[0, 9]));
+        let plain = images(&[("images", pixels.clone()), ("labels", labels.clone())]).unwrap();
+        assert_eq!((plain.side, plain.channels, &plain.labels[..]), (2, 3, &[0, 9][..]));
+        assert_eq!(plain.pixels, [[1, 2, 3, 4].repeat(3), [5, 6, 7, 8].repeat(3)].concat());
+        assert_eq!(images(&[("images.gz", gzip(&pixels)), ("labels.gz", gzip(&labels))]).unwrap(), plain);
+        assert_eq!(classes(&["a"], [&plain, &plain]).len(), 10);
+    }
+
+    #[test]
+    fn a_wrong_file_is_named_with_what_was_found() {
+        let good = || (idx(&[2, 1, 1], &[1, 2]), idx(&[2], &[0, 1]));
+        let cut = |mut bytes: Vec<u8>| {
+            bytes.pop();
+            bytes
+        };
+        for (image, label, message) in [
+            (
+                cut(good().0),
+                good().1,
+                "images: got 1 bytes behind its head, expected the product of its axes, [2, 1, 1]",
+            ),
+            (good().0, idx(&[3], &[0, 1, 2]), "labels: got 3 labels, expected 2, one for each image"),
+            (good().1.clone(), good().1, "images: got 10 bytes that begin [0, 0, 8, 1], expected an IDX file"),
+            (cut(gzip(&good().0)), good().1, "images: got a damaged gzip file"),
+            (idx(&[1, 1, 2], &[1, 2]), good().1, "images: got images of 1x2, expected square ones"),
+            (idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), good().1, "images: got 0 bytes behind its head"),
+        ] {
+            let got = images(&[("images", image), ("labels", label)]).unwrap_err();
+            assert!(got.starts_with(message), "{got}");
+        }
+        assert!(images(&[]).unwrap_err().starts_with("images: got no such file"));
+    }
+}
