@@ -35,7 +35,7 @@ pub struct Run {
     /// Override a setting of the script (repeatable); VALUE is a whole number, a number, true, false, a list, or else text
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub sets: Vec<(String, serde_json::Value)>,
-    /// Data set: digits (embedded), cifar10, cifar100, imagenet16-120, or a folder [default: digits]
+    /// Data set: digits (embedded), cifar10, cifar100, imagenet16-120, mnist, fashion-mnist, or a folder (also train/CLASS/*.jpg) [default: digits]
     #[arg(long, value_name = "NAME|DIR")]
     pub data: Option<String>,
     /// Where networks live: cpu, cuda, cuda:N, or auto (a GPU if there is one) [default: cpu]
@@ -74,11 +74,79 @@ pub enum Command {
         #[arg(value_name = "ARCH|INDEX")]
         cell: String,
     },
+    /// Data sets: what one holds, whether it is sound, where to get it
+    Data {
+        #[command(subcommand)]
+        command: Data,
+    },
+    /// The likeliest classes of pictures, by trained weights: path, then class and probability by turns, tab-separated
+    Predict(Predict),
+    /// Write trained weights as an ONNX file
+    Export(Export),
     /// The manual: functions of scripts, and the stdlib
     Doc {
         /// A function, a type, or a module such as nas/is_darts
         name: Option<String>,
     },
+}
+
+#[derive(Subcommand)]
+pub enum Data {
+    /// Images, classes, statistics, fingerprint
+    Info {
+        /// A name (cifar10, mnist, ...) or a folder
+        #[arg(value_name = "NAME|DIR")]
+        data: String,
+    },
+    /// Read all of it, and look for what is wrong: repeated images, test images among those for training, empty classes
+    Check {
+        /// A name (cifar10, mnist, ...) or a folder
+        #[arg(value_name = "NAME|DIR")]
+        data: String,
+    },
+    /// Download a data set from its official address, check its published sum, unpack it; prints its folder
+    Get {
+        /// cifar10, cifar100, mnist or fashion-mnist
+        name: String,
+        /// Where to put its folder [default: $ISDARTS_DATA, or ./data]
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// A mirror: the address that file names are appended to
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
+}
+
+#[derive(ClapArgs)]
+pub struct Predict {
+    /// Weights that train_genotype wrote: last.safetensors, best.safetensors
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// JPEG or PNG files
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+    /// So many classes
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub top: u16,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
+#[derive(ClapArgs)]
+pub struct Export {
+    /// Weights that train_genotype wrote
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// The file to write: input `images` (normalised, [batch, 3, h, w]), output `logits`
+    #[arg(long, value_name = "FILE")]
+    pub onnx: PathBuf,
+    /// Fold batch norms into the convolutions in front of them
+    #[arg(long)]
+    pub fold: bool,
 }
 
 #[derive(Subcommand)]

@@ -2,15 +2,18 @@
 
 mod args;
 mod bench;
+mod data;
 mod device;
 mod folder;
+mod handover;
 mod interrupts;
 mod progress;
 mod run;
 
 use args::{Args, Bench, Command};
 use clap::Parser;
-use isdarts_host::{Error, Result, data::nas_bench, host};
+use isdarts_host::data::nas_bench;
+use isdarts_host::{Error, Result, host};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -36,6 +39,9 @@ fn dispatch(args: Args) -> Result<()> {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
         Some(Command::Query { cell }) => print(&nas_bench::query_text(&cell)?.beside_paper()?),
         Some(Command::Doc { name }) => print(&host::documentation(name.as_deref())?),
+        Some(Command::Data { command }) => data::run(&command),
+        Some(Command::Predict(args)) => handover::predict(&args),
+        Some(Command::Export(args)) => handover::export(&args),
         None => run::run(args.run),
     }
 }

@@ -4,7 +4,10 @@ use super::api::{Api, Doc};
 use super::context::Host;
 use super::errors::explain;
 use super::modules::Resolver;
-use super::{arch, batches, control, data, docs, genotype, net_api, report, settings, shrink, space, state, tensor};
+use super::{
+    arch, batches, control, data, docs, genotype, net_api, report, settings, shrink, space, state, tensor,
+    train_genotype,
+};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use rhai::{AST, Dynamic, Engine, Scope};
@@ -47,6 +50,7 @@ impl Scripts {
         arch::register(&mut api, &host);
         tensor::register(&mut api, &host);
         report::register(&mut api, &host);
+        train_genotype::register(&mut api, &host);
         let docs = docs::register(api, &host);
         Scripts { engine, docs, host }
     }

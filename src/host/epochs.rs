@@ -62,6 +62,11 @@ impl Loops {
         self.last.is_some()
     }
 
+    /// How many loops have started so far: the number of the next one.
+    pub fn started(&self) -> usize {
+        self.started
+    }
+
     /// Whether a loop is running.
     pub fn running(&self) -> bool {
         !self.open.is_empty()

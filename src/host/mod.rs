@@ -23,6 +23,7 @@ pub mod net;
 pub mod net_api;
 pub mod options;
 pub mod output;
+pub mod plot;
 pub mod random;
 pub mod report;
 pub mod session;
@@ -32,6 +33,7 @@ pub mod space;
 pub mod state;
 pub mod tensor;
 pub mod tensor_math;
+pub mod train_genotype;
 
 pub use options::RunOptions;
 pub use session::{Outcome, Session};

@@ -6,7 +6,7 @@ use super::errors::{Fallible, raise};
 use super::{api::Api, convert};
 use crate::error::{Error, Result};
 use crate::search::settings::{known_keys, pick};
-use crate::search::{TrainConfig, arch::ArchConfig};
+use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -36,8 +36,14 @@ pub struct PictureConfig {
 
 /// The keys that host functions know.
 pub fn host_keys() -> Vec<String> {
-    [known_keys::<TrainConfig>(), known_keys::<ArchConfig>(), known_keys::<SizeConfig>(), known_keys::<PictureConfig>()]
-        .concat()
+    [
+        known_keys::<TrainConfig>(),
+        known_keys::<ArchConfig>(),
+        known_keys::<SizeConfig>(),
+        known_keys::<PictureConfig>(),
+        known_keys::<EvalConfig>(),
+    ]
+    .concat()
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
@@ -154,7 +160,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
              type is not that of its default, is an error. Known are the keys of `defaults` and those that the host \
              takes: of training (epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, augment, cutout), of \
              architecture parameters (arch_lr, arch_beta1, arch_beta2, arch_weight_decay, arch_init), of the supernet \
-             (channels, cells, strict), of the data (resize, limit).",
+             (channels, cells, strict), of the data (resize, limit), of train_genotype (network, warmup, drop_path, \
+             auxiliary, label_smoothing).",
             "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
         ],
         move |defaults: Map| settings(&h, defaults).map_err(raise),

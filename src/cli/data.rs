@@ -1,0 +1,88 @@
+//! `data info`, `data check`, `data get`.
+
+use super::args::Data;
+use super::{interrupts, print};
+use isdarts_host::data::{DataOptions, Dataset, Splits, download, first_root};
+use isdarts_host::{Error, Result};
+use std::cell::Cell;
+use std::collections::HashSet;
+use std::io::{IsTerminal, Write};
+
+/// Do what was asked.
+pub fn run(command: &Data) -> Result<()> {
+    interrupts::install(None);
+    match command {
+        Data::Info { data } => print(&info(&Splits::open(data, &DataOptions::default())?)),
+        Data::Check { data } => check(data),
+        Data::Get { name, dir, from } => {
+            let root = dir.clone().unwrap_or_else(first_root);
+            let shown = Cell::new(u64::MAX);
+            let watch = |file: &str, done: u64, all: Option<u64>| show(&shown, file, done, all);
+            let folder = download::get(name, &root, from.as_deref(), &watch);
+            if shown.get() != u64::MAX {
+                eprintln!();
+            }
+            print(&folder?.display().to_string())
+        }
+    }
+}
+
+/// A line on a terminal that moves on with every megabyte.
+fn show(shown: &Cell<u64>, file: &str, done: u64, all: Option<u64>) {
+    if !std::io::stderr().is_terminal() || shown.replace(done >> 20) == done >> 20 {
+        return;
+    }
+    let of = all.map(|n| format!(" of {}", n >> 20)).unwrap_or_default();
+    eprint!("\r{file}: {}{of} MB ", done >> 20);
+    std::io::stderr().flush().ok();
+}
+
+fn info(splits: &Splits) -> String {
+    let Dataset { mean, std, augment, classes, .. } = &splits.train;
+    let numbers = |v: &[f32]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(" ");
+    let counts = |data: &Dataset| {
+        let counts = data.class_counts();
+        let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+        if least == most { format!("{least} a class") } else { format!("{least} to {most} a class") }
+    };
+    let shown: Vec<&str> = classes.iter().take(12).map(String::as_str).collect();
+    let more = if classes.len() > 12 { ", ..." } else { "" };
+    [
+        format!("training     {}, {}", splits.train.describe(), counts(&splits.train)),
+        format!("testing      {} images, {}", splits.test.len(), counts(&splits.test)),
+        format!("classes      {}{more}", shown.join(", ")),
+        format!("mean         {}", numbers(mean)),
+        format!("deviation    {}", numbers(std)),
+        format!(
+            "augmentation crops padded by {}, {}",
+            augment.crop_pad,
+            if augment.flip { "flips" } else { "no flips" }
+        ),
+        format!("fingerprint  {}", splits.fingerprint),
+    ]
+    .join("\n")
+}
+
+/// Read everything; say what looks wrong. An error if a class has no images.
+fn check(data: &str) -> Result<()> {
+    let splits = Splits::open(data, &DataOptions::default())?;
+    let mut lines = vec![info(&splits), String::new()];
+    for (what, set) in [("training", &splits.train), ("testing", &splits.test)] {
+        let image = |i| set.image(i);
+        let mut seen = HashSet::new();
+        let same = (0..set.len()).filter(|&i| !seen.insert(image(i))).count();
+        let flat = (0..set.len()).filter(|&i| image(i).iter().all(|p| *p == image(i)[0])).count();
+        lines.push(format!("{what}: {same} images that are there before, {flat} of one value"));
+    }
+    let train: HashSet<&[u8]> = (0..splits.train.len()).map(|i| splits.train.image(i)).collect();
+    let both = (0..splits.test.len()).filter(|&i| train.contains(splits.test.image(i))).count();
+    lines.push(format!("{both} test images are training images too"));
+    print(&lines.join("\n"))?;
+    for (what, set) in [("training", &splits.train), ("testing", &splits.test)] {
+        if let Some(class) = set.class_counts().iter().position(|n| *n == 0) {
+            let got = format!("no {what} image of class `{}`", set.classes[class]);
+            return Err(Error::invalid(format!("data set `{}`", set.name), got, "at least one of each class"));
+        }
+    }
+    Ok(())
+}

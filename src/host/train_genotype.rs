@@ -1,0 +1,214 @@
+//! `train_genotype`: a found network trained from scratch, with all that a run leaves of it.
+
+use super::api::Api;
+use super::context::Host;
+use super::convert::to_json;
+use super::data::Source;
+use super::epochs::Epochs;
+use super::errors::{Fallible, raise, wrong};
+use super::genotype::Genotype;
+use super::plot::{self, Axes, Series};
+use super::{convert, settings};
+use crate::error::{Error, Result};
+use crate::net::Subnet;
+use crate::net::subnet::Plan;
+use crate::search::trainer::{CurveRow, Evaluation};
+use crate::search::weights_file::{self, About};
+use crate::search::{EvalConfig, Stateful, Trainer, atomic};
+use rhai::{Dynamic, INT, Map};
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+/// The cells of a genotype handle, of its text (whose order of ops is kept), of an index of NAS-Bench-201, or of the
+/// genotype.txt of a search's run folder: `DIR`, or `DIR#LABEL` where several searches left theirs.
+fn plan_of(value: &Dynamic) -> Fallible<Plan> {
+    if let Some(genotype) = value.read_lock::<Genotype>() {
+        return Ok(Plan::from(&genotype.0));
+    }
+    match value.as_immutable_string_ref() {
+        Ok(text) => plan_of_text(&text).map_err(raise),
+        Err(_) => super::genotype::genotype_of(value).map(|g| Plan::from(&g)),
+    }
+}
+
+fn plan_of_text(text: &str) -> Result<Plan> {
+    let (folder, label) = text.split_once('#').map_or((text, None), |(folder, label)| (folder, Some(label)));
+    if !Path::new(folder).is_dir() {
+        return Plan::parse(text);
+    }
+    let path = Path::new(folder).join("genotype.txt");
+    let found = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let lines: Vec<(&str, &str)> = found.lines().map(|l| l.split_once('\t').unwrap_or(("", l))).collect();
+    match (label, &lines[..]) {
+        (None, [(_, only)]) => Plan::parse(only),
+        (None, _) => {
+            let names: Vec<&str> = lines.iter().map(|(label, _)| *label).collect();
+            let expected = format!("one of them, as {folder}#LABEL: {}", names.join(", "));
+            Err(Error::file(&path, format!("{} genotypes", lines.len()), expected))
+        }
+        (Some(label), _) => match lines.iter().find(|(known, _)| *known == label) {
+            Some((_, text)) => Plan::parse(text),
+            None => Err(Error::unknown_name("search in genotype.txt", label, lines.iter().map(|(l, _)| *l))),
+        },
+    }
+}
+
+/// Make the trainer, or say what is wrong, before any work.
+fn make(host: &Host, plan: Plan, data: &Source, cfg: &Map) -> Result<Trainer> {
+    settings::check(host, cfg)?;
+    let map = to_json(&Dynamic::from(cfg.clone()), "settings")?;
+    let (_, h, w) = data.0.train.shape;
+    let config = EvalConfig::of_map(&map, plan.topology, h.min(w))?;
+    let seed = host.stream.borrow_mut().next_seed();
+    let net = Subnet::new(plan, config.subnet(data.0.train.n_classes(), seed)?, &host.options.device)?;
+    net.check_size(h, w, crate::net::Mode::Train)?;
+    Ok(Trainer::new(net, config, seed))
+}
+
+/// Train to the end; the last evaluation and the files.
+fn train(host: &Rc<Host>, trainer: &Rc<RefCell<Trainer>>, data: &Source) -> Fallible<(Evaluation, Option<PathBuf>)> {
+    let folder = folder(host).map_err(raise)?;
+    let about = About::new(&trainer.borrow().net, &data.0.train);
+    let epochs = Epochs { host: host.clone(), n: trainer.borrow().config.epochs };
+    let mut last = None;
+    for epoch in epochs {
+        epoch?;
+        let mut trainer = trainer.borrow_mut();
+        let found = trainer.epoch(&data.0.train, &data.0.test, &*host.progress).map_err(raise)?;
+        if let Some(row) = trainer.curve().last() {
+            host.note(&progress(row, trainer.config.epochs));
+        }
+        if let Some(folder) = &folder {
+            write(folder, &trainer, &about, &data.0.test.classes, &found).map_err(raise)?;
+        }
+        last = Some(found);
+    }
+    // A resumed run may find the loop finished.
+    let found = match last {
+        Some(found) => found,
+        None => trainer.borrow().evaluate(&data.0.test, &*host.progress).map_err(raise)?,
+    };
+    Ok((found, folder))
+}
+
+fn progress(row: &CurveRow, epochs: usize) -> String {
+    let percent = |x: f64| format!("{:.2}", 100.0 * x);
+    format!(
+        "epoch {} of {epochs}: loss {:.4}, training {} %, test {} % (top-5 {} %), {:.1} s",
+        row.epoch,
+        row.train_loss,
+        percent(row.train_top1),
+        percent(row.test_top1),
+        percent(row.test_top5),
+        row.seconds
+    )
+}
+
+/// `train-NNN` in the run folder, numbered by the epochs loop that the training is: the same when the run is resumed.
+fn folder(host: &Host) -> Result<Option<PathBuf>> {
+    let number = host.loops.borrow().started();
+    let folder = host.folder.borrow().as_ref().map(|f| f.path().join(format!("train-{number:03}")));
+    if let Some(folder) = &folder {
+        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    Ok(folder)
+}
+
+/// Everything that is known after an epoch; each file whole or not at all.
+fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], found: &Evaluation) -> Result<()> {
+    let curve = trainer.curve();
+    let is_best = trainer.best().map(|b| b.epoch) == curve.last().map(|r| r.epoch);
+    weights_file::save(&folder.join("last.safetensors"), &trainer.net, about)?;
+    if is_best {
+        weights_file::save(&folder.join("best.safetensors"), &trainer.net, about)?;
+    }
+    atomic::write(&folder.join("genotype.txt"), format!("{}\n", about.genotype).as_bytes())?;
+    atomic::write(&folder.join("curve.csv"), &csv_of(curve)?)?;
+    let points = |y: fn(&CurveRow) -> f64| curve.iter().map(|r| (r.epoch as f64, 100.0 * y(r))).collect();
+    let series = [
+        Series { name: "training (augmented)", points: points(|r| r.train_top1) },
+        Series { name: "test", points: points(|r| r.test_top1) },
+        Series { name: "test, top-5", points: points(|r| r.test_top5) },
+    ];
+    let axes = Axes { title: "learning curve", x: "epoch", y: "accuracy, %" };
+    atomic::write(&folder.join("curve.svg"), plot::lines(&axes, &series)?.as_bytes())?;
+    let header = std::iter::once("true class \\ found".to_string()).chain(classes.iter().cloned()).collect();
+    let row = |(class, counts): (&String, &Vec<u32>)| -> Vec<String> {
+        std::iter::once(class.clone()).chain(counts.iter().map(u32::to_string)).collect()
+    };
+    let table: Vec<Vec<String>> =
+        std::iter::once(header).chain(classes.iter().zip(&found.confusion).map(row)).collect();
+    let mut csv = csv::Writer::from_writer(vec![]);
+    let bad = |e: csv::Error| Error::invalid("confusion.csv", e, "rows");
+    table.iter().try_for_each(|row| csv.write_record(row)).map_err(bad)?;
+    let bytes = csv.into_inner().map_err(|e| Error::invalid("confusion.csv", e, "rows"))?;
+    atomic::write(&folder.join("confusion.csv"), &bytes)
+}
+
+fn csv_of(curve: &[CurveRow]) -> Result<Vec<u8>> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    curve.iter().try_for_each(|row| csv.serialize(row)).map_err(|e| Error::invalid("curve.csv", e, "rows"))?;
+    csv.into_inner().map_err(|e| Error::invalid("curve.csv", e, "rows"))
+}
+
+/// What the script gets.
+fn result(trainer: &Trainer, found: &Evaluation, folder: Option<&Path>) -> Map {
+    let mut map = Map::new();
+    let mut put = |key: &str, value: Dynamic| drop(map.insert(key.into(), value));
+    put("genotype", trainer.net.plan().to_string().into());
+    put("parameters", (trainer.net.n_weights() as INT).into());
+    put("epochs", (trainer.curve().len() as INT).into());
+    put("accuracy", (100.0 * found.top1).into());
+    put("top5", (100.0 * found.top5).into());
+    put("loss", found.loss.into());
+    if let Some(best) = trainer.best() {
+        put("best_accuracy", (100.0 * best.test_top1).into());
+        put("best_epoch", (best.epoch as INT).into());
+    }
+    put("train_accuracy", trainer.curve().last().map_or(0.0, |r| 100.0 * r.train_top1).into());
+    put("seconds", trainer.curve().iter().map(|r| r.seconds).sum::<f64>().into());
+    put("curve", trainer.curve().iter().map(|r| Dynamic::from(100.0 * r.test_top1)).collect::<rhai::Array>().into());
+    let rows = found.confusion.iter().map(|row| row.iter().map(|&n| Dynamic::from(n as INT)).collect::<rhai::Array>());
+    put("confusion", rows.map(Dynamic::from).collect::<rhai::Array>().into());
+    put("folder", folder.map_or(Dynamic::UNIT, |f| f.to_string_lossy().into_owned().into()));
+    map
+}
+
+/// Register `train_genotype`.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("evaluation");
+    let h = host.clone();
+    api.def(
+        [
+            "train_genotype",
+            "train_genotype(genotype, data, cfg) -> map",
+            "Train the network of a found cell from scratch on data.train and test it on data.test after every epoch. \
+             `genotype`: a genotype, its text, an index of NAS-Bench-201, or the run folder of a search (`DIR`, or \
+             `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36, auxiliary head), `imagenet` (14 \
+             cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. Settings, each with the \
+             literature's default for that network: channels, cells, epochs, warmup (epochs), batch_size, lr, lr_min, \
+             momentum, weight_decay, clip, augment, cutout (pixels), drop_path (probability at the end), auxiliary \
+             (weight; 0 = no such head), label_smoothing. It is an epochs loop: saved after every epoch, and goes on \
+             under --resume. Gives accuracy and top5 (percent of the test images, after the last epoch), loss, \
+             best_accuracy and best_epoch (chosen on the test images: not a fair figure), train_accuracy, curve (test \
+             accuracy by epoch), confusion (rows: true class), parameters, seconds, genotype, folder. In the run folder, \
+             train-NNN holds curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors \
+             (PyTorch names).",
+            "let r = train_genotype(9930, data(\"digits\", #{ limit: 4 }), #{ channels: 2, cells: 1, epochs: 2, \
+             batch_size: 16 });\nassert(r.epochs == 2 && r.accuracy >= 0.0 && r.top5 <= 100.0);",
+        ],
+        move |genotype: Dynamic, data: Dynamic, cfg: Map| -> Fallible<Map> {
+            let source = data.read_lock::<Source>().map(|s| s.clone());
+            let source = source.ok_or_else(|| {
+                wrong("train_genotype, data", convert::shown(&data), "a data source, as data() gives: it has train and test")
+            })?;
+            let trainer = make(&h, plan_of(&genotype)?, &source, &cfg).map_err(raise)?;
+            let trainer = Rc::new(RefCell::new(trainer));
+            h.register_state(&(trainer.clone() as Rc<RefCell<dyn Stateful>>));
+            let (found, folder) = train(&h, &trainer, &source)?;
+            let trainer = trainer.borrow();
+            Ok(result(&trainer, &found, folder.as_deref()))
+        },
+    );
+}
