@@ -59,7 +59,7 @@ fn extent(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     match high - low {
         span if span > 0.0 => low - 0.02 * span..high + 0.02 * span,
-        span if span == 0.0 => low - 0.5..high + 0.5,
+        0.0 => low - 0.5..high + 0.5,
         _ => 0.0..1.0,
     }
 }

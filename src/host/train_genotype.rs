@@ -14,7 +14,7 @@ use crate::net::Subnet;
 use crate::net::subnet::Plan;
 use crate::search::trainer::{CurveRow, Evaluation};
 use crate::search::weights_file::{self, About};
-use crate::search::{EvalConfig, Stateful, Trainer, atomic};
+use crate::search::{EpochStats, EvalConfig, Stateful, Trainer, atomic};
 use rhai::{Dynamic, INT, Map};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -78,6 +78,10 @@ fn train(host: &Rc<Host>, trainer: &Rc<RefCell<Trainer>>, data: &Source) -> Fall
         let found = trainer.epoch(&data.0.train, &data.0.test, &*host.progress).map_err(raise)?;
         if let Some(row) = trainer.curve().last() {
             host.note(&progress(row, trainer.config.epochs));
+            let CurveRow { epoch, lr, seconds, .. } = *row;
+            let (loss, accuracy, images) = (row.train_loss, row.train_top1, data.0.train.len());
+            let stats = EpochStats { loss, accuracy, images, seconds, lr };
+            host.logs(|folder, label| folder.log_epoch(label, epoch, 0, &stats)).map_err(raise)?;
         }
         if let Some(folder) = &folder {
             write(folder, &trainer, &about, &data.0.test.classes, &found).map_err(raise)?;

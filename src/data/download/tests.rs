@@ -46,7 +46,7 @@ fn ranged(stream: &mut TcpStream, file: &[u8], from: u64, upto: usize) {
 }
 
 fn content() -> Vec<u8> {
-    (0..300_000u32).map(|i| (i * i >> 7) as u8).collect()
+    (0..300_000u32).map(|i| ((i * i) >> 7) as u8).collect()
 }
 
 fn md5_of(bytes: &[u8]) -> String {
