@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use isdarts_host::host::{self, RunOptions};
+use isdarts_host::host::{self, Look, RunOptions};
 use isdarts_host::search::Silent;
 use std::rc::Rc;
 
@@ -10,7 +10,8 @@ use std::rc::Rc;
 fn every_example_of_the_manual_runs() {
     let mut failures = Vec::new();
     for doc in host::manual().unwrap() {
-        if let Err(error) = host::eval_expression(&format!("{};", doc.example), &RunOptions::default(), Rc::new(Silent))
+        if let Err(error) =
+            host::eval_expression(&format!("{};", doc.example), &RunOptions::default(), Rc::new(Silent), &Look::PLAIN)
         {
             failures.push(format!("{}:\n{}\n{error}\n", doc.name, doc.example));
         }

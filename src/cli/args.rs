@@ -1,6 +1,6 @@
 //! The words of the command line.
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -10,9 +10,11 @@ Examples:
   isdarts-host my_method.rhai --seed 3 --out runs/mine -- first second
   isdarts-host --resume runs/mine                           go on where a run was interrupted
   isdarts-host                                              explore: the REPL
+  isdarts-host --repl-after my_method.rhai                  run, then explore the script's variables
   isdarts-host -e 'space(\"darts\").ops'
   isdarts-host query '|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|none~2|'
-  isdarts-host doc measure_iim";
+  isdarts-host doc measure_iim
+  isdarts-host completions bash > ~/.local/share/bash-completion/completions/isdarts-host";
 
 /// Differentiable architecture search whose methods are short scripts.
 #[derive(Parser)]
@@ -32,6 +34,9 @@ pub struct Run {
     /// Evaluate an expression and print its value
     #[arg(short = 'e', long = "eval", value_name = "EXPR", conflicts_with_all = ["script", "resume"])]
     pub expression: Option<String>,
+    /// After the script, a prompt over its variables
+    #[arg(long, requires = "script")]
+    pub repl_after: bool,
     /// Override a setting of the script (repeatable); VALUE is a whole number, a number, true, false, a list, or else text
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     pub sets: Vec<(String, serde_json::Value)>,
@@ -85,9 +90,37 @@ pub enum Command {
     Export(Export),
     /// The manual: functions of scripts, and the stdlib
     Doc {
-        /// A function, a type, or a module such as nas/is_darts
+        /// A function, a property, or a module such as nas/is_darts
         name: Option<String>,
+        /// As what to print it
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+        /// Where the definition files go
+        #[arg(long, value_name = "DIR", default_value = ".rhai/definitions", conflicts_with = "name")]
+        out: PathBuf,
     },
+    /// A completion script for a shell; where to put it is the shell's affair
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// The man page, or with --out one file for each subcommand too
+    Man {
+        /// A folder for the pages
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+/// What the manual is printed as.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For the terminal
+    Text,
+    /// Markdown
+    Markdown,
+    /// Definition files for Rhai's language server, written to --out
+    Definitions,
 }
 
 #[derive(Subcommand)]

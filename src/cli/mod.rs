@@ -7,13 +7,14 @@ mod device;
 mod folder;
 mod handover;
 mod interrupts;
+mod manual;
 mod progress;
 mod run;
 
 use args::{Args, Bench, Command};
 use clap::Parser;
 use isdarts_host::data::nas_bench;
-use isdarts_host::{Error, Result, host};
+use isdarts_host::{Error, Result};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -38,7 +39,9 @@ fn dispatch(args: Args) -> Result<()> {
     match args.command {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
         Some(Command::Query { cell }) => print(&nas_bench::query_text(&cell)?.beside_paper()?),
-        Some(Command::Doc { name }) => print(&host::documentation(name.as_deref())?),
+        Some(Command::Doc { name, format, out }) => manual::doc(name.as_deref(), format, &out),
+        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Man { out }) => manual::man(out.as_deref()),
         Some(Command::Data { command }) => data::run(&command),
         Some(Command::Predict(args)) => handover::predict(&args),
         Some(Command::Export(args)) => handover::export(&args),

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 pub struct Terminal {
     /// Whether lines can be rewritten.
     rewrites: bool,
+    /// Whether steps are shown, besides notes.
+    steps: bool,
     state: RefCell<State>,
 }
 
@@ -25,13 +27,25 @@ struct State {
 impl Terminal {
     /// Finds out what stderr is.
     pub fn new() -> Self {
+        Terminal::showing(true)
+    }
+
+    /// Only notes: for a transcript, which has no use for figures of the moment.
+    pub fn notes() -> Self {
+        Terminal::showing(false)
+    }
+
+    fn showing(steps: bool) -> Self {
         let state = State { shown: None, standing: false, began: None, last_epoch: 0 };
-        Terminal { rewrites: std::io::stderr().is_terminal(), state: RefCell::new(state) }
+        Terminal { rewrites: std::io::stderr().is_terminal(), steps, state: RefCell::new(state) }
     }
 }
 
 impl Progress for Terminal {
     fn tick(&self, tick: &Tick) {
+        if !self.steps {
+            return;
+        }
         let mut state = self.state.borrow_mut();
         let now = Instant::now();
         let left = state.left(tick, now);
@@ -59,9 +73,15 @@ impl Progress for Terminal {
     }
 
     fn note(&self, note: &str) {
-        let mut state = self.state.borrow_mut();
-        let clear = if std::mem::take(&mut state.standing) { "\r\x1b[2K" } else { "" };
-        writeln!(std::io::stderr().lock(), "{clear}{note}").ok();
+        self.clear();
+        writeln!(std::io::stderr().lock(), "{note}").ok();
+    }
+
+    fn clear(&self) {
+        if std::mem::take(&mut self.state.borrow_mut().standing) {
+            let mut err = std::io::stderr().lock();
+            write!(err, "\r\x1b[2K").and_then(|()| err.flush()).ok();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::args::Run;
 use super::progress::Terminal;
 use super::{device, folder, interrupts, print};
-use isdarts_host::host::{self, RunOptions};
+use isdarts_host::host::{self, RunOptions, Session};
 use isdarts_host::search::{Progress, RunFolder, Silent};
 use isdarts_host::{Error, Result, repl};
 use serde_json::Value;
@@ -12,20 +12,28 @@ use std::rc::Rc;
 
 /// Do what was asked.
 pub fn run(args: Run) -> Result<()> {
-    let expression = args.expression.clone();
+    let (expression, repl_after) = (args.expression.clone(), args.repl_after);
     let threads = device::threads(args.threads)?;
     let options = RunOptions { threads, ..resolve(args)? };
+    let prompt = expression.is_none() && (options.script.is_none() || repl_after);
     let progress: Rc<dyn Progress> = match options.quiet {
         true => Rc::new(Silent),
+        false if prompt && !repl::terminal::is_interactive() => Rc::new(Terminal::notes()),
         false => Rc::new(Terminal::new()),
     };
+    let look = repl::terminal::look();
     if let Some(expression) = expression {
         interrupts::install(options.folder.clone());
-        let value = host::eval_expression(&expression, &options, progress)?;
+        let value = host::eval_expression(&expression, &options, progress, &look)?;
         return if value.is_empty() { Ok(()) } else { print(&value) };
     }
-    if options.script.is_none() {
-        return repl::run(&options, progress);
+    if prompt {
+        let mut session = match repl_after {
+            true => repl::after_script(&options, progress.clone())?,
+            false => Session::new(&options, progress.clone())?,
+        };
+        session.look = look;
+        return repl::run(session, progress, options.quiet);
     }
     interrupts::install(options.folder.clone());
     let result = host::run(&options, progress);

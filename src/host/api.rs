@@ -2,6 +2,7 @@
 
 use super::errors::Fallible;
 use rhai::{Dynamic, Engine, FuncRegistration, RhaiNativeFunc, Variant};
+use std::any::TypeId;
 use std::rc::Rc;
 
 /// An entry of the manual. `example` runs as it stands (a test holds this).
@@ -23,13 +24,14 @@ pub struct Doc {
 pub struct Api<'e> {
     engine: &'e mut Engine,
     docs: Vec<Doc>,
+    types: Vec<(String, TypeId)>,
     chapter: &'static str,
 }
 
 impl<'e> Api<'e> {
     /// Into `engine`.
     pub fn new(engine: &'e mut Engine) -> Self {
-        Api { engine, docs: Vec::new(), chapter: "" }
+        Api { engine, docs: Vec::new(), types: Vec::new(), chapter: "" }
     }
 
     /// What was registered so far.
@@ -37,9 +39,9 @@ impl<'e> Api<'e> {
         self.docs.clone()
     }
 
-    /// What was registered.
-    pub fn into_docs(self) -> Vec<Doc> {
-        self.docs
+    /// What was registered: the manual, and the types by their names in it.
+    pub fn into_parts(self) -> (Vec<Doc>, Vec<(String, TypeId)>) {
+        (self.docs, self.types)
     }
 
     /// The chapter that the following entries belong to.
@@ -97,6 +99,7 @@ impl<'e> Api<'e> {
         let show = Rc::new(show);
         let debug = show.clone();
         self.engine.register_type_with_name::<T>(name);
+        self.types.push((name.to_string(), TypeId::of::<T>()));
         self.also("to_string", move |value: &mut T| show(value));
         self.also("to_debug", move |value: &mut T| debug(value));
     }

@@ -7,6 +7,7 @@ use super::genotype::Genotype;
 use super::net::{Grads, Net};
 use super::net_api::tiny;
 use super::settings::config;
+use super::show::{Look, tables};
 use super::shrink::Importance;
 use super::space::Space;
 use super::tensor::{T, mix_of};
@@ -40,7 +41,8 @@ impl Alpha {
         Ok(tensors.into_iter().map(|t| Dynamic::from(T(t))).collect())
     }
 
-    fn importance(&self) -> Result<Importance> {
+    /// The softmax over live candidates.
+    pub fn importance(&self) -> Result<Importance> {
         let table = self.params.borrow().importance(&self.net.mask())?;
         Ok(Importance { table: Rc::new(table), score: None, space: self.net.space() })
     }
@@ -62,7 +64,9 @@ fn importance(space: &Space, tables: &Dynamic) -> Fallible<Importance> {
 pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.chapter("architecture parameters");
     api.value::<Alpha>("ArchitectureParameters", |a| match a.importance() {
-        Ok(importance) => format!("architecture parameters; softmax\n{}", super::shrink::importance_text(&importance)),
+        Ok(importance) => {
+            format!("architecture parameters; softmax\n{}", tables::importance(&importance, &Look::PLAIN))
+        }
         Err(error) => error.to_string(),
     });
     let h = host.clone();

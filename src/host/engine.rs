@@ -2,15 +2,17 @@
 
 use super::api::{Api, Doc};
 use super::context::Host;
-use super::errors::explain;
-use super::modules::Resolver;
+use super::errors::{explain, place};
+use super::modules::{Modules, Resolver};
 use super::{
-    arch, batches, control, data, docs, genotype, net_api, report, settings, shrink, space, state, tensor,
+    arch, batches, control, data, docs, genotype, net_api, report, settings, show, shrink, space, state, tensor,
     train_genotype,
 };
 use crate::error::{Error, Result};
 use crate::interrupt;
-use rhai::{AST, Dynamic, Engine, Scope};
+use rhai::{AST, Dynamic, Engine, FuncInfo, Scope, Token};
+use std::any::TypeId;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -20,8 +22,27 @@ pub struct Scripts {
     pub engine: Engine,
     /// The manual.
     pub docs: Vec<Doc>,
+    /// The types by their names in the manual.
+    pub types: Vec<(String, TypeId)>,
     /// The run it serves.
     pub host: Rc<Host>,
+    /// Where `import` finds modules.
+    pub modules: Rc<Modules>,
+    /// `(line, column)` of every `_` in the text being compiled that is the variable of that name: a session keeps its last
+    /// value there. Everywhere else `_` is what the language says it is.
+    pub last_value: Rc<RefCell<Vec<(usize, usize)>>>,
+    methods: OnceCell<Vec<(TypeId, Method)>>,
+}
+
+/// A function whose first argument is of some type, or a property of that type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Method {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a property.
+    pub property: bool,
+    /// Whether it takes arguments besides the first.
+    pub takes: bool,
 }
 
 impl Scripts {
@@ -32,10 +53,22 @@ impl Scripts {
         engine.set_max_expr_depths(64, 64);
         engine.set_max_call_levels(64);
         engine.set_fail_on_invalid_map_property(true);
-        engine.set_module_resolver(Resolver::new(PathBuf::from(folder), host.clone()));
-        let printer = host.clone();
+        let modules = Rc::new(Modules::new(PathBuf::from(folder), host.clone()));
+        engine.set_module_resolver(Resolver(modules.clone()));
+        let (printer, notes) = (host.clone(), host.clone());
         engine.on_print(move |text| printer.output.line(text));
-        engine.on_debug(|text, source, position| eprintln!("{} {position:?} | {text}", source.unwrap_or("script")));
+        engine.on_debug(move |text, source, at| {
+            notes.note(&format!("{}{}: {text}", source.unwrap_or("script"), place(at)));
+        });
+        let last_value = Rc::new(RefCell::new(Vec::new()));
+        let names = last_value.clone();
+        #[expect(deprecated, reason = "rhai marks it so because it may change")]
+        engine.on_parse_token(move |token, at, _| match token {
+            Token::Underscore if at.line().zip(at.position()).is_some_and(|at| names.borrow().contains(&at)) => {
+                Token::Identifier(Box::new("_".into()))
+            }
+            other => other,
+        });
         engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from("interrupted")));
         let mut api = Api::new(&mut engine);
         control::register(&mut api, &host);
@@ -51,8 +84,10 @@ impl Scripts {
         tensor::register(&mut api, &host);
         report::register(&mut api, &host);
         train_genotype::register(&mut api, &host);
-        let docs = docs::register(api, &host);
-        Scripts { engine, docs, host }
+        show::api::register(&mut api);
+        docs::register(&mut api, &host);
+        let (docs, types) = api.into_parts();
+        Scripts { engine, docs, types, host, modules, last_value, methods: OnceCell::new() }
     }
 
     /// Compile and evaluate; errors name `source`, line and column.
@@ -73,8 +108,23 @@ impl Scripts {
         self.engine.eval_ast_with_scope(scope, ast).map_err(|e| explain(&e, source, &self.docs))
     }
 
+    /// Methods and properties of a type, of the program and of the language.
+    pub fn methods(&self, of: TypeId) -> impl Iterator<Item = &Method> {
+        let all = self.methods.get_or_init(|| {
+            let method = |info: FuncInfo| {
+                let (first, name) = (*info.metadata.param_types.first()?, info.metadata.name.as_str());
+                let property = name.strip_prefix("get$");
+                let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_');
+                let name = property.or(plain.then_some(name))?.to_string();
+                Some((first, Method { name, property: property.is_some(), takes: info.metadata.num_params > 1 }))
+            };
+            self.engine.collect_fn_metadata(None, method, true)
+        });
+        all.iter().filter(move |(id, _)| *id == of).map(|(_, method)| method)
+    }
+
     /// A value as text: what `print` shows.
-    pub fn show(&self, value: &Dynamic) -> Result<String> {
+    pub fn text(&self, value: &Dynamic) -> Result<String> {
         if value.is_unit() {
             return Ok(String::new());
         }

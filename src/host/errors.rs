@@ -65,7 +65,7 @@ pub fn explain(error: &EvalAltResult, script: &str, docs: &[Doc]) -> Error {
 }
 
 /// `:LINE:COLUMN`, or nothing.
-fn place(position: Position) -> String {
+pub fn place(position: Position) -> String {
     match (position.line(), position.position()) {
         (Some(line), Some(column)) => format!(":{line}:{column}"),
         (Some(line), None) => format!(":{line}"),
@@ -149,7 +149,9 @@ fn unknown_function(call: &str, docs: &[Doc]) -> String {
     if !signatures.is_empty() {
         return format!("{name}: got ({}), expected {}", types.join(", "), signatures.join(" or "));
     }
-    let hint = nearest(name, docs.iter().map(|d| d.name)).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
+    // No operator is a misspelt one.
+    let names = docs.iter().map(|d| d.name).filter(|_| name.contains(char::is_alphabetic));
+    let hint = nearest(name, names).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
     format!("unknown function `{name}({})`{hint}", types.join(", "))
 }
 

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod arch;
 pub mod batches;
+pub mod complete;
 pub mod context;
 pub mod control;
 pub mod convert;
@@ -16,6 +17,7 @@ pub mod engine;
 pub mod epochs;
 pub mod errors;
 pub mod genotype;
+pub mod lexer;
 pub mod lint;
 pub mod manifest;
 pub mod modules;
@@ -28,6 +30,7 @@ pub mod random;
 pub mod report;
 pub mod session;
 pub mod settings;
+pub mod show;
 pub mod shrink;
 pub mod space;
 pub mod state;
@@ -35,8 +38,10 @@ pub mod tensor;
 pub mod tensor_math;
 pub mod train_genotype;
 
+pub use complete::Completion;
 pub use options::RunOptions;
 pub use session::{Outcome, Session};
+pub use show::{Colours, Look};
 
 use crate::error::{Error, Result};
 use crate::search::{Progress, RunFolder, Silent};
@@ -62,28 +67,39 @@ fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
 }
 
 /// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every
-/// turn of
-/// an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to the
-/// last
-/// turn is in the folder.
+/// turn of an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to
+/// the last turn is in the folder.
 pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
+    run_to_session(options, progress)?.1
+}
+
+/// The same, and a session with what the script left: variables, functions, imports. The run folder is closed: what the
+/// session does is no part of the run.
+pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<(Session, Result<()>)> {
     let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
     let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
     let host = open(options, progress)?;
     let manifest = Manifest::begin(&host, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let scripts = Scripts::new(host.clone(), folder);
-    let result = scripts.eval(&text, &path.to_string_lossy());
-    let result = result.and_then(|_| settings::all_read(&host)).and_then(|()| host.output.check());
+    let mut session = Session::over(Scripts::new(host.clone(), folder));
+    let result = session.run_text(&text, &path.to_string_lossy());
+    let result = result.and_then(|()| settings::all_read(&host)).and_then(|()| host.output.check());
     manifest.end(&host, &result)?;
-    result
+    host.folder.take();
+    Ok((session, result))
 }
 
 /// The value of an expression as text; empty for `()`.
-pub fn eval_expression(expression: &str, options: &RunOptions, progress: Rc<dyn Progress>) -> Result<String> {
+pub fn eval_expression(
+    expression: &str,
+    options: &RunOptions,
+    progress: Rc<dyn Progress>,
+    look: &Look,
+) -> Result<String> {
     let scripts = Scripts::new(open(options, progress)?, Path::new("."));
     let value = scripts.eval(expression, "expression")?;
-    scripts.show(&value)
+    let text = show::show(&scripts, &value, look)?;
+    scripts.host.output.check().map(|()| text)
 }
 
 /// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type
@@ -92,6 +108,26 @@ pub fn eval_expression(expression: &str, options: &RunOptions, progress: Rc<dyn 
 pub fn documentation(name: Option<&str>) -> Result<String> {
     let host = open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)
+}
+
+/// The manual as Markdown: all of it, or the entry of a function.
+pub fn markdown(name: Option<&str>) -> Result<String> {
+    let docs = manual()?;
+    match name {
+        None => Ok(docs::markdown::manual(&docs)),
+        Some(name) => {
+            let plain = docs::text(&docs, Some(name))?;
+            let entries: String = docs.iter().filter(|d| d.name == name).map(docs::markdown::entry).collect();
+            // A module is its own text.
+            Ok(if entries.is_empty() { format!("```rhai\n{plain}\n```") } else { entries.trim_start().to_string() })
+        }
+    }
+}
+
+/// Write definition files for Rhai's language server to the folder `dir`; their paths.
+pub fn write_definitions(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let host = open(&RunOptions::default(), Rc::new(Silent))?;
+    docs::definitions::write(&Scripts::new(host, Path::new(".")), dir)
 }
 
 /// All entries of the manual.

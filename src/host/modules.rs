@@ -4,7 +4,7 @@ use super::context::Host;
 use super::errors::Fallible;
 use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -20,22 +20,32 @@ pub const STDLIB: [(&str, &str); 6] = [
     ("nas/seeds", include_str!("../../stdlib/nas/seeds.rhai")),
 ];
 
-/// Resolves `import "path"` for one engine; every module is evaluated once.
-pub struct Resolver {
+/// Where the modules of one engine come from; every module is evaluated once.
+pub struct Modules {
     folder: PathBuf,
     host: Rc<Host>,
-    loaded: RefCell<HashMap<String, SharedModule>>,
+    loaded: RefCell<BTreeMap<String, Loaded>>,
     loading: RefCell<Vec<String>>,
 }
 
-impl Resolver {
+/// A module and the text that it was made of.
+#[derive(Clone)]
+struct Loaded {
+    module: SharedModule,
+    text: String,
+}
+
+/// Resolves `import "path"`.
+pub struct Resolver(pub Rc<Modules>);
+
+impl Modules {
     /// For a script in `folder`.
     pub fn new(folder: PathBuf, host: Rc<Host>) -> Self {
-        Resolver { folder, host, loaded: RefCell::default(), loading: RefCell::default() }
+        Modules { folder, host, loaded: RefCell::default(), loading: RefCell::default() }
     }
 
     /// The name by which messages call the module, and its text.
-    fn find(&self, importer: Option<&str>, path: &str, at: Position) -> Fallible<(String, String)> {
+    pub fn find(&self, importer: Option<&str>, path: &str, at: Position) -> Fallible<(String, String)> {
         if let Some((_, text)) = STDLIB.iter().find(|(name, _)| *name == path) {
             return Ok((stdlib_file(path), text.to_string()));
         }
@@ -54,19 +64,11 @@ impl Resolver {
         Err(EvalAltResult::ErrorModuleNotFound(path.into(), at).into())
     }
 
-    fn evaluate(&self, engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
-        let mut ast = engine.compile(text)?;
-        ast.set_source(file);
-        self.host.warn_of_forgotten(&ast, file);
-        Module::eval_ast_as_new(Scope::new(), &ast, engine)
-    }
-}
-
-impl ModuleResolver for Resolver {
-    fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> Fallible<SharedModule> {
+    /// The module `path`, loaded now if it was not before.
+    pub fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> Fallible<SharedModule> {
         let (file, text) = self.find(source, path, at)?;
-        if let Some(module) = self.loaded.borrow().get(&file) {
-            return Ok(module.clone());
+        if let Some(known) = self.loaded.borrow().get(&file) {
+            return Ok(known.module.clone());
         }
         if self.loading.borrow().contains(&file) {
             let chain = self.loading.borrow().join(" -> ");
@@ -77,8 +79,40 @@ impl ModuleResolver for Resolver {
         let module = self.evaluate(engine, &file, &text);
         self.loading.borrow_mut().pop();
         let module: SharedModule = module.map_err(|error| EvalAltResult::ErrorInModule(path.into(), error, at))?.into();
-        self.loaded.borrow_mut().insert(file, module.clone());
+        self.loaded.borrow_mut().insert(file, Loaded { module: module.clone(), text });
         Ok(module)
+    }
+
+    fn evaluate(&self, engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
+        let mut ast = engine.compile(text)?;
+        ast.set_source(file);
+        self.host.warn_of_forgotten(&ast, file);
+        Module::eval_ast_as_new(Scope::new(), &ast, engine)
+    }
+
+    /// The loaded files whose text is another now (a file that cannot be read counts as changed).
+    pub fn changed(&self) -> Vec<String> {
+        let differs = |file: &&String, known: &Loaded| std::fs::read_to_string(file).ok().as_ref() != Some(&known.text);
+        let loaded = self.loaded.borrow();
+        let embedded = |file: &str| STDLIB.iter().any(|(path, _)| stdlib_file(path) == file);
+        let files = loaded.iter().filter(|(file, _)| !embedded(file));
+        files.filter(|(file, known)| differs(file, known)).map(|(file, _)| file.clone()).collect()
+    }
+
+    /// Forget all modules while `load` loads those that are needed anew; if it fails, all is as it was.
+    pub fn anew<T>(&self, load: impl FnOnce() -> Fallible<T>) -> Fallible<T> {
+        let before = self.loaded.take();
+        let result = load();
+        if result.is_err() {
+            self.loaded.replace(before);
+        }
+        result
+    }
+}
+
+impl ModuleResolver for Resolver {
+    fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> Fallible<SharedModule> {
+        self.0.resolve(engine, source, path, at)
     }
 }
 

@@ -24,7 +24,8 @@ pub struct Net {
     /// The run.
     pub host: Rc<Host>,
     space: Rc<SearchSpace>,
-    batch_size: usize,
+    /// Of measurements and evaluations.
+    pub batch_size: usize,
 }
 
 /// What a backward pass left.
@@ -35,21 +36,24 @@ impl Net {
     pub(super) fn new(host: &Rc<Host>, space: &Space, cfg: &Map) -> Fallible<Self> {
         let size: SizeConfig = config(host, cfg)?;
         let train: TrainConfig = typed(cfg).map_err(raise)?;
-        let build = || -> Result<Learner> {
-            let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
-            let seed = host.stream.borrow_mut().next_seed();
-            let config = SupernetConfig {
-                channels: or(size.channels, 16),
-                cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
-                classes: host.current_data()?.train.n_classes(),
-                seed,
-                strict: size.strict,
-            };
-            Ok(Learner::new(Supernet::new((*space.0).clone(), config, &host.options.device)?, seed))
+        let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
+        let seed = host.stream.borrow_mut().next_seed();
+        let config = SupernetConfig {
+            channels: or(size.channels, 16),
+            cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
+            classes: host.current_data().map_err(raise)?.train.n_classes(),
+            seed,
+            strict: size.strict,
         };
-        let learner = Rc::new(RefCell::new(build().map_err(raise)?));
+        Net::of(host, (*space.0).clone(), config, train.batch_size).map_err(raise)
+    }
+
+    /// With fresh weights.
+    pub(super) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
+        let net = Supernet::new(space.clone(), config, &host.options.device)?;
+        let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
         host.register_learner(&learner);
-        Ok(Net { learner, host: host.clone(), space: space.0.clone(), batch_size: train.batch_size })
+        Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size })
     }
 
     /// Its space.

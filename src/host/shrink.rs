@@ -2,9 +2,10 @@
 
 use super::api::Api;
 use super::convert::count;
-use super::errors::{raise, wrong};
+use super::errors::{Fallible, raise, wrong};
 use super::net::Net;
-use super::space::{Candidate, handles, table_text};
+use super::show::{Look, tables};
+use super::space::{Candidate, handles};
 use crate::space::{Candidate as Place, ComparisonSubset, Iim, PerCandidate, SearchSpace, ShrinkSchedule};
 use rhai::{Array, INT};
 use std::rc::Rc;
@@ -45,13 +46,12 @@ impl Subset {
     }
 }
 
-fn number_text(x: f64) -> String {
-    if x.is_nan() { "-".into() } else { format!("{x:.4e}") }
-}
-
-/// An importance as a table, one line an edge.
-pub fn importance_text(importance: &Importance) -> String {
-    table_text(&importance.space, |c| number_text(*importance.table.get(c)))
+/// The value of a candidate; an error if it is of another space.
+fn of(table: &PerCandidate<f64>, space: &SearchSpace, c: &Candidate) -> Fallible<f64> {
+    if *c.space != *space {
+        return Err(wrong("candidate", format!("one of {}", c.space.name()), format!("one of {}", space.name())));
+    }
+    table.try_get(c.place).copied().ok_or_else(|| wrong("candidate", "no such one", format!("one of {}", space.name())))
 }
 
 /// Register the functions of shrinking.
@@ -65,7 +65,7 @@ fn subsets(api: &mut Api) {
     api.value::<Subset>("Subset", |s| {
         format!("{} ({} alive, keeps {})", s.subset.name, s.alive().len(), s.subset.keep)
     });
-    api.value::<Importance>("Importance", importance_text);
+    api.value::<Importance>("Importance", |i| tables::importance(i, &Look::PLAIN));
     api.also_get("name", |s: &mut Subset| Ok(s.subset.name.clone()));
     api.also_get("candidates", |s: &mut Subset| Ok(handles(&s.net.space(), s.subset.candidates.clone())));
     api.also_get("alive", |s: &mut Subset| Ok(handles(&s.net.space(), s.alive())));
@@ -105,7 +105,7 @@ fn subsets(api: &mut Api) {
             "let net = supernet(\"nas-bench-201\", #{ channels: 4, cells: 1 });\n\
              assert(net.measure_iim(data().train, 16).of(net.space.candidates[0]) == 0.0);",
         ],
-        |i: &mut Importance, c: Candidate| *i.table.get(c.place),
+        |i: &mut Importance, c: Candidate| of(&i.table, &i.space, &c),
     );
     api.def(
         [
@@ -117,7 +117,7 @@ fn subsets(api: &mut Api) {
              assert(net.measure_iim(data().train, 16).score(net.space.candidates[2]) > 0.0);",
         ],
         |i: &mut Importance, c: Candidate| match &i.score {
-            Some(score) => Ok(*score.get(c.place)),
+            Some(score) => of(score, &i.space, &c),
             None => Err(wrong("score", "an importance that is not measured", "what measure_iim gives")),
         },
     );

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::convert::count;
 use super::errors::{Fallible, raise, wrong};
+use super::show::{Look, tables};
 use crate::space::{Candidate as Place, Mask as Alive, Primitive, SearchSpace};
 use rhai::{Array, Dynamic, INT};
 use std::rc::Rc;
@@ -37,26 +38,6 @@ pub fn candidate_name(space: &SearchSpace, c: Place) -> String {
         (_, kind) => format!("{kind:?} ").to_lowercase(),
     };
     format!("{} on {cell}edge {}<-{}", space.ops()[c.op].name(), edge.to, edge.from)
-}
-
-/// A table of numbers, one line an edge.
-pub fn table_text(space: &SearchSpace, cell: impl Fn(Place) -> String) -> String {
-    let mut text = String::new();
-    for (cell_type, kind) in space.cell_types().iter().enumerate() {
-        if space.cell_types().len() > 1 {
-            text += &format!("{}\n", format!("{kind:?}").to_lowercase());
-        }
-        text += &format!("{:6}", "edge");
-        space.ops().iter().for_each(|op| text += &format!(" {:>12}", op.name()));
-        for edge in space.edges() {
-            text += &format!("\n{:6}", format!("{}<-{}", edge.to, edge.from));
-            for op in 0..space.ops().len() {
-                text += &format!(" {:>12}", cell(Place { cell_type, edge: edge.index, op }));
-            }
-        }
-        text.push('\n');
-    }
-    text.trim_end().to_string()
 }
 
 fn candidate(space: &Space, cell_type: &str, edge: INT, op: &str) -> Fallible<Candidate> {
@@ -96,9 +77,7 @@ pub fn register(api: &mut Api) {
     api.also("==", |a: &mut Candidate, b: Candidate| *a == b);
     api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);
     api.also("==", |a: &mut Space, b: Space| *a == b);
-    api.value::<Mask>("Mask", |m| {
-        table_text(&m.space, |c| (if m.alive.is_alive(c) { "alive" } else { "." }).to_string())
-    });
+    api.value::<Mask>("Mask", |m| tables::mask(m, &Look::PLAIN));
     api.def(
         [
             "space",

@@ -63,7 +63,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "run_state(map) -> RunState",
             "A map whose values are saved after every turn of an epochs loop, and restored by --resume: for what a \
              strategy itself must remember (a best score, a history). Made before the loop. It holds numbers, text, \
-             bool, genotypes, tensors, and arrays and maps of these.",
+             bool, genotypes, masks, importances, candidates, tensors, and arrays and maps of these.",
             "let state = run_state(#{ best: 0.0, history: [] });\nfor epoch in epochs(3) {\n    state.best = epoch * \
              0.5;\n    state.history.push(epoch);\n}\nassert(state.best == 1.5 && state.history == [1, 2, 3]);",
         ],

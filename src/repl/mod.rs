@@ -1,48 +1,153 @@
 //! The interactive prompt. With `main`, the only place that touches the terminal. May use: `host`, rustyline.
+//!
+//! [`run`] reads from a terminal with an editor ([`helper`]), or lines from a pipe ([`piped`]); both hand what was read to
+//! [`Prompt`], which does commands ([`commands`]) and evaluates the rest.
+
+mod commands;
+mod guard;
+mod helper;
+mod highlight;
+mod history;
+mod piped;
+mod signals;
+pub mod terminal;
 
 use crate::error::{Error, Result};
-use crate::host::{Outcome, RunOptions, Session};
+use crate::host::{self, Outcome, RunOptions, Session};
 use crate::interrupt;
 use crate::search::Progress;
+use helper::ScriptHelper;
+use rustyline::config::{BellStyle, CompletionType, Config};
 use rustyline::error::ReadlineError;
-use rustyline::{Config, DefaultEditor};
+use rustyline::history::FileHistory;
+use rustyline::{Cmd, Editor, EventHandler, KeyCode, KeyEvent, Modifiers};
+use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::rc::Rc;
 
-/// Read, evaluate, print, until Ctrl-D or `exit`. An input goes on over lines until the parser has all of it (an empty line
-/// gives up on it); an error does not end the session; Ctrl-C ends the input or the work at hand.
-pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
-    let mut session = Session::new(options, progress)?;
-    let terminal = |e: ReadlineError| Error::invalid("the terminal", e, "lines of input");
-    let config = Config::builder().auto_add_history(true).build();
-    let mut editor = DefaultEditor::with_config(config).map_err(terminal)?;
-    // While the prompt waits, the editor takes Ctrl-C itself; this is for work.
-    ctrlc::set_handler(interrupt::request).ok();
-    if !options.quiet {
-        eprintln!("isdarts-host {}; help() lists what there is, exit or Ctrl-D leaves", env!("CARGO_PKG_VERSION"));
+/// What the prompt looks like.
+const PROMPT: &str = "> ";
+
+/// Read, evaluate, print, until Ctrl-D or `:quit`. An error does not end the session; Ctrl-C ends the input or the work at
+/// hand, twice the program. Without a terminal on both sides: lines from stdin, plain text out; an error if an input
+/// failed.
+pub fn run(session: Session, progress: Rc<dyn Progress>, quiet: bool) -> Result<()> {
+    let prompt = Prompt { session: Rc::new(RefCell::new(session)), progress };
+    match terminal::is_interactive() {
+        true => interactive(prompt, quiet),
+        false => piped::run(prompt, quiet),
     }
-    let mut input = String::new();
+}
+
+/// Run the script of `options` as [`host::run`] does, and go on with its variables, also where it failed or Ctrl-C ended it.
+pub fn after_script(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Session> {
+    signals::install();
+    signals::working(true);
+    let ran = guard::caught(|| host::run_to_session(options, progress.clone()));
+    signals::working(false);
+    interrupt::clear();
+    let (session, result) = ran?;
+    progress.clear();
+    if let Err(error) = result {
+        eprintln!("error: {error}");
+    }
+    Ok(session)
+}
+
+/// A session, and where its outcomes go.
+struct Prompt {
+    session: Rc<RefCell<Session>>,
+    progress: Rc<dyn Progress>,
+}
+
+impl Prompt {
+    /// Do one finished input: results to stdout, errors to stderr. Whether it was right; `Break` to leave.
+    fn take(&self, input: &str) -> ControlFlow<(), bool> {
+        if input.trim().is_empty() {
+            return ControlFlow::Continue(true);
+        }
+        if commands::leaves(input) {
+            return ControlFlow::Break(());
+        }
+        interrupt::clear();
+        signals::working(true);
+        let outcome = guard::caught(|| match commands::find(input) {
+            Some(command) => command.and_then(|(command, argument)| command.run(&self.session, argument)),
+            None => Ok(self.session.borrow_mut().eval_line(input)),
+        });
+        signals::working(false);
+        interrupt::clear();
+        self.progress.clear();
+        let right = !matches!(outcome, Ok(Outcome::Error(_) | Outcome::Incomplete) | Err(_));
+        match outcome {
+            Ok(Outcome::Value(text)) => println!("{text}"),
+            Ok(Outcome::Nothing) => {}
+            Ok(Outcome::Incomplete) => eprintln!("error: the input is not finished"),
+            Ok(Outcome::Error(text)) => self.complain(&text),
+            Err(error) => self.complain(&error.to_string()),
+        }
+        ControlFlow::Continue(right)
+    }
+
+    fn complain(&self, text: &str) {
+        let red = terminal::stderr_has_colours();
+        let (on, off) = if red { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
+        eprintln!("{on}error{off}: {text}");
+    }
+}
+
+fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
+    let failed = |e: ReadlineError| Error::invalid("the terminal", e, "lines of input");
+    let colours = prompt.session.borrow().look.colours;
+    let config = Config::builder()
+        .completion_type(CompletionType::List)
+        .completion_show_all_if_ambiguous(true)
+        .bell_style(BellStyle::None)
+        .max_history_size(history::LENGTH)
+        .map_err(failed)?
+        .build();
+    let mut editor: Editor<ScriptHelper, FileHistory> = Editor::with_config(config).map_err(failed)?;
+    editor.set_helper(Some(ScriptHelper::new(prompt.session.clone(), colours)));
+    // A line more where one input should go on though the parser has all of it.
+    editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
+    let history = history::path();
+    if let Some(path) = &history
+        && let Err(error) = history::load(&mut editor, path)
+    {
+        eprintln!("no history: {error}");
+    }
+    signals::install();
+    if !quiet {
+        eprintln!(
+            "isdarts-host {}; :help lists commands, Tab completes, Ctrl-R searches, Ctrl-D leaves",
+            env!("CARGO_PKG_VERSION")
+        );
+    }
+    let mut interrupted = false;
     loop {
-        match editor.readline(if input.is_empty() { "> " } else { ". " }) {
-            Ok(line) => {
-                if input.is_empty() && matches!(line.trim(), "exit" | "quit") {
+        if let Some((columns, _)) = editor.dimensions() {
+            prompt.session.borrow_mut().look.width = usize::from(columns).max(40);
+        }
+        match editor.readline(PROMPT) {
+            Ok(input) => {
+                interrupted = false;
+                if !input.trim().is_empty() {
+                    editor.add_history_entry(input.trim_end()).map_err(failed)?;
+                    if let Some(path) = &history {
+                        history::append(&mut editor, path);
+                    }
+                }
+                if prompt.take(&input).is_break() {
                     return Ok(());
                 }
-                let given_up = line.trim().is_empty() && !input.is_empty();
-                input.push_str(&line);
-                input.push('\n');
-                interrupt::clear();
-                match session.eval_line(&input) {
-                    Outcome::Incomplete if given_up => eprintln!("error: the input is not finished"),
-                    Outcome::Incomplete => continue,
-                    Outcome::Value(text) => println!("{text}"),
-                    Outcome::Nothing => {}
-                    Outcome::Error(text) => eprintln!("error: {text}"),
-                }
-                input.clear();
             }
-            Err(ReadlineError::Interrupted) => input.clear(),
+            Err(ReadlineError::Interrupted) if interrupted => return Ok(()),
+            Err(ReadlineError::Interrupted) => {
+                interrupted = true;
+                eprintln!("Ctrl-C again, or Ctrl-D, leaves");
+            }
             Err(ReadlineError::Eof) => return Ok(()),
-            Err(e) => return Err(terminal(e)),
+            Err(error) => return Err(failed(error)),
         }
     }
 }

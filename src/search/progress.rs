@@ -25,6 +25,8 @@ pub trait Progress {
     fn tick(&self, tick: &Tick);
     /// A line worth keeping ("dropped none on edge 0").
     fn note(&self, line: &str);
+    /// What was shown only for the moment goes: something else is about to be printed.
+    fn clear(&self) {}
 }
 
 /// No progress.

@@ -1,4 +1,8 @@
-//! The manual: entries of the host functions, and the stdlib's own comments.
+//! The manual: entries of the host functions, and the stdlib's own comments; for the terminal, as Markdown, and as
+//! definitions for editors.
+
+pub mod definitions;
+pub mod markdown;
 
 use super::api::{Api, Doc};
 use super::context::Host;
@@ -7,8 +11,8 @@ use super::modules::STDLIB;
 use crate::error::{Error, Result};
 use std::rc::Rc;
 
-/// Register `help`, which knows all entries registered before it (and itself); all of them.
-pub fn register(mut api: Api, host: &Rc<Host>) -> Vec<Doc> {
+/// Register `help`, which knows all entries registered before it (and itself).
+pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.chapter("run");
     api.note([
         "help",
@@ -27,7 +31,6 @@ pub fn register(mut api: Api, host: &Rc<Host>) -> Vec<Doc> {
         out_of_name.output.line(&entry(&docs, name).map_err(raise)?);
         Ok(())
     });
-    api.into_docs()
 }
 
 /// The manual as text: all of it in short, or the entry of `name` (a function, a type's method, a module).
@@ -39,14 +42,8 @@ pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {
 }
 
 fn overview(docs: &[Doc]) -> String {
-    let mut chapters: Vec<&str> = Vec::new();
-    docs.iter().for_each(|d| {
-        if !chapters.contains(&d.chapter) {
-            chapters.push(d.chapter)
-        }
-    });
     let mut lines = Vec::new();
-    for chapter in chapters {
+    for chapter in chapters(docs) {
         lines.push(chapter.to_uppercase());
         for doc in docs.iter().filter(|d| d.chapter == chapter) {
             doc.signature.lines().for_each(|s| lines.push(format!("  {s}")));
@@ -60,6 +57,17 @@ fn overview(docs: &[Doc]) -> String {
     lines.push(String::new());
     lines.push("One entry: doc NAME".into());
     lines.join("\n")
+}
+
+/// The chapters, in order.
+fn chapters(docs: &[Doc]) -> Vec<&str> {
+    let mut chapters: Vec<&str> = Vec::new();
+    for doc in docs {
+        if !chapters.contains(&doc.chapter) {
+            chapters.push(doc.chapter);
+        }
+    }
+    chapters
 }
 
 /// The `//!` lines of a module.

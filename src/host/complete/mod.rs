@@ -1,0 +1,188 @@
+//! What can stand at the cursor: names of the language and of the session, methods of the value before the dot, keys of
+//! settings, functions of modules, and inside of texts names, modules and files.
+
+mod infer;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+use super::lexer::{self, Kind, Token};
+use super::session::Session;
+use super::settings::host_keys;
+use infer::Known;
+pub use infer::RECEIVERS;
+use std::collections::BTreeSet;
+pub use texts::paths;
+
+/// Something that can stand at the cursor.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Completion {
+    /// What is put in place of the word at the cursor.
+    pub text: String,
+    /// How a list names it.
+    pub name: String,
+}
+
+impl Completion {
+    fn plain(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Completion { text: name.clone(), name }
+    }
+
+    /// A function: with its bracket, and with both if it takes nothing.
+    fn call(name: &str, takes: bool) -> Self {
+        Completion { text: format!("{name}{}", if takes { "(" } else { "()" }), name: format!("{name}()") }
+    }
+}
+
+/// Functions of the language that are worth a name, besides the program's own.
+const BUILT_IN: [&str; 17] = [
+    "print",
+    "debug",
+    "type_of",
+    "abs",
+    "max",
+    "min",
+    "sqrt",
+    "exp",
+    "ln",
+    "log",
+    "floor",
+    "ceiling",
+    "round",
+    "to_int",
+    "to_float",
+    "parse_int",
+    "range",
+];
+
+impl Session {
+    /// Where the word at the cursor `pos` of `line` begins, and what can stand in its place.
+    pub fn complete(&self, line: &str, pos: usize) -> (usize, Vec<Completion>) {
+        let before = &line[..pos];
+        let mut tokens = lexer::tokens(before);
+        tokens.retain(|t| t.kind != Kind::Comment || t.range.end == pos);
+        if let Some(last) = tokens.last().filter(|t| t.range.end == pos) {
+            match last.kind {
+                Kind::Comment if !last.text(before).ends_with("*/") => return (pos, Vec::new()),
+                Kind::OpenText => return self.complete_text(before, &tokens),
+                _ => {}
+            }
+        }
+        let typed = tokens.pop_if(|t| matches!(t.kind, Kind::Name | Kind::Keyword) && t.range.end == pos);
+        let start = typed.map_or(pos, |t| t.range.start);
+        let prefix = &before[start..];
+        let mut found: BTreeSet<Completion> = match tokens.last().map(|t| t.text(before)) {
+            // The dots of a range are no dot of a property.
+            Some(".") if tokens.len() > 1 && tokens[tokens.len() - 2].text(before) != "." => {
+                self.properties(&infer::at_end(self, before, &tokens[..tokens.len() - 1]))
+            }
+            Some("::") => self.module_functions(tokens[..tokens.len() - 1].last().map_or("", |t| t.text(before))),
+            Some("#{" | ",") if infer::opener(before, &tokens).is_some_and(|o| tokens[o].text(before) == "#{") => {
+                self.keys(before, &tokens)
+            }
+            _ => self.words(before),
+        };
+        found.retain(|c| c.name.starts_with(prefix));
+        (start, found.into_iter().collect())
+    }
+
+    /// The signature of the function whose bracket was opened last before the cursor, for a hint.
+    pub fn call_hint(&self, before: &str) -> Option<String> {
+        let tokens = lexer::tokens(before);
+        let [.., name, open] = tokens.as_slice() else { return None };
+        if open.text(before) != "(" || open.range.end != before.len() || name.kind != Kind::Name {
+            return None;
+        }
+        let name = name.text(before);
+        let own = self.own_functions().into_iter().find(|f| f.name == name).map(|f| f.signature);
+        let doc = || self.scripts.docs.iter().find(|d| d.name == name);
+        let signature =
+            own.or_else(|| doc()?.signature.lines().find(|l| l.contains(&format!("{name}("))).map(String::from))?;
+        signature.split_once('(').map(|(_, rest)| rest.to_string())
+    }
+
+    /// Names of the manual and of modules, for `?` and `:doc`; names of script functions too, for `??`.
+    pub fn manual_names(&self, sources: bool) -> Vec<String> {
+        let mut names: BTreeSet<String> = super::modules::STDLIB.iter().map(|(path, _)| path.to_string()).collect();
+        if sources {
+            names.extend(self.own_functions().into_iter().map(|f| f.name));
+            for (alias, text) in self.imported() {
+                names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
+            }
+        } else {
+            names.extend(self.scripts.docs.iter().map(|d| d.name.to_string()).filter(|n| n != "+"));
+        }
+        names.into_iter().collect()
+    }
+
+    /// Variables, functions, modules and keywords; what the input itself declares before the cursor.
+    fn words(&self, before: &str) -> BTreeSet<Completion> {
+        let mut found: BTreeSet<Completion> = self.variables().into_keys().map(Completion::plain).collect();
+        found.extend(infer::declared(before).into_iter().map(Completion::plain));
+        found.extend(lexer::KEYWORDS.into_iter().map(Completion::plain));
+        found.extend(self.imported().into_iter().map(|(alias, _)| Completion::plain(alias)));
+        found.extend(BUILT_IN.into_iter().map(|name| Completion::call(name, true)));
+        for function in self.own_functions() {
+            found.insert(Completion::call(&function.name, !function.signature.ends_with("()")));
+        }
+        for doc in &self.scripts.docs {
+            let own = |line: &&str| line.strip_prefix(doc.name).is_some_and(|rest| rest.starts_with('('));
+            let mut signatures = doc.signature.lines().filter(own).peekable();
+            if signatures.peek().is_some() {
+                let takes = signatures.any(|line| !line.contains("()"));
+                found.insert(Completion::call(doc.name, takes));
+            }
+        }
+        found
+    }
+
+    /// Functions of an imported module.
+    fn module_functions(&self, alias: &str) -> BTreeSet<Completion> {
+        let imported = self.imported();
+        let text = imported.iter().find(|(name, _)| *name == alias).map_or("", |(_, text)| text.as_str());
+        let public = lexer::functions(text).into_iter().filter(|f| !f.private);
+        public.map(|f| Completion::call(&f.name, !f.signature.ends_with("()"))).collect()
+    }
+
+    /// Keys of settings in a map: those of the function it is for, without those that stand in it.
+    fn keys(&self, before: &str, tokens: &[Token]) -> BTreeSet<Completion> {
+        let open = infer::opener(before, tokens).unwrap_or_default();
+        let mut keys: BTreeSet<String> = match infer::callee(before, &tokens[..open]).as_deref() {
+            Some("data") => ["resize", "limit"].map(String::from).into(),
+            Some(_) | None => host_keys().into_iter().collect(),
+        };
+        if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {
+            for (path, text) in super::modules::STDLIB {
+                if path.starts_with("nas/") {
+                    keys.extend(default_keys(text));
+                }
+            }
+        }
+        for pair in tokens[open + 1..].windows(2).filter(|pair| pair[1].text(before) == ":") {
+            keys.remove(pair[0].text(before));
+        }
+        keys.into_iter().map(|key| Completion { text: format!("{key}: "), name: key }).collect()
+    }
+
+    /// Properties and methods of what stands before the dot.
+    fn properties(&self, known: &Known) -> BTreeSet<Completion> {
+        let mut found: BTreeSet<Completion> = known.keys().into_iter().map(Completion::plain).collect();
+        let Some(id) = known.type_id(&self.scripts) else { return found };
+        for method in self.scripts.methods(id) {
+            found.insert(match method.property {
+                true => Completion::plain(&method.name),
+                false => Completion::call(&method.name, method.takes),
+            });
+        }
+        found
+    }
+}
+
+/// The keys of the map that a module's `defaults` gives.
+fn default_keys(text: &str) -> Vec<String> {
+    let Some(source) = lexer::function_source(text, "defaults") else { return Vec::new() };
+    let tokens = lexer::tokens(&source);
+    let pairs = tokens.windows(2).filter(|pair| pair[0].kind == Kind::Name && pair[1].text(&source) == ":");
+    pairs.map(|pair| pair[0].text(&source).to_string()).collect()
+}

@@ -1,0 +1,321 @@
+//! A session of inputs, as the REPL needs it: variables, functions and imports stay from input to input, and `_` is the
+//! value of the last.
+
+mod keep;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+use super::RunOptions;
+use super::engine::Scripts;
+use super::errors::{Fallible, explain};
+use super::lexer::{self, Kind};
+use super::options::device_name;
+use super::show::{Look, show};
+use crate::error::{Error, Result};
+use crate::ops::simd::Level;
+use crate::search::Progress;
+use rhai::{AST, ASTNode, Dynamic, Expr, Module, ParseError, ParseErrorType, Position, Scope, Shared, Stmt};
+use std::path::Path;
+use std::rc::Rc;
+
+/// What messages call the text of an input.
+const SOURCE: &str = "input";
+/// The variable that holds the last value.
+const LAST: &str = "_";
+
+/// What an input came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A value, as text.
+    Value(String),
+    /// Nothing to show.
+    Nothing,
+    /// The input is right so far but not finished: ask for another line.
+    Incomplete,
+    /// An error, as text.
+    Error(String),
+}
+
+/// An import that holds from input to input.
+struct Import {
+    alias: String,
+    path: String,
+    /// The file that imported it.
+    importer: String,
+}
+
+/// Variables, functions and imports that stay from input to input.
+pub struct Session {
+    /// How values look.
+    pub look: Look,
+    pub(super) scripts: Scripts,
+    pub(super) scope: Scope<'static>,
+    imports: Vec<Import>,
+    functions: AST,
+    /// Every text that defined functions, the latest last.
+    texts: Vec<String>,
+}
+
+impl Session {
+    /// A fresh session. Without `options.folder` nothing is written.
+    pub fn new(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Self> {
+        let host = super::open(options, progress)?;
+        Ok(Session::over(Scripts::new(host, Path::new("."))))
+    }
+
+    /// Over an engine that exists.
+    pub(super) fn over(scripts: Scripts) -> Self {
+        Session {
+            look: Look::PLAIN,
+            scripts,
+            scope: Scope::new(),
+            imports: Vec::new(),
+            functions: AST::empty(),
+            texts: Vec::new(),
+        }
+    }
+
+    /// Whether `input` is all there, right or wrong: [`Session::eval_line`] would not ask for more.
+    pub fn is_finished(&self, input: &str) -> bool {
+        self.compile(input).err().is_none_or(|error| !unfinished(&error.0, error.1, input))
+    }
+
+    /// Evaluate input of one or more lines.
+    pub fn eval_line(&mut self, input: &str) -> Outcome {
+        let line = match self.compile(input) {
+            Ok(line) => line,
+            Err(error) if unfinished(&error.0, error.1, input) => return Outcome::Incomplete,
+            Err(error) => return Outcome::Error(self.explained(error).to_string()),
+        };
+        let value = self.eval(&line, input, SOURCE).and_then(|value| {
+            let text = show(&self.scripts, &value, &self.look)?;
+            if !value.is_unit() {
+                self.assign(LAST, value);
+            }
+            self.scripts.host.output.check().map(|()| text)
+        });
+        match value {
+            Ok(text) if text.is_empty() => Outcome::Nothing,
+            Ok(text) => Outcome::Value(text),
+            Err(error) => Outcome::Error(error.to_string()),
+        }
+    }
+
+    /// Run a script file here: its variables, functions and imports stay.
+    pub fn run_file(&mut self, path: &Path) -> Result<()> {
+        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        self.run_text(&text, &path.to_string_lossy())
+    }
+
+    /// The same with its text.
+    pub(super) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
+        let ast = self.scripts.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.scripts.docs))?;
+        self.scripts.host.warn_of_forgotten(&ast, source);
+        self.eval(&ast, text, source).map(|_| ())
+    }
+
+    /// Load the modules whose files have changed anew; which these are. Variables stay. If one does not load, all stay as
+    /// they were.
+    pub fn reload(&mut self) -> Result<Vec<String>> {
+        let changed = self.scripts.modules.changed();
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        let engine = &self.scripts.engine;
+        let load = |import: &Import| {
+            let at = Position::NONE;
+            self.scripts.modules.resolve(engine, Some(&import.importer), &import.path, at)
+        };
+        let all = || self.imports.iter().map(load).collect::<Fallible<Vec<Shared<Module>>>>();
+        let modules = self.scripts.modules.anew(all).map_err(|e| explain(&e, SOURCE, &self.scripts.docs))?;
+        for (import, module) in self.imports.iter().zip(modules) {
+            self.scripts.engine.register_static_module(&import.alias, module);
+        }
+        Ok(changed)
+    }
+
+    /// The manual: see [`super::documentation`].
+    pub fn documentation(&self, name: Option<&str>) -> Result<String> {
+        super::docs::text(&self.scripts.docs, name)
+    }
+
+    /// The source of a function of the stdlib, of an imported module (`alias::name`, or just `name`), or of this session; or
+    /// of a whole module.
+    pub fn source(&self, name: &str) -> Result<String> {
+        let (module, function) = name.rsplit_once("::").map_or((None, name), |(m, f)| (Some(m), f));
+        let mut texts: Vec<(String, String)> = Vec::new();
+        for import in &self.imports {
+            if let Ok((_, text)) = self.scripts.modules.find(Some(&import.importer), &import.path, Position::NONE) {
+                texts.push((import.alias.clone(), text));
+            }
+        }
+        texts.extend(super::modules::STDLIB.iter().map(|(path, text)| (path.to_string(), text.to_string())));
+        if let Some((_, text)) = texts.iter().find(|(path, _)| path == name) {
+            return Ok(text.trim_end().to_string());
+        }
+        if module.is_none() {
+            let own = self.texts.iter().rev().map(|text| (String::new(), text.clone()));
+            texts.splice(0..0, own);
+        }
+        let inside =
+            texts.iter().filter(|(path, _)| module.is_none_or(|m| m == path || path.ends_with(&format!("/{m}"))));
+        let mut found: Vec<String> = Vec::new();
+        for (path, text) in inside {
+            let Some(source) = lexer::function_source(text, function) else { continue };
+            if path.is_empty() {
+                return Ok(source);
+            }
+            let titled = format!("// {path}\n{source}");
+            if !found.iter().any(|known| known.ends_with(&source)) {
+                found.push(titled);
+            }
+        }
+        if found.is_empty() {
+            if self.scripts.docs.iter().any(|d| d.name == function) {
+                let got = format!("`{name}`, which is part of the program");
+                return Err(Error::invalid(
+                    "source",
+                    got,
+                    format!("a function in a script; `?{name}` says what it does"),
+                ));
+            }
+            let functions = texts.iter().flat_map(|(_, text)| lexer::functions(text)).map(|f| f.name);
+            let known: std::collections::BTreeSet<String> = functions.collect();
+            return Err(Error::unknown_name("script function or module", name, known.iter().map(String::as_str)));
+        }
+        Ok(found.join("\n\n"))
+    }
+
+    /// Where networks live, and how the work is shared out.
+    pub fn device(&self) -> String {
+        let options = &self.scripts.host.options;
+        let threads = if options.threads == 1 { "1 thread".into() } else { format!("{} threads", options.threads) };
+        let name = device_name(&options.device);
+        match options.device.is_cpu() {
+            true => format!("{name}, {threads}, {:?} kernels", Level::best()),
+            false => format!("{name}; data on {threads}"),
+        }
+    }
+
+    /// Aliases of the imported modules, and the modules' texts.
+    pub(super) fn imported(&self) -> Vec<(&str, String)> {
+        let text = |import: &Import| {
+            self.scripts
+                .modules
+                .find(Some(&import.importer), &import.path, Position::NONE)
+                .map_or(String::new(), |f| f.1)
+        };
+        self.imports.iter().map(|import| (import.alias.as_str(), text(import))).collect()
+    }
+
+    /// Every function defined in this session, the latest first.
+    pub(super) fn own_functions(&self) -> Vec<lexer::Function> {
+        self.texts.iter().rev().flat_map(|text| lexer::functions(text)).collect()
+    }
+
+    /// Set a variable, or make it.
+    fn assign(&mut self, name: &str, value: Dynamic) {
+        match self.scope.get_mut(name) {
+            Some(place) => *place = value,
+            None => {
+                self.scope.push_dynamic(name, value);
+            }
+        }
+    }
+
+    fn compile(&self, input: &str) -> std::result::Result<AST, ParseError> {
+        *self.scripts.last_value.borrow_mut() = last_values(input);
+        let compiled = self.scripts.engine.compile(input);
+        self.scripts.last_value.borrow_mut().clear();
+        compiled
+    }
+
+    fn explained(&self, error: ParseError) -> Error {
+        explain(&error.into(), SOURCE, &self.scripts.docs)
+    }
+
+    fn eval(&mut self, line: &AST, text: &str, source: &str) -> Result<Dynamic> {
+        let mut whole = self.functions.merge(line);
+        whole.set_source(source);
+        let known = self.scope.len();
+        let value = self.scripts.eval_ast(&mut self.scope, &whole, source);
+        if value.is_err() && source == SOURCE {
+            // What an input that failed began to make is no use; of a script, it is what one wants to look at.
+            self.scope.rewind(known);
+            return value;
+        }
+        let functions = line.clone_functions_only();
+        if functions.has_functions() {
+            self.functions = self.functions.merge(&functions);
+            self.texts.push(text.to_string());
+        }
+        let kept = self.keep_imports(line, source);
+        value.and_then(|value| kept.map(|()| value))
+    }
+
+    /// Imports hold for one evaluation only: make those of the top level modules of the engine.
+    fn keep_imports(&mut self, line: &AST, source: &str) -> Result<()> {
+        for (path, alias) in imports(line) {
+            let module = self.scripts.modules.resolve(&self.scripts.engine, Some(source), &path, Position::NONE);
+            let module = module.map_err(|e| explain(&e, source, &self.scripts.docs))?;
+            self.scripts.engine.register_static_module(&alias, module);
+            self.imports.retain(|import| import.alias != alias);
+            self.imports.push(Import { alias, path, importer: source.to_string() });
+        }
+        Ok(())
+    }
+}
+
+/// Path and alias of every import at the top level.
+fn imports(ast: &AST) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    ast.walk(&mut |path| {
+        if let [ASTNode::Stmt(Stmt::Import(parts, _))] = path
+            && let Expr::StringConstant(path, _) = &parts.0
+            && !parts.1.name.is_empty()
+        {
+            found.push((path.to_string(), parts.1.name.to_string()));
+        }
+        true
+    });
+    found
+}
+
+/// Where `_` is the last value: everywhere but in the last case of a switch.
+fn last_values(input: &str) -> Vec<(usize, usize)> {
+    let tokens = lexer::tokens(input);
+    let named = tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Name && t.text(input) == LAST);
+    let case = |i: usize| tokens.get(i + 1..i + 3).is_some_and(|next| input[next[0].range.start..].starts_with("=>"));
+    named
+        .filter(|(i, _)| !case(*i))
+        .map(|(_, token)| {
+            let before = &input[..token.range.start];
+            let line = before.rsplit('\n').next().unwrap_or_default();
+            (before.matches('\n').count() + 1, line.chars().count() + 1)
+        })
+        .collect()
+}
+
+/// Whether the parser only missed something after the end of the input.
+fn unfinished(kind: &ParseErrorType, at: Position, input: &str) -> bool {
+    // A text in backticks and a comment may go on over lines.
+    if lexer::tokens(input).last().is_some_and(|last| match last.kind {
+        Kind::OpenText => last.text(input).starts_with('`'),
+        Kind::Comment => last.text(input).starts_with("/*") && !last.text(input).ends_with("*/"),
+        _ => false,
+    }) {
+        return true;
+    }
+    let lines = input.trim_end().lines().count();
+    let width = input.trim_end().lines().last().map_or(0, |l| l.chars().count());
+    let past_end = match (at.line(), at.position()) {
+        (Some(line), Some(column)) => line > lines || (line == lines && column > width),
+        _ => true,
+    };
+    match kind {
+        ParseErrorType::UnexpectedEOF => true,
+        ParseErrorType::MissingToken(..) => past_end,
+        _ => false,
+    }
+}

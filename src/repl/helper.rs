@@ -1,0 +1,104 @@
+//! What the line editor asks while someone types: completions, hints, colours, and whether the input is finished.
+
+use super::{commands, highlight};
+use crate::host::{Colours, Session};
+use rustyline::completion::{Completer, Pair};
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{Hint, Hinter, HistoryHinter};
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Context, Helper};
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Answers from the session.
+pub struct ScriptHelper {
+    session: Rc<RefCell<Session>>,
+    colours: Colours,
+    history: HistoryHinter,
+}
+
+impl ScriptHelper {
+    /// For `session`.
+    pub fn new(session: Rc<RefCell<Session>>, colours: Colours) -> Self {
+        ScriptHelper { session, colours, history: HistoryHinter::new() }
+    }
+}
+
+impl Helper for ScriptHelper {}
+
+impl Completer for ScriptHelper {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let Ok(session) = self.session.try_borrow() else { return Ok((pos, Vec::new())) };
+        let (start, found) = commands::complete(&session, line, pos);
+        Ok((start, found.into_iter().map(|c| Pair { display: c.name, replacement: c.text }).collect()))
+    }
+}
+
+/// The rest of an earlier input, which the right arrow takes; or what a function takes, which is only shown.
+pub struct Suggestion {
+    text: String,
+    taken: bool,
+}
+
+impl Hint for Suggestion {
+    fn display(&self) -> &str {
+        &self.text
+    }
+
+    fn completion(&self) -> Option<&str> {
+        self.taken.then_some(self.text.as_str())
+    }
+}
+
+impl Hinter for ScriptHelper {
+    type Hint = Suggestion;
+
+    fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Suggestion> {
+        if let Some(text) = self.history.hint(line, pos, ctx) {
+            // Of an entry of several lines the first is enough to know it by; the arrow takes no more than is seen.
+            let text = text.split('\n').next().unwrap_or_default().to_string();
+            return Some(Suggestion { text, taken: true });
+        }
+        let session = self.session.try_borrow().ok().filter(|_| pos == line.len())?;
+        session.call_hint(line).map(|text| Suggestion { text, taken: false })
+    }
+}
+
+impl Highlighter for ScriptHelper {
+    fn highlight<'l>(&self, line: &'l str, pos: usize) -> Cow<'l, str> {
+        match self.colours {
+            Colours::None => Cow::Borrowed(line),
+            _ => Cow::Owned(highlight::coloured(line, pos)),
+        }
+    }
+
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        match self.colours {
+            Colours::None => Cow::Borrowed(prompt),
+            _ => Cow::Owned(format!("\x1b[1;32m{prompt}\x1b[0m")),
+        }
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        match self.colours {
+            Colours::None => Cow::Borrowed(hint),
+            _ => Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")),
+        }
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
+        self.colours != Colours::None && kind != CmdKind::ForcedRefresh
+    }
+}
+
+impl Validator for ScriptHelper {
+    fn validate(&self, ctx: &mut ValidationContext) -> rustyline::Result<ValidationResult> {
+        let input = ctx.input();
+        let finished = commands::is_command(input)
+            || self.session.try_borrow().map_or(true, |session| input.trim().is_empty() || session.is_finished(input));
+        Ok(if finished { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
+    }
+}
