@@ -20,13 +20,12 @@ const LAYERS: [(&str, &[&str]); 9] = [
 ];
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.
-const RESERVED: [(&[&str], &[&str]); 6] = [
+const RESERVED: [(&[&str], &[&str]); 5] = [
     (&["rhai"], &["host"]),
     (&["candle_core", "candle_nn"], &["error", "ops", "net", "data", "search", "host", "cli", "main"]),
     (&["rustyline", "clap", "ctrlc", "print!", "eprint!", "dbg!", "stdin"], &["repl", "cli", "main"]),
-    // What a script prints is the result of a run, and goes out by `host/output.rs`; `debug` is for the script's author.
-    (&["println!"], &["repl", "cli", "main"]),
-    (&["eprintln!"], &["host", "repl", "cli", "main"]),
+    // What a script prints is the result of a run, and goes out by `host/output.rs`; notes go by `Progress`.
+    (&["println!", "eprintln!"], &["repl", "cli", "main"]),
     (&["unsafe"], &["ops"]),
 ];
 

@@ -38,6 +38,28 @@ impl Token {
     }
 }
 
+impl Token {
+    /// The script inside of a text in backticks: what stands between `${` and `}`.
+    pub fn inserted(&self, of: &str) -> Vec<Range<usize>> {
+        let text = self.text(of);
+        let (mut found, mut open, mut depth) = (Vec::new(), 0, 0);
+        for (i, c) in text.char_indices().filter(|_| text.starts_with('`')) {
+            match c {
+                '{' if depth > 0 => depth += 1,
+                '{' if text[..i].ends_with('$') => (open, depth) = (i + 1, 1),
+                '}' if depth > 0 => {
+                    depth -= 1;
+                    if depth == 0 {
+                        found.push(self.range.start + open..self.range.start + i);
+                    }
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
 /// The words of the language.
 pub const KEYWORDS: [&str; 28] = [
     "let",
@@ -238,6 +260,13 @@ mod tests {
             let found: Vec<_> = tokens(text).into_iter().map(|t| (t.kind, &text[t.range])).collect();
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_script_inside_of_a_text_is_found() {
+        let text = "x + `a${b + `${c}`} {d} ${#{e: 1}.e}` + \"${f}\"";
+        let found: Vec<&str> = tokens(text).iter().flat_map(|t| t.inserted(text)).map(|r| &text[r]).collect();
+        assert_eq!(found, ["b + `${c}`", "#{e: 1}.e"]);
     }
 
     #[test]

@@ -55,7 +55,8 @@ fn brackets(line: &str, pos: usize) -> Option<(usize, usize)> {
     } else {
         tokens[..=here].iter().rev().find(&mut matches)
     };
-    Some((tokens[here].range.start, partner?.range.start))
+    let (a, b) = (tokens[here].range.start, partner?.range.start);
+    Some((a.min(b), a.max(b)))
 }
 
 #[cfg(test)]

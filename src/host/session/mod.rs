@@ -284,17 +284,24 @@ fn imports(ast: &AST) -> Vec<(String, String)> {
 
 /// Where `_` is the last value: everywhere but in the last case of a switch.
 fn last_values(input: &str) -> Vec<(usize, usize)> {
-    let tokens = lexer::tokens(input);
-    let named = tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Name && t.text(input) == LAST);
-    let case = |i: usize| tokens.get(i + 1..i + 3).is_some_and(|next| input[next[0].range.start..].starts_with("=>"));
-    named
-        .filter(|(i, _)| !case(*i))
-        .map(|(_, token)| {
-            let before = &input[..token.range.start];
-            let line = before.rsplit('\n').next().unwrap_or_default();
-            (before.matches('\n').count() + 1, line.chars().count() + 1)
-        })
-        .collect()
+    let place = |at: usize| {
+        let before = &input[..at];
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    };
+    let mut found = Vec::new();
+    let mut parts = vec![0..input.len()];
+    while let Some(part) = parts.pop() {
+        let text = &input[part.clone()];
+        for token in lexer::tokens(text) {
+            parts.extend(token.inserted(text).into_iter().map(|r| part.start + r.start..part.start + r.end));
+            let case = text[token.range.end..].trim_start().starts_with("=>");
+            if token.kind == Kind::Name && token.text(text) == LAST && !case {
+                found.push(place(part.start + token.range.start));
+            }
+        }
+    }
+    found
 }
 
 /// Whether the parser only missed something after the end of the input.

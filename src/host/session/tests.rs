@@ -201,7 +201,7 @@ fn values_show_themselves() {
         ("genotype(9930)", &["|nor_conv_3x3~0|", "cell    from input", "94.36 % on CIFAR-10 (rank 3)"]),
         ("data()", &["digits: ", "images for testing", "0         1"]),
         ("[3, 2, 1]", &["[3, 2, 1]\n█▅▁"]),
-        ("[#{ loss: 2.0, x: \"a\" }, #{ loss: 1.0, x: \"b\" }]", &["2 maps", "loss      2 -> 1          █▁"]),
+        ("[#{ loss: 2.0, x: \"a\" }, #{ loss: 1.0, x: \"b\" }]", &["2 maps", "2 -> 1          █▁"]),
         ("plot([1, 2])", &["┤"]),
         ("#{ b: 1, long: [1] }", &["b     1\nlong  [1]"]),
         ("architecture_parameters(net, #{})", &["softmax", "importance; bar"]),

@@ -200,16 +200,9 @@ mod tests {
     fn a_falling_line_goes_from_the_upper_left_to_the_lower_right() {
         let lines = drawn(&[&[1.0, 0.0]], &Look::PLAIN);
         assert_eq!(lines.len(), ROWS + 2);
-        assert!(
-            lines[0].starts_with("      1.00 ┤⠉⠉⠒") || lines[0].starts_with("      1.00 ┤⠑⠒"),
-            "{}",
-            lines.join("\n")
-        );
-        assert!(
-            lines[ROWS - 1].starts_with("      0.00 ┤") && lines[ROWS - 1].ends_with(['⣀', '⡀', '⢄', '⢀']),
-            "{}",
-            lines.join("\n")
-        );
+        let all = lines.join("\n");
+        assert!(lines[0].starts_with("      1.00 ┤⠉⠒") && lines[0].chars().count() < 30, "{all}");
+        assert!(lines[ROWS - 1].starts_with("      0.00 ┤   ") && lines[ROWS - 1].ends_with("⠤⣀"), "{all}");
         assert_eq!(lines[ROWS + 1].trim(), format!("1{:>63}", 2));
     }
 
