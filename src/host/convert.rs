@@ -99,7 +99,8 @@ pub fn pack(value: &Dynamic, what: &str, mut tensors: Option<&mut BTreeMap<Strin
         return Ok(Value::Object(each.collect::<Result<_>>()?));
     }
     if let Some(genotype) = value.read_lock::<Genotype>() {
-        return Ok(json!({"$genotype": genotype.0.to_string()}));
+        let space = serde_json::to_value(&genotype.0.space).map_err(|e| Error::invalid(what, e, "a space"))?;
+        return Ok(json!({"$genotype": genotype.0.to_string(), "space": space}));
     }
     if let Some(mask) = value.read_lock::<Mask>() {
         return Ok(json!({"$mask": plain(mask.alive.table(), what)?, "space": plain(&*mask.space, what)?}));
@@ -172,7 +173,9 @@ pub fn unpack(value: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<Dynam
                 return Ok(f64::from_bits(bits).into());
             }
             if let Some(text) = map.get("$genotype").and_then(Value::as_str) {
-                return Ok(Dynamic::from(Genotype(crate::space::Genotype::parse(text)?)));
+                let space = serde_json::from_value(map.get("space").cloned().unwrap_or_default());
+                let space = space.map_err(|e| Error::invalid("checkpoint, genotype", e, "its space"))?;
+                return Ok(Dynamic::from(Genotype(crate::space::Genotype::parse_in(&space, text)?)));
             }
             if let Some(name) = map.get("$tensor").and_then(Value::as_str) {
                 let tensor = tensors.get(name).ok_or_else(|| Error::invalid("checkpoint", "no tensor", name))?;

@@ -5,8 +5,8 @@ use super::context::Host;
 use super::errors::{explain, place};
 use super::modules::{Modules, Resolver};
 use super::{
-    arch, batches, control, data, docs, genotype, net_api, report, settings, show, shrink, space, state, tensor,
-    train_genotype,
+    arch, batches, control, data, docs, genotype, net_api, own_space, report, settings, show, shrink, space, state,
+    tensor, train_genotype,
 };
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -75,6 +75,7 @@ impl Scripts {
         settings::register(&mut api, &host);
         state::register(&mut api, &host);
         space::register(&mut api);
+        own_space::register(&mut api);
         shrink::register(&mut api);
         genotype::register(&mut api, &host);
         data::register(&mut api, &host);

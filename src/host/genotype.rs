@@ -29,19 +29,26 @@ pub fn genotype_of(value: &Dynamic) -> Fallible<crate::space::Genotype> {
     Err(wrong("genotype", convert::shown(value), "a genotype, its text, or an index of NAS-Bench-201"))
 }
 
-/// Uniform: NAS-Bench-201, any op on every edge; DARTS, two different edges into every node, any op but `none` on each.
+/// Uniform: NAS-Bench-201, any op on every edge; DARTS, two different edges into every node, any op but `none` on each,
+/// as long as the lists of the edges leave that choice.
 fn random(space: &SearchSpace, stream: &mut Stream) -> crate::space::Genotype {
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Candidate> = Vec::new();
+    let computes = |c: &Candidate| space.topology() == Topology::NasBench201 || space.ops()[c.op] != Primitive::None;
     for subset in space.comparison_subsets() {
-        let mut pool: Vec<Candidate> = subset.candidates.clone();
-        if space.topology() == Topology::Darts {
-            pool.retain(|c| space.ops()[c.op] != Primitive::None);
-        }
+        let mut picked: Vec<Candidate> = Vec::new();
         for _ in 0..subset.keep {
-            let pick = pool[stream.below(pool.len())];
-            pool.retain(|c| c.edge != pick.edge);
-            chosen.push(pick);
+            let left = || subset.candidates.iter().filter(|c| !picked.contains(c)).copied();
+            let fresh = |c: &Candidate| picked.iter().all(|p| p.edge != c.edge);
+            let mut pool: Vec<Candidate> = left().filter(|c| computes(c) && fresh(c)).collect();
+            if pool.is_empty() {
+                pool = left().filter(computes).collect();
+            }
+            if pool.is_empty() {
+                pool = left().collect();
+            }
+            picked.push(pool[stream.below(pool.len())]);
         }
+        chosen.extend(picked);
     }
     chosen.sort();
     crate::space::Genotype { space: space.clone(), chosen }
@@ -75,14 +82,19 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.def(
         [
             "genotype",
-            "genotype(text) -> Genotype",
+            "genotype(text) -> Genotype\ngenotype(space, text) -> Genotype",
             "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or \
-             `Genotype(normal=[...], ...)`. An integer is an index of NAS-Bench-201. What does not parse is an error \
-             that says where.",
-            "let g = genotype(9930);\nassert(g == genotype(g.to_string()));",
+             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. An integer is \
+             an index of NAS-Bench-201. What does not parse is an error that says where.",
+            "let g = genotype(9930);\nassert(g == genotype(g.to_string()));\n\
+             let own = search_space(#{ nodes: 1, ops: [\"noise\", \"nor_conv_7x7\"] });\n\
+             print(genotype(own, \"|nor_conv_7x7~0|\"));",
         ],
         |text: Dynamic| genotype_of(&text).map(Genotype),
     );
+    api.also("genotype", |space: Space, text: &str| {
+        crate::space::Genotype::parse_in(&space.0, text).map(Genotype).map_err(raise)
+    });
     let h = host.clone();
     api.def(
         [

@@ -25,6 +25,7 @@ pub mod net;
 pub mod net_api;
 pub mod options;
 pub mod output;
+pub mod own_space;
 pub mod plot;
 pub mod random;
 pub mod report;

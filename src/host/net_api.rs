@@ -201,12 +201,13 @@ fn measuring(api: &mut Api) {
         ],
         |net: &mut Net| {
             let learner = net.learner.borrow();
-            let tensors = learner.net.mask_mixing().map_err(raise)?;
-            let ops = net.space().ops().len() as f64;
-            tensors
-                .iter()
-                .map(|t| t.affine(ops, 0.0).and_then(|t| t.round()).map(|t| Dynamic::from(T(t))).map_err(raise_tensor))
-                .collect::<Fallible<Array>>()
+            let (edges, ops) = (net.space().edges().len(), net.space().ops().len());
+            let tensor = |rows: &Vec<Vec<bool>>| {
+                let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
+                let tensor = candle_core::Tensor::from_vec(values, (edges, ops), learner.net.device());
+                tensor.map(|t| Dynamic::from(T(t))).map_err(raise_tensor)
+            };
+            learner.net.mask().table().0.iter().map(tensor).collect::<Fallible<Array>>()
         },
     );
     api.get(

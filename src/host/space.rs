@@ -41,13 +41,9 @@ pub fn candidate_name(space: &SearchSpace, c: Place) -> String {
 }
 
 fn candidate(space: &Space, cell_type: &str, edge: INT, op: &str) -> Fallible<Candidate> {
-    let names: Vec<String> = space.0.cell_types().iter().map(|t| format!("{t:?}").to_lowercase()).collect();
-    let cell_type =
-        names.iter().position(|n| n == cell_type).ok_or_else(|| wrong("cell type", cell_type, names.join(" or ")))?;
-    let op = Primitive::parse(op)
-        .ok()
-        .and_then(|p| space.0.ops().iter().position(|o| *o == p))
-        .ok_or_else(|| raise(crate::Error::unknown_name("op", op, space.0.ops().iter().map(|o| o.name()))))?;
+    let cell_type = space.0.cell_type_by_name(cell_type).map_err(raise)?;
+    let op = Primitive::parse_among(op, space.0.ops()).map_err(raise)?;
+    let op = space.0.ops().iter().position(|o| *o == op).unwrap_or_default();
     let place = Place { cell_type, edge: count(edge, "edge")?, op };
     space.0.check(place).map_err(raise)?;
     Ok(Candidate { place, space: space.0.clone() })
@@ -100,7 +96,8 @@ pub fn register(api: &mut Api) {
         [
             "ops",
             "space.ops -> [string]",
-            "Names of the candidate ops of every edge, in order.",
+            "Names of the candidate ops of every edge, in order; where edges have lists of their own (`ops_of`), of their \
+             union.",
             "assert(\"none\" in space(\"darts\").ops);",
         ],
         |s: &mut Space| Ok(s.0.ops().iter().map(|o| o.name().into()).collect::<Array>()),

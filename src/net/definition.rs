@@ -6,9 +6,10 @@ use super::{Mode, Param, Params, SupernetConfig};
 use crate::error::Result;
 use crate::interrupt;
 use crate::ops::window::Window;
-use crate::ops::{batch_norm, conv, head, linear_sum, pool, relu};
-use crate::space::{Candidate, Edge, Mask, SearchSpace};
+use crate::ops::{batch_norm, conv, head, linear_sum, noise, pool, relu};
+use crate::space::{Candidate, Edge, Mask, Primitive, SearchSpace};
 use candle_core::{DType, Tensor};
+use std::cell::Cell;
 
 /// Sees the output of each live candidate: index of the block, the candidate, `[b, c, h, w]`; `None` stands for zeros.
 pub type Probe<'a> = &'a mut dyn FnMut(usize, Candidate, Option<&Tensor>) -> Result<()>;
@@ -29,11 +30,16 @@ pub struct Definition<'a> {
     pub track: bool,
     /// What it computes in: f64 as an oracle (parameters and results stay f32).
     pub dtype: DType,
+    /// What the draws of `noise` ops follow from, besides their place: the seed and the images.
+    pub draws: Cell<u64>,
 }
 
 impl Definition<'_> {
     /// Logits `[b, classes]` of `x: [b, 3, h, w]`; `mixing`: one `[edges, ops]` tensor per cell type.
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mut probe: Option<Probe>) -> Result<Tensor> {
+        if self.space.ops().contains(&Primitive::Noise) {
+            self.draws.set(noise::key(x, self.config.seed)?);
+        }
         let (x, mixing) = (x.to_dtype(self.dtype)?, self.in_dtype(mixing)?);
         let stem = self.layer(Layer::Stem { co: layers::stem_channels(self.space, self.config) }, "stem", &x)?;
         let (mut s0, mut s1) = (stem.clone(), stem);
@@ -140,6 +146,14 @@ impl Definition<'_> {
                 let y = self.conv(&at("op.1"), &relu::tensor::relu(x)?, Window::same(kernel, stride, 1))?;
                 if affine { self.batch_norm(&at("op.2"), &y)? } else { batch_norm::tensor::batch_norm(&y)? }
             }
+            Layer::ReluConvsBn { kernels, stride, .. } => {
+                let mut y = relu::tensor::relu(x)?;
+                for (i, [down, across]) in Layer::windows(kernels, stride).into_iter().enumerate() {
+                    let weight = self.weight(&at(&format!("op.{}.weight", i + 1)))?;
+                    y = conv::tensor::conv2d_of(&y, &weight, down, across)?;
+                }
+                batch_norm::tensor::batch_norm(&y)?
+            }
             Layer::SepConv { kernel, stride, dilation, .. } => {
                 let depthwise = self.weight(&at("op.1.weight"))?;
                 let window = Window::same(kernel, stride, dilation);
@@ -161,6 +175,11 @@ impl Definition<'_> {
             }
             Layer::Pool { kind: PoolKind::Average, stride } => pool::tensor::avg_pool3(x, stride)?,
             Layer::Pool { kind: PoolKind::Maximum, stride } => pool::tensor::max_pool3(x, stride)?,
+            Layer::Noise { stride } => {
+                let (b, c, h, w) = x.dims4()?;
+                let shape = [b, c, h.div_ceil(stride), w.div_ceil(stride)];
+                noise::draw(self.draws.get(), prefix, &shape, x.device())?.to_dtype(self.dtype)?
+            }
             Layer::ResidualBlock { ci, co } => {
                 let (a, b) = Layer::residual(ci, co);
                 let main = self.layer(b, &at("conv_b"), &self.layer(a, &at("conv_a"), x)?)?;
@@ -201,3 +220,6 @@ impl Definition<'_> {
         Ok(weight.to_dtype(self.dtype)?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! The table Primitive -> layer, the blocks of a network, and the parameters of each, in state-dict order.
 //!
 //! Names are those of the authors' PyTorch code: `cells.0.edges.1<-0.3.op.1.weight` in NAS-Bench-201,
-//! `cells.0.edges.0<-1.ops.2.op_a.op.1.weight` in the DARTS space. May use: `space`.
+//! `cells.0.edges.0<-1.ops.2.op_a.op.1.weight` in the DARTS space. May use: `space`, `ops::window`.
 
 use super::{Role, SupernetConfig};
-use crate::space::{Edge, Primitive, SearchSpace, Topology};
+use crate::ops::window::Window;
+use crate::space::primitive::{Form, strides};
+use crate::space::{Candidate, Edge, Primitive, SearchSpace, Topology};
 
 /// Average or maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Layer {
     Identity,
     /// ReLU, `kernel` x `kernel` convolution, batch norm (`affine`: with running statistics; else with a cancelled bias).
     ReluConvBn { ci: usize, co: usize, kernel: usize, stride: usize, affine: bool },
+    /// ReLU, convolutions of kernels (height, width) one behind the other, batch norm.
+    ReluConvsBn { c: usize, kernels: &'static [(usize, usize)], stride: usize },
     /// ReLU, depthwise convolution, 1x1 convolution, batch norm.
     SepConv { c: usize, kernel: usize, stride: usize, dilation: usize },
     /// Two [`Layer::SepConv`], the second of stride 1.
@@ -31,6 +35,8 @@ pub enum Layer {
     FactorizedReduce { ci: usize, co: usize },
     /// 3x3 pool.
     Pool { kind: PoolKind, stride: usize },
+    /// Standard normal draws, whatever the input.
+    Noise { stride: usize },
     /// Two [`Layer::ReluConvBn`] 3x3, the first of stride 2, plus 2x2 average and 1x1 convolution of the input.
     ResidualBlock { ci: usize, co: usize },
     /// 3x3 convolution, batch norm.
@@ -71,18 +77,24 @@ pub struct ParamSpec {
 impl Layer {
     /// The layer of a candidate on `c` channels; none for [`Primitive::None`], whose zeros need no computing.
     pub fn of(primitive: Primitive, c: usize, stride: usize) -> Option<Self> {
-        Some(match primitive {
-            Primitive::None => return None,
-            Primitive::SkipConnect if stride == 1 => Layer::Identity,
-            Primitive::SkipConnect => Layer::FactorizedReduce { ci: c, co: c },
-            Primitive::NorConv1x1 => Layer::ReluConvBn { ci: c, co: c, kernel: 1, stride, affine: false },
-            Primitive::NorConv3x3 => Layer::ReluConvBn { ci: c, co: c, kernel: 3, stride, affine: false },
-            Primitive::AvgPool3x3 => Layer::Pool { kind: PoolKind::Average, stride },
-            Primitive::MaxPool3x3 => Layer::Pool { kind: PoolKind::Maximum, stride },
-            Primitive::SepConv3x3 => Layer::DualSepConv { c, kernel: 3, stride },
-            Primitive::SepConv5x5 => Layer::DualSepConv { c, kernel: 5, stride },
-            Primitive::DilConv3x3 => Layer::SepConv { c, kernel: 3, stride, dilation: 2 },
-            Primitive::DilConv5x5 => Layer::SepConv { c, kernel: 5, stride, dilation: 2 },
+        Self::of_form(primitive.form(), c, stride)
+    }
+
+    /// The layer of a form: all that the network knows of an op.
+    pub fn of_form(form: Form, c: usize, stride: usize) -> Option<Self> {
+        Some(match form {
+            Form::Zero => return None,
+            Form::Identity if stride == 1 => Layer::Identity,
+            Form::Identity => Layer::FactorizedReduce { ci: c, co: c },
+            Form::Noise => Layer::Noise { stride },
+            Form::AveragePool => Layer::Pool { kind: PoolKind::Average, stride },
+            Form::MaximumPool => Layer::Pool { kind: PoolKind::Maximum, stride },
+            Form::Convs(&[(kernel, width)]) if kernel == width => {
+                Layer::ReluConvBn { ci: c, co: c, kernel, stride, affine: false }
+            }
+            Form::Convs(kernels) => Layer::ReluConvsBn { c, kernels, stride },
+            Form::Separable { kernel, dilation } => Layer::SepConv { c, kernel, stride, dilation },
+            Form::SeparableTwice { kernel } => Layer::DualSepConv { c, kernel, stride },
         })
     }
 
@@ -90,7 +102,7 @@ impl Layer {
     pub fn params(self, prefix: &str) -> Vec<ParamSpec> {
         let at = |name: &str| format!("{prefix}.{name}");
         match self {
-            Layer::Identity | Layer::Pool { .. } => vec![],
+            Layer::Identity | Layer::Pool { .. } | Layer::Noise { .. } => vec![],
             Layer::ReluConvBn { ci, co, kernel, affine, .. } => {
                 let mut list = vec![conv(&at("op.1"), co, ci, kernel)];
                 list.extend(if affine {
@@ -99,6 +111,12 @@ impl Layer {
                     vec![cancelled_bias(&at("op.1"), co, ci * kernel * kernel)]
                 });
                 list
+            }
+            Layer::ReluConvsBn { c, kernels, .. } => {
+                let weight = |(i, &(h, w)): (usize, &(usize, usize))| {
+                    spec(&at(&format!("op.{}.weight", i + 1)), &[c, c, h, w], Init::Uniform { fan_in: c * h * w })
+                };
+                kernels.iter().enumerate().map(weight).collect()
             }
             Layer::SepConv { c, kernel, .. } => {
                 vec![conv(&at("op.1"), c, 1, kernel), conv(&at("op.2"), c, c, 1), cancelled_bias(&at("op.2"), c, c)]
@@ -130,6 +148,13 @@ impl Layer {
     pub fn dual(c: usize, kernel: usize, stride: usize) -> (Layer, Layer) {
         let half = |stride| Layer::SepConv { c, kernel, stride, dilation: 1 };
         (half(stride), half(1))
+    }
+
+    /// The windows (down, across) of the convolutions of a [`Layer::ReluConvsBn`].
+    pub fn windows(kernels: &[(usize, usize)], stride: usize) -> Vec<[Window; 2]> {
+        let strides = strides(kernels, stride);
+        let windows = kernels.iter().zip(strides);
+        windows.map(|(&(h, w), (down, across))| [Window::same(h, down, 1), Window::same(w, across, 1)]).collect()
     }
 
     /// The two convolutions (`conv_a`, `conv_b`) of a [`Layer::ResidualBlock`].
@@ -252,6 +277,11 @@ pub fn params(space: &SearchSpace, config: &SupernetConfig) -> Vec<ParamSpec> {
         }
         for edge in space.edges() {
             for (op, &primitive) in space.ops().iter().enumerate() {
+                let exists =
+                    block.cell_type().is_some_and(|t| space.has(Candidate { cell_type: t, edge: edge.index, op }));
+                if !exists {
+                    continue;
+                }
                 if let Some(layer) = Layer::of(primitive, block.channels(), block.stride(edge)) {
                     list.extend(layer.params(&candidate_prefix(space, k, edge, op)));
                 }

@@ -8,6 +8,7 @@ use crate::interrupt;
 use crate::ops::iim;
 use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 use candle_core::{DType, Device, Tensor};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// Size of a supernet.
@@ -117,6 +118,7 @@ impl Supernet {
                 format!("{expected:?}"),
             ));
         }
+        mask.check_shape(self.space())?;
         self.mask_mixing = mask_mixing(self.space(), &mask, &self.device)?;
         self.network.mask = Arc::new(mask);
         Ok(())
@@ -130,7 +132,7 @@ impl Supernet {
         self.set_mask(mask)
     }
 
-    /// `mask / |O|`, one `[edges, ops]` tensor per cell type.
+    /// `mask / |O|`, one `[edges, ops]` tensor per cell type; `|O|` is the number of ops in the list of the edge.
     pub fn mask_mixing(&self) -> Result<Vec<Tensor>> {
         Ok(self.mask_mixing.clone())
     }
@@ -174,7 +176,10 @@ impl Supernet {
         let cells = |cell_type| blocks.iter().filter(|b| b.cell_type() == Some(cell_type)).count() as f64;
         if let Some(fast) = &self.fast {
             let scores = fast.score(&self.network, x, mixing)?;
-            for (candidate, score) in self.space().candidates().into_iter().zip(scores) {
+            let ops = self.space().ops().len();
+            let edges = self.space().edges().len();
+            for candidate in self.space().candidates() {
+                let score = scores[(candidate.cell_type * edges + candidate.edge) * ops + candidate.op];
                 let none = self.space().ops()[candidate.op] == Primitive::None;
                 *sum.get_mut(candidate) += if none { f64::INFINITY } else { score / cells(candidate.cell_type) };
             }
@@ -197,7 +202,7 @@ impl Supernet {
 
     fn definition(&self, mode: Mode, track: bool) -> Definition<'_> {
         let Network { space, config, params, mask } = &self.network;
-        Definition { space, config, params, mask, mode, track, dtype: self.dtype }
+        Definition { space, config, params, mask, mode, track, dtype: self.dtype, draws: Cell::new(0) }
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.
@@ -225,10 +230,15 @@ impl Supernet {
 }
 
 fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {
+    let weight = |c: Candidate| {
+        if mask.is_alive(c) { 1. / space.n_ops_of(c.cell_type, c.edge) as f32 } else { 0. }
+    };
     let (edges, ops) = (space.edges().len(), space.ops().len());
-    let weight = |alive: &bool| if *alive { 1. / ops as f32 } else { 0. };
-    let tables = mask.table().0.iter();
-    tables.map(|t| Ok(Tensor::from_vec(t.iter().flatten().map(weight).collect(), (edges, ops), device)?)).collect()
+    let table = |cell_type: usize| {
+        let places = (0..edges).flat_map(|edge| (0..ops).map(move |op| Candidate { cell_type, edge, op }));
+        Ok(Tensor::from_vec(places.map(weight).collect(), (edges, ops), device)?)
+    };
+    (0..space.cell_types().len()).map(table).collect()
 }
 
 /// Mean of several batches' scores: sums added, divided by the images of all.

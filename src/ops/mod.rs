@@ -12,6 +12,7 @@ pub mod conv;
 pub mod head;
 pub mod iim;
 pub mod linear_sum;
+pub mod noise;
 pub mod pool;
 pub mod relu;
 pub mod sgd;

@@ -28,12 +28,17 @@ impl Window {
 
     /// What each tap sees of `x: [b, c, h, w]`: `kernel^2` tensors `[b, c, oh, ow]`, row by row; `fill` beyond the border.
     pub fn taps(&self, x: &Tensor, fill: f32) -> Result<Vec<Tensor>> {
-        let x = self.pad(&self.pad(x, 2, fill)?, 3, fill)?;
-        let mut taps = Vec::with_capacity(self.kernel * self.kernel);
-        for row in 0..self.kernel {
-            let rows = self.tap(&x, 2, row)?;
-            for column in 0..self.kernel {
-                taps.push(self.tap(&rows, 3, column)?);
+        Self::taps_of(self, self, x, fill)
+    }
+
+    /// [`Window::taps`] of a rectangular window: one window goes down the rows, one across the columns.
+    pub fn taps_of(down: &Window, across: &Window, x: &Tensor, fill: f32) -> Result<Vec<Tensor>> {
+        let x = across.pad(&down.pad(x, 2, fill)?, 3, fill)?;
+        let mut taps = Vec::with_capacity(down.kernel * across.kernel);
+        for row in 0..down.kernel {
+            let rows = down.tap(&x, 2, row)?;
+            for column in 0..across.kernel {
+                taps.push(across.tap(&rows, 3, column)?);
             }
         }
         Ok(taps)

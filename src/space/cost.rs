@@ -1,5 +1,6 @@
 //! Parameters and multiply-adds of the network that a genotype stands for.
 
+use super::primitive::{Form, strides};
 use super::{CellType, Genotype, Primitive, Topology};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -73,7 +74,7 @@ impl Genotype {
                 (width, pixels) = (output, pixels.div_ceil(2));
                 cost.conv(input, output, 3, pixels);
                 cost.conv(output, output, 3, pixels);
-                cost.bare_conv(input, output, 1, pixels);
+                cost.bare_conv(input, output, 1, (pixels, pixels));
             }
             for (_, op) in &ops {
                 cost.op(*op, width, pixels, 1, cells);
@@ -103,7 +104,9 @@ impl Genotype {
             let index = self.space.cell_types().iter().position(|t| *t == kind).unwrap_or_default();
             for (from, op) in self.inputs_of_nodes(index).concat() {
                 let stride = if reduces && from < self.space.inputs() { 2 } else { 1 };
-                cost.op(op, width, output, stride, 1);
+                // From the second node on, an op reads what was reduced already.
+                let input = if stride == 2 { pixels } else { output };
+                cost.op(op, width, input, stride, 1);
             }
             (before_last, last, pixels) = (last, nodes.saturating_mul(width), output);
         }
@@ -122,37 +125,42 @@ impl Cost {
         self.add(channels.saturating_mul(2), 0);
     }
 
-    /// A convolution `kernel x kernel` without bias, whose output has `pixels x pixels`.
-    fn bare_conv(&mut self, input: u64, output: u64, kernel: u64, pixels: u64) {
-        let weights = input.saturating_mul(output).saturating_mul(kernel * kernel);
-        self.add(weights, weights.saturating_mul(pixels).saturating_mul(pixels));
+    /// A convolution of `taps` taps without bias, whose output has so many pixels.
+    fn bare_conv(&mut self, input: u64, output: u64, taps: u64, (h, w): (u64, u64)) {
+        let weights = input.saturating_mul(output).saturating_mul(taps);
+        self.add(weights, weights.saturating_mul(h).saturating_mul(w));
     }
 
     /// A convolution and its batch norm. Two half convolutions side by side (factorised reduction) cost the same.
     fn conv(&mut self, input: u64, output: u64, kernel: u64, pixels: u64) {
-        self.bare_conv(input, output, kernel, pixels);
+        self.bare_conv(input, output, kernel * kernel, (pixels, pixels));
         self.norm(output);
     }
 
-    /// An op, `times` over, whose output has `c` channels and `pixels x pixels`.
+    /// Depthwise, then pointwise with a batch norm.
+    fn separable(&mut self, kernel: usize, c: u64, pixels: u64) {
+        self.bare_conv(1, c, (kernel * kernel) as u64, (pixels, pixels));
+        self.conv(c, c, 1, pixels);
+    }
+
+    /// An op, `times` over, whose input has `c` channels and `pixels x pixels`.
     fn op(&mut self, op: Primitive, c: u64, pixels: u64, stride: u64, times: u64) {
         let mut one = Cost::default();
-        // Depthwise, then pointwise with a batch norm.
-        let mut separable = |kernel: u64, layers: u64| {
-            for _ in 0..layers {
-                one.bare_conv(1, c, kernel, pixels);
-                one.conv(c, c, 1, pixels);
+        let reduced = pixels.div_ceil(stride);
+        match op.form() {
+            Form::Zero | Form::Noise | Form::AveragePool | Form::MaximumPool => {}
+            Form::Identity if stride == 1 => {}
+            Form::Identity => one.conv(c, c, 1, reduced),
+            Form::Convs(kernels) => {
+                let (mut h, mut w) = (pixels, pixels);
+                for ((kh, kw), (sh, sw)) in kernels.iter().zip(strides(kernels, stride as usize)) {
+                    (h, w) = (h.div_ceil(sh as u64), w.div_ceil(sw as u64));
+                    one.bare_conv(c, c, (kh * kw) as u64, (h, w));
+                }
+                one.norm(c);
             }
-        };
-        match op {
-            Primitive::None | Primitive::AvgPool3x3 | Primitive::MaxPool3x3 => {}
-            Primitive::SkipConnect if stride == 1 => {}
-            Primitive::SkipConnect | Primitive::NorConv1x1 => one.conv(c, c, 1, pixels),
-            Primitive::NorConv3x3 => one.conv(c, c, 3, pixels),
-            Primitive::SepConv3x3 => separable(3, 2),
-            Primitive::SepConv5x5 => separable(5, 2),
-            Primitive::DilConv3x3 => separable(3, 1),
-            Primitive::DilConv5x5 => separable(5, 1),
+            Form::Separable { kernel, .. } => one.separable(kernel, c, reduced),
+            Form::SeparableTwice { kernel } => (0..2).for_each(|_| one.separable(kernel, c, reduced)),
         }
         self.add(one.parameters.saturating_mul(times), one.multiply_adds.saturating_mul(times));
     }

@@ -44,7 +44,12 @@ impl Genotype {
     /// The second is the `repr` of quark0/darts: keywords in any order, either kind of quotes, `normal_concat` as
     /// `range(2, 6)` or a list of the four nodes; the two inputs of a node in any order, also both on one edge.
     pub fn parse(text: &str) -> Result<Self> {
-        super::genotype_text::parse(text)
+        super::genotype_text::parse(text, None)
+    }
+
+    /// From the text in the notation of the space's topology: its nodes and its ops.
+    pub fn parse_in(space: &SearchSpace, text: &str) -> Result<Self> {
+        super::genotype_text::parse(text, Some(space))
     }
 
     /// The mask under which only the chosen candidates are alive.

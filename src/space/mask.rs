@@ -11,9 +11,9 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// Every candidate alive.
+    /// Every candidate alive (those that an edge of the space does not have are dead).
     pub fn full(space: &SearchSpace) -> Self {
-        Mask { alive: PerCandidate::filled(space, true) }
+        Mask { alive: space.exists.clone().unwrap_or_else(|| PerCandidate::filled(space, true)) }
     }
 
     /// These candidates alive and no others; an error if one does not exist.
@@ -64,9 +64,10 @@ impl Mask {
         self.alive.iter().filter(|(_, alive)| **alive).count()
     }
 
-    /// An error unless the mask has the shape of `space`.
+    /// An error unless the mask has the shape of `space`, and nothing is alive in it that `space` does not have.
     pub fn check_shape(&self, space: &SearchSpace) -> Result<()> {
-        self.alive.check_shape(space, "mask")
+        self.alive.check_shape(space, "mask")?;
+        self.alive().into_iter().try_for_each(|c| space.check(c))
     }
 }
 

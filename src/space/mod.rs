@@ -1,6 +1,7 @@
 //! WHAT can be searched, as plain data: no tensor, no I/O. May use: `error`, serde.
 
 pub mod cost;
+pub mod custom;
 mod draw;
 pub mod genotype;
 mod genotype_text;

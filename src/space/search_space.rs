@@ -22,6 +22,19 @@ pub enum CellType {
     Reduction,
 }
 
+/// Settings of the IS-DARTS paper's search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchDefaults {
+    /// E
+    pub epochs: usize,
+    /// S
+    pub shrink_steps: usize,
+    /// I
+    pub shrink_every: usize,
+    /// Images of a measurement.
+    pub iim_samples: usize,
+}
+
 /// An edge of the cell's graph: node `from` feeds node `to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Edge {
@@ -47,10 +60,12 @@ pub struct Candidate {
 /// What can be searched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchSpace {
-    name: String,
-    topology: Topology,
-    ops: Vec<Primitive>,
-    nodes: usize,
+    pub(super) name: String,
+    pub(super) topology: Topology,
+    pub(super) ops: Vec<Primitive>,
+    pub(super) nodes: usize,
+    /// Which candidates exist, where the edges have lists of their own; else all do.
+    pub(super) exists: Option<PerCandidate<bool>>,
 }
 
 impl SearchSpace {
@@ -61,14 +76,20 @@ impl SearchSpace {
     pub fn nas_bench_201() -> Self {
         use Primitive::*;
         let ops = vec![None, SkipConnect, NorConv1x1, NorConv3x3, AvgPool3x3];
-        SearchSpace { name: Self::NAMES[0].to_string(), topology: Topology::NasBench201, ops, nodes: 3 }
+        SearchSpace {
+            name: Self::NAMES[0].to_string(),
+            topology: Topology::NasBench201,
+            ops,
+            nodes: 3,
+            exists: Option::None,
+        }
     }
 
     /// The DARTS space (Liu et al., ICLR 2019).
     pub fn darts() -> Self {
         use Primitive::*;
         let ops = vec![None, SkipConnect, SepConv3x3, SepConv5x5, DilConv3x3, DilConv5x5, AvgPool3x3, MaxPool3x3];
-        SearchSpace { name: Self::NAMES[1].to_string(), topology: Topology::Darts, ops, nodes: 4 }
+        SearchSpace { name: Self::NAMES[1].to_string(), topology: Topology::Darts, ops, nodes: 4, exists: Option::None }
     }
 
     /// By name.
@@ -89,14 +110,36 @@ impl SearchSpace {
         self.topology
     }
 
-    /// The candidate ops of every edge.
+    /// The candidate ops, the columns of every table: those of every edge, or, where edges have lists of their own, the
+    /// union of the lists.
     pub fn ops(&self) -> &[Primitive] {
         &self.ops
+    }
+
+    /// Whether there is such a candidate.
+    pub fn has(&self, c: Candidate) -> bool {
+        match &self.exists {
+            Some(table) => table.try_get(c).copied().unwrap_or(false),
+            None => c.cell_type < self.cell_types().len() && c.edge < self.edges().len() && c.op < self.ops.len(),
+        }
+    }
+
+    /// |O| of an edge: how many ops are in its list.
+    pub fn n_ops_of(&self, cell_type: usize, edge: usize) -> usize {
+        (0..self.ops.len()).filter(|&op| self.has(Candidate { cell_type, edge, op })).count()
     }
 
     /// Number of nodes that are computed in a cell (NAS-Bench-201: 3, DARTS: 4); inputs are not counted.
     pub fn nodes(&self) -> usize {
         self.nodes
+    }
+
+    /// What the IS-DARTS paper searches with in this topology (appendix A.1; section 4.1).
+    pub fn defaults(&self) -> SearchDefaults {
+        match self.topology {
+            Topology::NasBench201 => SearchDefaults { epochs: 30, shrink_steps: 4, shrink_every: 2, iim_samples: 200 },
+            Topology::Darts => SearchDefaults { epochs: 50, shrink_steps: 7, shrink_every: 3, iim_samples: 600 },
+        }
     }
 
     /// The edges in order (6 or 14).
@@ -130,7 +173,9 @@ impl SearchSpace {
         let edges = self.edges();
         let of_edges = |cell_type: usize, chosen: &dyn Fn(&Edge) -> bool| -> Vec<Candidate> {
             let chosen = edges.iter().filter(|e| chosen(e));
-            chosen.flat_map(|e| (0..self.ops.len()).map(move |op| Candidate { cell_type, edge: e.index, op })).collect()
+            let candidates =
+                chosen.flat_map(|e| (0..self.ops.len()).map(move |op| Candidate { cell_type, edge: e.index, op }));
+            candidates.filter(|c| self.has(*c)).collect()
         };
         match self.topology {
             Topology::NasBench201 => edges
@@ -161,7 +206,7 @@ impl SearchSpace {
 
     /// All candidates in order: cell type, edge, op.
     pub fn candidates(&self) -> Vec<Candidate> {
-        PerCandidate::filled(self, ()).iter().map(|(c, ())| c).collect()
+        PerCandidate::filled(self, ()).iter().map(|(c, ())| c).filter(|c| self.has(*c)).collect()
     }
 
     /// An error if the candidate does not exist here.
@@ -171,23 +216,33 @@ impl SearchSpace {
             ("edge", candidate.edge, self.edges().len()),
             ("op", candidate.op, self.ops.len()),
         ];
-        match counts.into_iter().find(|(_, got, count)| got >= count) {
-            None => Ok(()),
-            Some((what, got, count)) => {
-                let what = format!("{what} of a candidate of the space {}", self.name);
-                Err(Error::invalid(what, got, format!("0 to {}", count.saturating_sub(1))))
-            }
+        if let Some((what, got, count)) = counts.into_iter().find(|(_, got, count)| got >= count) {
+            let what = format!("{what} of a candidate of the space {}", self.name);
+            return Err(Error::invalid(what, got, format!("0 to {}", count.saturating_sub(1))));
         }
+        if !self.has(candidate) {
+            let edge = self.edges()[candidate.edge];
+            let list = (0..self.ops.len()).filter(|&op| self.has(Candidate { op, ..candidate }));
+            let list: Vec<&str> = list.map(|op| self.ops[op].name()).collect();
+            let what = format!("op on {}edge {edge} of the space {}", self.cell_name(candidate.cell_type), self.name);
+            return Err(Error::invalid(what, self.ops[candidate.op], format!("one of {}", list.join(", "))));
+        }
+        Ok(())
     }
 
     /// For people: "edge 2<-1 nor_conv_3x3", "reduction edge 5<-0 max_pool_3x3"; an error if it does not exist here.
     pub fn describe(&self, candidate: Candidate) -> Result<String> {
         self.check(candidate)?;
-        let cell = match self.cell_types() {
-            [_] => String::new(),
-            types => format!("{} ", types[candidate.cell_type]),
-        };
+        let cell = self.cell_name(candidate.cell_type);
         Ok(format!("{cell}edge {} {}", self.edges()[candidate.edge], self.ops[candidate.op]))
+    }
+
+    /// "normal ", "reduction "; nothing where there is one type of cell.
+    pub(super) fn cell_name(&self, cell_type: usize) -> String {
+        match self.cell_types() {
+            [_] => String::new(),
+            types => format!("{} ", types[cell_type]),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::net::layers::{self, Init, ParamSpec, PoolKind};
 use crate::net::program::AffineNorm;
 use crate::ops::window::Window;
 use crate::space::Primitive;
+use crate::space::primitive::Form;
 
 /// A graph in the making.
 pub struct Builder {
@@ -156,25 +157,31 @@ impl Builder {
         self.sum(vec![shortcut, y])
     }
 
-    /// A primitive of either space on `x`, which keeps its channels.
+    /// A primitive on `x`, which keeps its channels.
     pub fn primitive(&mut self, name: &str, primitive: Primitive, x: Value, stride: usize) -> Value {
         let c = self.channels(x);
         let sep = |b: &mut Self, kernel| {
             let y = b.separable(name, 1, x, Window::same(kernel, stride, 1));
             b.separable(name, 5, y, Window::same(kernel, 1, 1))
         };
-        match primitive {
-            Primitive::None => self.push(Op::Zero { x, stride }, c),
-            Primitive::SkipConnect if stride == 1 => x,
-            Primitive::SkipConnect => self.factorized_reduce(name, x, c),
-            Primitive::NorConv1x1 => self.relu_conv_bn(name, x, c, 1, stride),
-            Primitive::NorConv3x3 => self.relu_conv_bn(name, x, c, 3, stride),
-            Primitive::AvgPool3x3 => self.pool(x, PoolKind::Average, Window::same(3, stride, 1)),
-            Primitive::MaxPool3x3 => self.pool(x, PoolKind::Maximum, Window::same(3, stride, 1)),
-            Primitive::SepConv3x3 => sep(self, 3),
-            Primitive::SepConv5x5 => sep(self, 5),
-            Primitive::DilConv3x3 => self.separable(name, 1, x, Window::same(3, stride, 2)),
-            Primitive::DilConv5x5 => self.separable(name, 1, x, Window::same(5, stride, 2)),
+        match primitive.form() {
+            Form::Zero => self.push(Op::Zero { x, stride }, c),
+            Form::Identity if stride == 1 => x,
+            Form::Identity => self.factorized_reduce(name, x, c),
+            Form::Convs(&[(kernel, width)]) if kernel == width => self.relu_conv_bn(name, x, c, kernel, stride),
+            Form::AveragePool => self.pool(x, PoolKind::Average, Window::same(3, stride, 1)),
+            Form::MaximumPool => self.pool(x, PoolKind::Maximum, Window::same(3, stride, 1)),
+            Form::SeparableTwice { kernel } => sep(self, kernel),
+            Form::Separable { kernel, dilation } => self.separable(name, 1, x, Window::same(kernel, stride, dilation)),
+            Form::Convs(_) | Form::Noise => unreachable!("SubnetConfig::check refuses it"),
+        }
+    }
+
+    /// Whether [`Builder::primitive`] has a graph of it.
+    pub fn knows(primitive: Primitive) -> bool {
+        match primitive.form() {
+            Form::Convs(kernels) => matches!(kernels, [(h, w)] if h == w),
+            form => form != Form::Noise,
         }
     }
 

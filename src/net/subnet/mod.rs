@@ -102,6 +102,11 @@ impl SubnetConfig {
         if self.auxiliary && self.family == Family::NasBench201 {
             return Err(Error::invalid("evaluation network `nas-bench-201`", "an auxiliary head", "none"));
         }
+        let ops = plan.cells.iter().flatten().flatten().map(|(op, _)| *op);
+        if let Some(op) = ops.into_iter().find(|op| !build::Builder::knows(*op)) {
+            let expected = "pools, skips and convolutions with square kernels";
+            return Err(Error::invalid("op of an evaluation network", op, expected));
+        }
         Ok(())
     }
 }

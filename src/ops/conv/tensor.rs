@@ -7,10 +7,15 @@ use candle_core::{Result, Tensor};
 ///
 /// One matrix product `[co, k k ci] x [k k ci, b oh ow]` over what the taps see, so that its gradients are products too.
 pub fn conv2d(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
+    conv2d_of(x, weight, window, window)
+}
+
+/// [`conv2d`] with a rectangular kernel, `weight: [co, ci, kh, kw]`: one window goes down the rows, one across the columns.
+pub fn conv2d_of(x: &Tensor, weight: &Tensor, down: Window, across: Window) -> Result<Tensor> {
     let (b, ci, h, w) = x.dims4()?;
-    let (co, taps) = (weight.dim(0)?, window.kernel * window.kernel);
-    let (oh, ow) = (window.outputs(h), window.outputs(w));
-    let seen = window.taps(&x.transpose(0, 1)?, 0.)?;
+    let (co, taps) = (weight.dim(0)?, down.kernel * across.kernel);
+    let (oh, ow) = (down.outputs(h), across.outputs(w));
+    let seen = Window::taps_of(&down, &across, &x.transpose(0, 1)?, 0.)?;
     let seen = Tensor::stack(&seen, 0)?.reshape((taps * ci, b * oh * ow))?;
     let weight = weight.permute((0, 2, 3, 1))?.reshape((co, taps * ci))?;
     weight.matmul(&seen)?.reshape((co, b, oh, ow))?.transpose(0, 1)?.contiguous()

@@ -1,0 +1,152 @@
+//! Every op of the table against PyTorch (`tests/primitives/record.py`), and the networks of spaces of one's own.
+
+use super::*;
+use crate::space::primitive::Form;
+use crate::space::{Primitive, Topology};
+use candle_core::{Device, Var};
+use std::collections::HashMap;
+
+const CONFIG: SupernetConfig = SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, strict: false };
+
+fn recorded() -> HashMap<String, Tensor> {
+    let bytes = include_bytes!("../../../tests/primitives/primitives.safetensors");
+    candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap()
+}
+
+/// The output of a layer on `x`, and its parameters.
+fn run(layer: Layer, x: &Tensor, values: &dyn Fn(&str) -> Option<Tensor>) -> (Tensor, Params) {
+    let space = SearchSpace::darts();
+    let params = Params::of_specs(layer.params("p"), 1, &Device::Cpu).unwrap();
+    for p in params.iter() {
+        if let Some(value) = values(&p.name["p.".len()..]) {
+            p.var.set(&value).unwrap();
+        }
+    }
+    let mask = space.full_mask();
+    let draws = Cell::new(5);
+    let definition = Definition {
+        space: &space,
+        config: &CONFIG,
+        params: &params,
+        mask: &mask,
+        mode: Mode::Train,
+        track: true,
+        dtype: DType::F32,
+        draws,
+    };
+    let y = definition.layer(layer, "p", x).unwrap();
+    (y, params)
+}
+
+fn assert_near(got: &Tensor, want: &Tensor, what: &str) {
+    assert_eq!(got.dims(), want.dims(), "{what}");
+    let scale = want.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap().max(1e-3);
+    let error = (got - want).unwrap().abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
+    assert!(error <= 2e-5 * scale, "{what}: off by {error} where the largest is {scale}");
+}
+
+#[test]
+fn every_op_of_the_table_computes_what_pytorch_computes_forward_and_backward() {
+    let recorded = recorded();
+    // What has no numbers to record: zeros, and draws.
+    let compared = Primitive::ALL.into_iter().filter(|p| !matches!(p.form(), Form::Zero | Form::Noise));
+    for (primitive, stride) in compared.flat_map(|p| [(p, 1), (p, 2)]) {
+        let at = |key: &str| format!("{primitive}/{stride}/{key}");
+        let get = |key: &str| recorded.get(&at(key)).unwrap_or_else(|| panic!("record.py has no `{}`", at(key)));
+        let x = Var::from_tensor(get("x")).unwrap();
+        let layer = Layer::of(primitive, 4, stride).unwrap();
+        let (y, params) = run(layer, &x, &|name| recorded.get(&at(&format!("weight/{name}"))).cloned());
+        assert_near(&y, get("y"), &at("y"));
+        let gradients = (&y * get("probe")).unwrap().sum_all().unwrap().backward().unwrap();
+        assert_near(gradients.get(&x).unwrap(), get("dx"), &at("dx"));
+        let mut compared = 0;
+        for p in params.iter().filter(|p| !p.name.ends_with("bias")) {
+            assert_near(gradients.get(&p.var).unwrap(), get(&format!("gradient/{}", &p.name[2..])), &p.name);
+            compared += 1;
+        }
+        let weights = recorded.keys().filter(|key| key.starts_with(&at("weight/"))).count();
+        assert_eq!(compared, weights, "{}", at("weights"));
+    }
+}
+
+#[test]
+fn noise_has_the_size_of_the_output_and_passes_no_gradient() {
+    let x = Var::from_tensor(&Tensor::ones((2, 4, 7, 6), DType::F32, &Device::Cpu).unwrap()).unwrap();
+    for (stride, shape) in [(1, [2, 4, 7, 6]), (2, [2, 4, 4, 3])] {
+        let (y, params) = run(Layer::of(Primitive::Noise, 4, stride).unwrap(), &x, &|_| None);
+        assert_eq!((y.dims(), params.len()), (&shape[..], 0));
+        assert!(y.sum_all().unwrap().backward().unwrap().get(&x).is_none());
+    }
+}
+
+/// What a new row of the table needs: its form alone tells names, shapes, computing and cost.
+#[test]
+fn an_op_made_of_known_forms_is_a_row_and_no_more() {
+    let x = Tensor::randn(0f32, 1., (2, 4, 9, 9), &Device::Cpu).unwrap();
+    for (form, names) in [
+        (Form::Convs(&[(5, 5)]), &["p.op.1.weight [4, 4, 5, 5]", "p.op.1.bias [4]"][..]),
+        (
+            Form::Convs(&[(1, 3), (3, 1), (3, 3)]),
+            &["p.op.1.weight [4, 4, 1, 3]", "p.op.2.weight [4, 4, 3, 1]", "p.op.3.weight [4, 4, 3, 3]"],
+        ),
+        (
+            Form::Separable { kernel: 7, dilation: 3 },
+            &["p.op.1.weight [4, 1, 7, 7]", "p.op.2.weight [4, 4, 1, 1]", "p.op.2.bias [4]"],
+        ),
+    ] {
+        for stride in [1, 2] {
+            let layer = Layer::of_form(form, 4, stride).unwrap();
+            let (y, params) = run(layer, &x, &|_| None);
+            assert_eq!(y.dims(), [2, 4, 9usize.div_ceil(stride), 9usize.div_ceil(stride)], "{form:?}");
+            let got: Vec<String> = params.iter().map(|p| format!("{} {:?}", p.name, p.var.dims())).collect();
+            assert_eq!(got, names);
+        }
+    }
+}
+
+#[test]
+fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
+    let ops = [Primitive::Noise, Primitive::NorConv7x7, Primitive::Conv7x1And1x7, Primitive::MaxPool3x3];
+    for (topology, nodes) in [(Topology::NasBench201, 2), (Topology::Darts, 1), (Topology::Darts, 5)] {
+        let space = SearchSpace::custom("own", topology, nodes, &ops).unwrap();
+        let mut lists = vec![vec![ops.to_vec(); space.edges().len()]; space.cell_types().len()];
+        lists[0][1] = vec![Primitive::SepConv7x7];
+        let space = space.with_lists(&lists).unwrap();
+        let params = Params::init(&space, &CONFIG, &Device::Cpu).unwrap();
+        let mask = space.full_mask();
+        let draws = Cell::new(0);
+        let definition = Definition {
+            space: &space,
+            config: &CONFIG,
+            params: &params,
+            mask: &mask,
+            mode: Mode::Train,
+            track: true,
+            dtype: DType::F32,
+            draws,
+        };
+        let x = Tensor::randn(0f32, 1., (3, 3, 8, 8), &Device::Cpu).unwrap();
+        let mixing: Vec<Tensor> = (space.cell_types().iter())
+            .map(|_| Tensor::full(0.3f32, (space.edges().len(), space.ops().len()), &Device::Cpu).unwrap())
+            .collect();
+        let mut seen = std::collections::BTreeSet::new();
+        let mut probe = |_: usize, c: Candidate, y: Option<&Tensor>| {
+            assert!(y.is_some());
+            seen.insert(c);
+            Ok(())
+        };
+        let logits = definition.forward(&x, &mixing, Some(&mut probe)).unwrap();
+        assert_eq!(logits.dims(), [3, 10]);
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), space.candidates());
+        let again = definition.forward(&x, &mixing, None).unwrap();
+        assert_eq!(
+            logits.to_vec2::<f32>().unwrap(),
+            again.to_vec2::<f32>().unwrap(),
+            "the same images, the same noise"
+        );
+        let gradients = logits.sqr().unwrap().sum_all().unwrap().backward().unwrap();
+        let without = params.iter().filter(|p| p.role == crate::net::Role::Weight && gradients.get(&p.var).is_none());
+        let without: Vec<&str> = without.map(|p| p.name.as_str()).filter(|n| !n.ends_with("bias")).collect();
+        assert!(without.is_empty(), "no gradient: {without:?}");
+    }
+}
