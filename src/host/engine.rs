@@ -5,8 +5,7 @@ use super::context::Host;
 use super::errors::{explain, place};
 use super::modules::{Modules, Resolver};
 use super::{
-    arch, batches, control, data, docs, genotype, net_api, own_space, report, settings, show, shrink, space, state,
-    tensor, train_genotype,
+    arch, batches, control, data, docs, figure, genotype, net_api, own_space, report, settings, show, shrink, space, state, statistics, tensor, train_genotype,
 };
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -89,6 +88,10 @@ impl Scripts {
         docs::register(&mut api, &host);
         let (docs, types) = api.into_parts();
         Scripts { engine, docs, types, host, modules, last_value, methods: OnceCell::new() }
+        figure::register(&mut api, &host);
+        statistics::register(&mut api);
+        let docs = docs::register(api, &host);
+        Scripts { engine, docs, host }
     }
 
     /// Compile and evaluate; errors name `source`, line and column.

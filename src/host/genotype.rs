@@ -6,27 +6,28 @@ use super::errors::{Fallible, raise, wrong};
 use super::space::Space;
 use super::{convert, random::Stream};
 use crate::data::nas_bench::{self, Row};
+use crate::space::literature::{LITERATURE, Published};
 use crate::space::{Candidate, NetworkShape, Primitive, SearchSpace, Topology};
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
 /// A found architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genotype(pub crate::space::Genotype);
 
-/// A genotype from a handle, its text, or its index in NAS-Bench-201.
+/// A genotype from a handle, its text, its name in the literature, or its index in NAS-Bench-201.
 pub fn genotype_of(value: &Dynamic) -> Fallible<crate::space::Genotype> {
     if let Some(genotype) = value.read_lock::<Genotype>() {
         return Ok(genotype.0.clone());
     }
     if let Ok(text) = value.as_immutable_string_ref() {
-        return crate::space::Genotype::parse(&text).map_err(raise);
+        return crate::space::Genotype::read(&text).map_err(raise);
     }
     if let Ok(index) = value.as_int() {
         let row = nas_bench::query_index(convert::count(index, "index")?).map_err(raise)?;
         return crate::space::Genotype::parse(&row.arch).map_err(raise);
     }
-    Err(wrong("genotype", convert::shown(value), "a genotype, its text, or an index of NAS-Bench-201"))
+    Err(wrong("genotype", convert::shown(value), "a genotype, its text or name, or an index of NAS-Bench-201"))
 }
 
 /// Uniform: NAS-Bench-201, any op on every edge; DARTS, two different edges into every node, any op but `none` on each,
@@ -84,8 +85,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "genotype",
             "genotype(text) -> Genotype\ngenotype(space, text) -> Genotype",
             "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or \
-             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. An integer is \
-             an index of NAS-Bench-201. What does not parse is an error that says where.",
+             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. A word is the \
+             name of a published cell (see `published_genotypes`), an integer an index of NAS-Bench-201. What does not \
+             parse is an error that says where.",
             "let g = genotype(9930);\nassert(g == genotype(g.to_string()));\n\
              let own = search_space(#{ nodes: 1, ops: [\"noise\", \"nor_conv_7x7\"] });\n\
              print(genotype(own, \"|nor_conv_7x7~0|\"));",
@@ -95,6 +97,25 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.also("genotype", |space: Space, text: &str| {
         crate::space::Genotype::parse_in(&space.0, text).map(Genotype).map_err(raise)
     });
+    api.def(
+        [
+            "published_genotypes",
+            "published_genotypes() -> [map]",
+            "The cells of papers that `genotype(name)` knows: name, paper, and the repository and file they are from.",
+            "for cell in published_genotypes() { print(`${cell.name}: ${cell.paper}`); }\n\
+             assert(genotype(\"DARTS_V2\").cost().parameters == 3349342);",
+        ],
+        || -> Array {
+            let text = |s: &str| Dynamic::from(s.to_string());
+            let one = |p: &Published| -> Map {
+                [("name", p.name), ("paper", p.paper), ("source", p.source)]
+                    .map(|(k, v)| (k.into(), text(v)))
+                    .into_iter()
+                    .collect()
+            };
+            LITERATURE.iter().map(|p| Dynamic::from(one(p))).collect()
+        },
+    );
     let h = host.clone();
     api.def(
         [
@@ -138,16 +159,46 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     api.def(
         [
-            "cost",
-            "genotype.cost() -> map",
-            "What the network of the cell costs on CIFAR-10: `parameters`, and `multiply_adds` for one image. \
-             NAS-Bench-201: C=16, N=5, as in the benchmark's table. DARTS: C=36, 20 cells, without the auxiliary head.",
-            "assert(genotype(9930).cost().parameters == 1288506);",
+            "to_svg",
+            "genotype.to_svg() -> text",
+            "The cell as a picture, SVG, which browsers show; no Graphviz is needed.",
+            "write_text(\"cell.svg\", genotype(\"DARTS_V2\").to_svg());",
         ],
-        |g: &mut Genotype| -> Fallible<Map> {
-            let cost = g.0.cost(NetworkShape::cifar10(g.0.space.topology())).map_err(raise)?;
-            let counts = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
-            Ok(counts.into_iter().map(|(key, n)| (key.into(), Dynamic::from(n as i64))).collect())
-        },
+        |g: &mut Genotype| g.0.to_svg(),
     );
+    api.def(
+        [
+            "cost",
+            "genotype.cost() -> map\ngenotype.cost(#{ channels, cells, classes, size }) -> map",
+            "What the network of the cell costs: `parameters`, and `multiply_adds` for one image. On CIFAR-10 unless told \
+             otherwise: 10 classes, 32 x 32 pixels; NAS-Bench-201 C=16, N=5, as in the benchmark's table; DARTS C=36, 20 \
+             cells, without the auxiliary head.",
+            "assert(genotype(9930).cost().parameters == 1288506);\n\
+             assert(genotype(9930).cost(#{ channels: 32 }).parameters > 5000000);",
+        ],
+        |g: &mut Genotype| cost(g, Map::new()),
+    );
+    api.also("cost", |g: &mut Genotype, shape: Map| cost(g, shape));
+}
+
+fn cost(genotype: &Genotype, given: Map) -> Fallible<Map> {
+    let mut shape = NetworkShape::cifar10(genotype.0.space.topology());
+    for (key, value) in &given {
+        let known = [
+            ("channels", &mut shape.channels),
+            ("cells", &mut shape.cells),
+            ("classes", &mut shape.classes),
+            ("size", &mut shape.size),
+        ];
+        let names = known.each_ref().map(|(name, _)| *name);
+        let field = known.into_iter().find(|(name, _)| *name == key.as_str());
+        let (_, field) = field.ok_or_else(|| raise(crate::Error::unknown_name("size of a network", key, names)))?;
+        let number = value
+            .as_int()
+            .map_err(|_| wrong(format!("{key} of a network"), convert::shown(value), "a whole number"))?;
+        *field = convert::count(number, key)? as u64;
+    }
+    let cost = genotype.0.cost(shape).map_err(raise)?;
+    let counts = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
+    Ok(counts.into_iter().map(|(key, n)| (key.into(), Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX)))).collect())
 }

@@ -59,7 +59,7 @@ fn table(lines: &[Vec<String>]) -> String {
 }
 
 /// The path of a file in the run folder, or else in the temporary folder.
-fn run_file(host: &Host, name: &str) -> Result<PathBuf> {
+pub(super) fn run_file(host: &Host, name: &str) -> Result<PathBuf> {
     let plain = !name.is_empty() && Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
     if !plain {
         return Err(Error::invalid("file in the run folder", name, "a file name, without `..` or a root"));
@@ -170,6 +170,20 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         move |context: NativeCallContext, name: &str, header: Array, rows: Array| {
             let lines = cells(&context, &header, &rows)?;
             write_csv(&h, name, &lines).map_err(raise)
+        },
+    );
+    let h = host.clone();
+    api.def(
+        [
+            "write_text",
+            "write_text(name, text) -> string",
+            "Write a text file into the run folder (without one: the temporary folder); its path.",
+            "write_text(\"cell.dot\", genotype(9930).to_dot());",
+        ],
+        move |name: &str, text: &str| -> Fallible<String> {
+            let path = run_file(&h, name).map_err(raise)?;
+            std::fs::write(&path, text).map_err(|e| raise(Error::io("write", &path)(e)))?;
+            Ok(path.to_string_lossy().into_owned())
         },
     );
     let h = host.clone();

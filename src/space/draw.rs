@@ -75,7 +75,7 @@ impl Genotype {
         text
     }
 
-    fn titles(&self) -> Vec<String> {
+    pub(super) fn titles(&self) -> Vec<String> {
         match self.space.cell_types() {
             [_] => vec!["cell".to_string()],
             types => types.iter().map(|t| t.to_string()).collect(),
@@ -86,7 +86,7 @@ impl Genotype {
         2 + self.titles().iter().map(String::len).max().unwrap_or_default().max(6)
     }
 
-    fn node_name(&self, node: usize) -> String {
+    pub(super) fn node_name(&self, node: usize) -> String {
         match (self.space.topology(), node) {
             (Topology::NasBench201, 0) => "input".to_string(),
             (Topology::Darts, 0) => "c_{k-2}".to_string(),

@@ -6,6 +6,7 @@ mod draw;
 pub mod genotype;
 mod genotype_text;
 pub mod iim;
+pub mod literature;
 pub mod mask;
 pub mod primitive;
 pub mod schedule;
@@ -13,6 +14,7 @@ pub mod search_space;
 #[cfg(test)]
 mod shrink_tests;
 pub mod subset;
+mod svg;
 
 pub use cost::{Cost, NetworkShape};
 pub use genotype::Genotype;

@@ -120,7 +120,7 @@ fn in_a_space_of_ones_own_its_nodes_ops_and_lists_count() {
     let text = "Genotype(normal=[('nor_conv_7x7', 0), ('nor_conv_7x7', 1)], normal_concat=[2], \
         reduce=[('skip_connect', 0), ('skip_connect', 1)], reduce_concat=range(2, 3))";
     let message = Genotype::parse_in(&darts, text).unwrap_err().to_string();
-    assert!(message.contains("character 39: op on normal edge 2<-1 of the space own: got nor_conv_7x7"), "{message}");
+    assert!(message.contains("character 41: op on normal edge 2<-1 of the space own: got nor_conv_7x7"), "{message}");
     let text = text.replacen("'nor_conv_7x7', 1", "'skip_connect', 1", 1);
     assert_eq!(Genotype::parse_in(&darts, &text).unwrap().chosen.len(), 4);
 }

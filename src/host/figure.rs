@@ -1,0 +1,262 @@
+//! Figures of scripts as SVG: panels side by side, lines or points in each. May use: plotters.
+
+use super::api::Api;
+use super::context::Host;
+use super::convert::{float, shown};
+use super::errors::{Fallible, raise, wrong};
+use super::report::run_file;
+use crate::error::{Error, Result};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use rhai::{Array, Dynamic, Map};
+use std::ops::Range;
+use std::rc::Rc;
+
+/// One line or cloud of points.
+struct Series {
+    name: String,
+    points: Vec<(f64, f64)>,
+}
+
+/// One pair of axes.
+struct Panel {
+    title: String,
+    series: Vec<Series>,
+}
+
+/// A figure.
+#[derive(Default)]
+struct Figure {
+    title: String,
+    x: String,
+    y: String,
+    log_x: bool,
+    log_y: bool,
+    scatter: bool,
+    panels: Vec<Panel>,
+}
+
+/// Pixels of a panel, and of the title.
+const PANEL: (u32, u32) = (420, 300);
+const TITLE: u32 = 30;
+
+fn figure(map: &Map) -> Fallible<Figure> {
+    const KEYS: [&str; 8] = ["title", "x", "y", "log_x", "log_y", "scatter", "series", "panels"];
+    known(map, &KEYS)?;
+    let flag = |key: &str| match map.get(key) {
+        None => Ok(false),
+        Some(v) => v.as_bool().map_err(|_| wrong(format!("{key} of a figure"), shown(v), "true or false")),
+    };
+    let panels = match (map.get("panels"), map.get("series")) {
+        (Some(panels), None) => array(panels, "panels of a figure")?.iter().map(panel).collect::<Fallible<_>>()?,
+        (None, Some(series)) => vec![Panel { title: String::new(), series: all_series(series)? }],
+        _ => return Err(wrong("figure", "both or neither of `panels` and `series`", "one of them")),
+    };
+    Ok(Figure {
+        title: text(map, "title")?,
+        x: text(map, "x")?,
+        y: text(map, "y")?,
+        log_x: flag("log_x")?,
+        log_y: flag("log_y")?,
+        scatter: flag("scatter")?,
+        panels,
+    })
+}
+
+fn panel(value: &Dynamic) -> Fallible<Panel> {
+    let map = value.read_lock::<Map>().ok_or_else(|| wrong("panel of a figure", shown(value), "a map"))?;
+    known(&map, &["title", "series"])?;
+    let series = map.get("series").ok_or_else(|| wrong("panel of a figure", "no `series`", "#{ title, series }"))?;
+    Ok(Panel { title: text(&map, "title")?, series: all_series(series)? })
+}
+
+fn all_series(value: &Dynamic) -> Fallible<Vec<Series>> {
+    let point = |value: &Dynamic| {
+        let pair = array(value, "point of a series")?;
+        match pair.as_slice() {
+            [x, y] => Ok((float(x, "x of a point")?, float(y, "y of a point")?)),
+            other => Err(wrong("point of a series", format!("{} numbers", other.len()), "[x, y]")),
+        }
+    };
+    let one = |value: &Dynamic| {
+        let map =
+            value.read_lock::<Map>().ok_or_else(|| wrong("series of a figure", shown(value), "#{ name, points }"))?;
+        known(&map, &["name", "points"])?;
+        let points =
+            map.get("points").ok_or_else(|| wrong("series of a figure", "no `points`", "#{ name, points }"))?;
+        Ok(Series {
+            name: text(&map, "name")?,
+            points: array(points, "points")?.iter().map(point).collect::<Fallible<_>>()?,
+        })
+    };
+    array(value, "series of a figure")?.iter().map(one).collect()
+}
+
+fn known(map: &Map, keys: &[&str]) -> Fallible<()> {
+    match map.keys().find(|k| !keys.contains(&k.as_str())) {
+        Some(key) => Err(raise(Error::unknown_name("key of a figure", key, keys.iter().copied()))),
+        None => Ok(()),
+    }
+}
+
+fn array(value: &Dynamic, what: &str) -> Fallible<Array> {
+    value.read_lock::<Array>().map(|a| a.clone()).ok_or_else(|| wrong(what, shown(value), "an array"))
+}
+
+fn text(map: &Map, key: &str) -> Fallible<String> {
+    match map.get(key) {
+        None => Ok(String::new()),
+        Some(v) => v.clone().into_string().map_err(|_| wrong(format!("{key} of a figure"), shown(v), "a text")),
+    }
+}
+
+/// The text of an SVG file. On a logarithmic axis only positive values are drawn; what is not finite never is.
+fn svg(figure: &Figure) -> Result<String> {
+    let mut text = String::new();
+    draw(figure, &mut text).map_err(|e| Error::invalid("figure", e, "what can be drawn"))?;
+    Ok(text)
+}
+
+type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn draw(figure: &Figure, text: &mut String) -> Drawn {
+    let columns = match figure.panels.len() {
+        0 | 1 => 1,
+        2 | 4 => 2,
+        _ => 3,
+    };
+    let rows = figure.panels.len().div_ceil(columns).max(1);
+    let size = (PANEL.0 * columns as u32, TITLE + PANEL.1 * rows as u32);
+    let root = SVGBackend::with_string(text, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    let (head, body) = root.split_vertically(TITLE);
+    head.titled(&figure.title, ("sans-serif", 18))?;
+    for (area, panel) in body.split_evenly((rows, columns)).iter().zip(&figure.panels) {
+        let drawn = |p: &(f64, f64)| shows(p.0, figure.log_x) && shows(p.1, figure.log_y);
+        let series: Vec<(&str, Vec<(f64, f64)>)> =
+            panel.series.iter().map(|s| (s.name.as_str(), s.points.iter().copied().filter(drawn).collect())).collect();
+        let range = |log: bool, of: fn(&(f64, f64)) -> f64| extent(series.iter().flat_map(|s| &s.1).map(of), log);
+        let (x, y) = (range(figure.log_x, |p| p.0), range(figure.log_y, |p| p.1));
+        match (figure.log_x, figure.log_y) {
+            (false, false) => axes(area, figure, panel, &series, x, y)?,
+            (true, false) => axes(area, figure, panel, &series, x.log_scale(), y)?,
+            (false, true) => axes(area, figure, panel, &series, x, y.log_scale())?,
+            (true, true) => axes(area, figure, panel, &series, x.log_scale(), y.log_scale())?,
+        }
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn axes<'a, X, Y>(
+    area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
+    figure: &Figure,
+    panel: &Panel,
+    series: &[(&str, Vec<(f64, f64)>)],
+    x: X,
+    y: Y,
+) -> Drawn
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(area)
+        .caption(&panel.title, ("sans-serif", 14))
+        .margin(8)
+        .x_label_area_size(34)
+        .y_label_area_size(62)
+        .build_cartesian_2d(x, y)?;
+    let tick = |v: &f64| if *v != 0.0 && !(1e-3..1e5).contains(&v.abs()) { format!("{v:.0e}") } else { shortest(*v) };
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(&figure.x).y_desc(&figure.y).light_line_style(WHITE).x_label_formatter(&tick).y_label_formatter(&tick);
+    mesh.draw()?;
+    for (i, (name, points)) in series.iter().enumerate() {
+        let colour = Palette99::pick(i).to_rgba();
+        let drawn = if figure.scatter {
+            chart.draw_series(points.iter().map(|p| Circle::new(*p, 3, colour.filled())))?
+        } else {
+            chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+        };
+        if !name.is_empty() {
+            drawn.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
+        }
+    }
+    if series.iter().any(|(name, _)| !name.is_empty()) {
+        let mut legend = chart.configure_series_labels();
+        legend.position(SeriesLabelPosition::LowerRight).label_font(("sans-serif", 10));
+        legend.background_style(WHITE.mix(0.7)).border_style(BLACK.mix(0.2)).draw()?;
+    }
+    Ok(())
+}
+
+fn shows(value: f64, log: bool) -> bool {
+    value.is_finite() && !(log && value <= 0.0)
+}
+
+/// A number without the zeros behind it.
+fn shortest(value: f64) -> String {
+    format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// From the least to the largest value, with a little room; something around none or one.
+fn extent(values: impl Iterator<Item = f64>, log: bool) -> Range<f64> {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    match (low < high, low == high, log) {
+        (true, _, true) => low / 1.1..high * 1.1,
+        (true, _, false) => low - 0.03 * (high - low)..high + 0.03 * (high - low),
+        (_, true, true) => low / 2.0..high * 2.0,
+        (_, true, false) => low - 0.5..high + 0.5,
+        _ => 0.1..1.0,
+    }
+}
+
+/// Register `write_figure`.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    let h = host.clone();
+    api.def(
+        [
+            "write_figure",
+            "write_figure(name, #{ title, x, y, log_x, log_y, scatter, series | panels }) -> string",
+            "Draw a figure as an SVG file in the run folder (without one: the temporary folder); its path. `series`: \
+             [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several `panels`, each #{ \
+             title, series }. `x`, `y` name the axes, `log_x`, `log_y` make them logarithmic (then only positive values \
+             are drawn). What is not finite is left out.",
+            "write_figure(\"loss.svg\", #{ title: \"loss\", x: \"epoch\", log_y: true,\n    \
+             series: [#{ name: \"train\", points: [[1, 2.3], [2, 1.1], [3, 0.7]] }] });",
+        ],
+        move |name: &str, map: Map| -> Fallible<String> {
+            let text = svg(&figure(&map)?).map_err(raise)?;
+            let path = run_file(&h, name).map_err(raise)?;
+            std::fs::write(&path, text).map_err(|e| raise(Error::io("write", &path)(e)))?;
+            Ok(path.to_string_lossy().into_owned())
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_holds_its_names_whatever_its_values_are() {
+        let points = [
+            vec![],
+            vec![(1.0, 5.0)],
+            vec![(1.0, 5.0), (2.0, f64::NAN), (3.0, f64::INFINITY), (0.0, -7.0), (9.0, 1e-9)],
+        ];
+        for (log_x, log_y, scatter, n) in
+            [(false, false, false, 1), (true, false, true, 2), (false, true, false, 5), (true, true, true, 7)]
+        {
+            let series = || points.iter().map(|p| Series { name: "nor_conv_3x3".into(), points: p.clone() }).collect();
+            let panels = (0..n).map(|i| Panel { title: format!("edge {i}"), series: series() }).collect();
+            let [title, x, y] = ["curve", "images", "IIM"].map(String::from);
+            let svg = svg(&Figure { title, x, y, log_x, log_y, scatter, panels }).unwrap();
+            assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && !svg.contains("NaN"));
+            for word in ["curve", "images", "IIM", "nor_conv_3x3", &format!("edge {}", n - 1)] {
+                assert!(svg.contains(word), "{word}");
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Cells that papers found in the DARTS space, by name, each copied from a public repository.
+
+use super::Genotype;
+use crate::error::{Error, Result};
+
+/// A published cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its name.
+    pub name: &'static str,
+    /// The paper.
+    pub paper: &'static str,
+    /// Repository and file that it was copied from.
+    pub source: &'static str,
+    normal: &'static str,
+    reduce: &'static str,
+}
+
+impl Published {
+    /// The cell.
+    pub fn genotype(&self) -> Result<Genotype> {
+        let (normal, reduce) = (self.pairs(self.normal), self.pairs(self.reduce));
+        let nodes = "range(2, 6)";
+        Genotype::parse(&format!(
+            "Genotype(normal=[{normal}], normal_concat={nodes}, reduce=[{reduce}], reduce_concat={nodes})"
+        ))
+    }
+
+    fn pairs(&self, short: &str) -> String {
+        let pair = |word: &str| word.split_once('~').map(|(op, from)| format!("('{op}', {from})"));
+        short.split(' ').filter_map(pair).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Genotype {
+    /// A published cell by its name, in capitals or not; unknown names are an error with the nearest.
+    pub fn by_name(name: &str) -> Result<Self> {
+        match LITERATURE.iter().find(|p| p.name.eq_ignore_ascii_case(name)) {
+            Some(published) => published.genotype(),
+            None => Err(Error::unknown_name("genotype", name, LITERATURE.iter().map(|p| p.name))),
+        }
+    }
+
+    /// From its text ([`Genotype::parse`]) or, where the text is one word, from its name in the literature.
+    pub fn read(text: &str) -> Result<Self> {
+        let word = text.trim();
+        let is_name =
+            !word.is_empty() && word != "Genotype" && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+        if is_name { Self::by_name(word) } else { Self::parse(text) }
+    }
+}
+
+/// All of them. Two inputs a node, in order, each an op and where it reads: 0 and 1 are the inputs of the cell.
+pub const LITERATURE: &[Published] = &[
+    Published {
+        name: "DARTS_V1",
+        paper: "DARTS, first order (Liu et al., ICLR 2019)",
+        source: "yuhuixu1993/PC-DARTS, genotypes.py",
+        normal: "sep_conv_3x3~1 sep_conv_3x3~0 skip_connect~0 sep_conv_3x3~1 \
+            skip_connect~0 sep_conv_3x3~1 sep_conv_3x3~0 skip_connect~2",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 skip_connect~2 max_pool_3x3~0 \
+            max_pool_3x3~0 skip_connect~2 skip_connect~2 avg_pool_3x3~0",
+    },
+    Published {
+        name: "DARTS_V2",
+        paper: "DARTS, second order (Liu et al., ICLR 2019)",
+        source: "yuhuixu1993/PC-DARTS, genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_3x3~1 \
+            sep_conv_3x3~1 skip_connect~0 skip_connect~0 dil_conv_3x3~2",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 skip_connect~2 max_pool_3x3~1 \
+            max_pool_3x3~0 skip_connect~2 skip_connect~2 max_pool_3x3~1",
+    },
+    Published {
+        name: "PC_DARTS_cifar",
+        paper: "PC-DARTS on CIFAR-10 (Xu et al., ICLR 2020)",
+        source: "yuhuixu1993/PC-DARTS, genotypes.py",
+        normal: "sep_conv_3x3~1 skip_connect~0 sep_conv_3x3~0 dil_conv_3x3~1 \
+            sep_conv_5x5~0 sep_conv_3x3~1 avg_pool_3x3~0 dil_conv_3x3~1",
+        reduce: "sep_conv_5x5~1 max_pool_3x3~0 sep_conv_5x5~1 sep_conv_5x5~2 \
+            sep_conv_3x3~0 sep_conv_3x3~3 sep_conv_3x3~1 sep_conv_3x3~2",
+    },
+    Published {
+        name: "PC_DARTS_image",
+        paper: "PC-DARTS on ImageNet (Xu et al., ICLR 2020)",
+        source: "yuhuixu1993/PC-DARTS, genotypes.py",
+        normal: "skip_connect~1 sep_conv_3x3~0 sep_conv_3x3~0 skip_connect~1 \
+            sep_conv_3x3~1 sep_conv_3x3~3 sep_conv_3x3~1 dil_conv_5x5~4",
+        reduce: "sep_conv_3x3~0 skip_connect~1 dil_conv_5x5~2 max_pool_3x3~1 \
+            sep_conv_3x3~2 sep_conv_3x3~1 sep_conv_5x5~0 sep_conv_3x3~3",
+    },
+    Published {
+        name: "PDARTS",
+        paper: "P-DARTS (Chen et al., ICCV 2019)",
+        source: "chenxin061/pdarts, genotypes.py",
+        normal: "skip_connect~0 dil_conv_3x3~1 skip_connect~0 sep_conv_3x3~1 \
+            sep_conv_3x3~1 sep_conv_3x3~3 sep_conv_3x3~0 dil_conv_5x5~4",
+        reduce: "avg_pool_3x3~0 sep_conv_5x5~1 sep_conv_3x3~0 dil_conv_5x5~2 \
+            max_pool_3x3~0 dil_conv_3x3~1 dil_conv_3x3~1 dil_conv_5x5~3",
+    },
+    Published {
+        name: "GDAS_V1",
+        paper: "GDAS (Dong and Yang, CVPR 2019)",
+        source: "HY-HE/IS-DARTS, xautodl/nas_infer_model/DXYs/genotypes.py",
+        normal: "skip_connect~0 skip_connect~1 skip_connect~0 sep_conv_5x5~2 \
+            sep_conv_3x3~3 skip_connect~0 sep_conv_5x5~4 sep_conv_3x3~3",
+        reduce: "sep_conv_5x5~0 sep_conv_3x3~1 sep_conv_5x5~2 sep_conv_5x5~1 \
+            dil_conv_5x5~2 sep_conv_3x3~1 sep_conv_5x5~0 sep_conv_5x5~1",
+    },
+    Published {
+        name: "SNAS_mild",
+        paper: "SNAS, mild constraint (Xie et al., ICLR 2019)",
+        source: "SNAS-Series/SNAS-Series, SNAS/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 skip_connect~0 dil_conv_3x3~1 \
+            skip_connect~0 skip_connect~1 skip_connect~0 sep_conv_3x3~1",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 max_pool_3x3~1 skip_connect~2 \
+            max_pool_3x3~1 skip_connect~2 max_pool_3x3~0 dil_conv_5x5~2",
+    },
+    Published {
+        name: "SNAS_moderate",
+        paper: "SNAS, moderate constraint (Xie et al., ICLR 2019)",
+        source: "SNAS-Series/SNAS-Series, SNAS/genotypes.py",
+        normal: "dil_conv_5x5~0 skip_connect~1 sep_conv_3x3~0 skip_connect~1 \
+            skip_connect~0 skip_connect~1 sep_conv_3x3~0 dil_conv_5x5~1",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 sep_conv_5x5~0 dil_conv_5x5~1 \
+            sep_conv_5x5~0 sep_conv_5x5~1 sep_conv_5x5~0 sep_conv_5x5~1",
+    },
+    Published {
+        name: "SNAS_aggressive",
+        paper: "SNAS, aggressive constraint (Xie et al., ICLR 2019)",
+        source: "SNAS-Series/SNAS-Series, SNAS/genotypes.py",
+        normal: "sep_conv_5x5~0 skip_connect~1 skip_connect~0 skip_connect~1 \
+            dil_conv_5x5~1 skip_connect~0 skip_connect~0 dil_conv_5x5~1",
+        reduce: "sep_conv_5x5~0 none~1 sep_conv_5x5~0 none~1 \
+            none~1 none~0 none~1 none~0",
+    },
+    Published {
+        name: "SGAS_Cri1_CIFAR_1",
+        paper: "SGAS, criterion 1, run 1 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "skip_connect~0 sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_5x5~1 \
+            sep_conv_3x3~1 sep_conv_3x3~2 dil_conv_5x5~2 dil_conv_3x3~3",
+        reduce: "max_pool_3x3~0 dil_conv_3x3~1 sep_conv_3x3~0 sep_conv_5x5~2 \
+            max_pool_3x3~1 skip_connect~2 skip_connect~2 skip_connect~3",
+    },
+    Published {
+        name: "SGAS_Cri1_CIFAR_2",
+        paper: "SGAS, criterion 1, run 2 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "sep_conv_3x3~0 dil_conv_3x3~1 skip_connect~0 dil_conv_3x3~2 \
+            sep_conv_3x3~1 sep_conv_3x3~2 sep_conv_3x3~2 sep_conv_5x5~4",
+        reduce: "avg_pool_3x3~0 sep_conv_3x3~1 max_pool_3x3~0 skip_connect~2 \
+            max_pool_3x3~0 sep_conv_5x5~2 max_pool_3x3~1 dil_conv_5x5~3",
+    },
+    Published {
+        name: "SGAS_Cri1_CIFAR_3",
+        paper: "SGAS, criterion 1, run 3 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "sep_conv_3x3~0 dil_conv_3x3~1 sep_conv_3x3~0 sep_conv_3x3~1 \
+            sep_conv_5x5~1 sep_conv_5x5~3 skip_connect~0 dil_conv_5x5~2",
+        reduce: "max_pool_3x3~0 dil_conv_5x5~1 sep_conv_3x3~0 skip_connect~2 \
+            sep_conv_3x3~1 skip_connect~2 max_pool_3x3~0 max_pool_3x3~1",
+    },
+    Published {
+        name: "SGAS_Cri2_CIFAR_3",
+        paper: "SGAS, criterion 2, run 3 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_3x3~2 \
+            max_pool_3x3~0 sep_conv_3x3~3 sep_conv_3x3~2 sep_conv_3x3~3",
+        reduce: "sep_conv_3x3~0 max_pool_3x3~1 dil_conv_3x3~0 max_pool_3x3~1 \
+            max_pool_3x3~0 sep_conv_3x3~2 max_pool_3x3~0 sep_conv_5x5~2",
+    },
+    Published {
+        name: "SGAS_Cri2_CIFAR_4",
+        paper: "SGAS, criterion 2, run 4 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_3x3~1 \
+            dil_conv_5x5~0 dil_conv_3x3~2 sep_conv_3x3~1 dil_conv_5x5~3",
+        reduce: "sep_conv_5x5~0 dil_conv_3x3~1 max_pool_3x3~0 max_pool_3x3~1 \
+            dil_conv_3x3~0 dil_conv_5x5~2 max_pool_3x3~0 avg_pool_3x3~1",
+    },
+    Published {
+        name: "SGAS_Cri2_CIFAR_5",
+        paper: "SGAS, criterion 2, run 5 (Li et al., CVPR 2020)",
+        source: "lightaime/sgas, cnn/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 skip_connect~0 sep_conv_5x5~1 \
+            dil_conv_3x3~1 dil_conv_3x3~2 sep_conv_3x3~2 dil_conv_5x5~3",
+        reduce: "sep_conv_5x5~0 skip_connect~1 max_pool_3x3~1 sep_conv_5x5~2 \
+            max_pool_3x3~0 sep_conv_5x5~3 max_pool_3x3~0 skip_connect~2",
+    },
+    Published {
+        name: "FairDARTS_a",
+        paper: "FairDARTS a (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 none~0 none~1 \
+            max_pool_3x3~0 none~1 sep_conv_3x3~0 none~1",
+        reduce: "max_pool_3x3~0 avg_pool_3x3~1 avg_pool_3x3~0 dil_conv_5x5~1 \
+            avg_pool_3x3~0 sep_conv_5x5~1 skip_connect~0 skip_connect~1",
+    },
+    Published {
+        name: "FairDARTS_b",
+        paper: "FairDARTS b (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~1 none~0 \
+            dil_conv_3x3~0 sep_conv_5x5~1 dil_conv_5x5~1 none~0",
+        reduce: "skip_connect~0 dil_conv_3x3~1 skip_connect~0 dil_conv_3x3~1 \
+            max_pool_3x3~0 sep_conv_3x3~1 skip_connect~2 max_pool_3x3~0",
+    },
+    Published {
+        name: "FairDARTS_c",
+        paper: "FairDARTS c (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "max_pool_3x3~0 sep_conv_5x5~1 none~0 none~1 \
+            dil_conv_3x3~0 dil_conv_5x5~2 skip_connect~3 sep_conv_3x3~0",
+        reduce: "dil_conv_3x3~1 dil_conv_5x5~0 dil_conv_3x3~0 sep_conv_3x3~1 \
+            sep_conv_5x5~0 sep_conv_5x5~3 sep_conv_5x5~0 skip_connect~1",
+    },
+    Published {
+        name: "FairDARTS_d",
+        paper: "FairDARTS d (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 dil_conv_3x3~1 max_pool_3x3~0 \
+            dil_conv_3x3~0 dil_conv_3x3~1 sep_conv_3x3~0 dil_conv_5x5~1",
+        reduce: "max_pool_3x3~0 sep_conv_5x5~1 avg_pool_3x3~0 dil_conv_5x5~2 \
+            dil_conv_3x3~3 avg_pool_3x3~0 avg_pool_3x3~0 skip_connect~3",
+    },
+    Published {
+        name: "FairDARTS_e",
+        paper: "FairDARTS e (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 none~0 none~1 \
+            dil_conv_3x3~1 dil_conv_3x3~2 dil_conv_3x3~0 dil_conv_5x5~1",
+        reduce: "max_pool_3x3~1 max_pool_3x3~0 max_pool_3x3~1 max_pool_3x3~0 \
+            sep_conv_5x5~1 max_pool_3x3~0 avg_pool_3x3~0 dil_conv_5x5~1",
+    },
+    Published {
+        name: "FairDARTS_f",
+        paper: "FairDARTS f (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "max_pool_3x3~0 sep_conv_3x3~1 dil_conv_3x3~1 none~0 \
+            sep_conv_5x5~1 none~0 sep_conv_3x3~0 sep_conv_3x3~1",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 max_pool_3x3~0 dil_conv_3x3~1 \
+            dil_conv_3x3~2 max_pool_3x3~0 max_pool_3x3~0 sep_conv_3x3~1",
+    },
+    Published {
+        name: "FairDARTS_g",
+        paper: "FairDARTS g (Chu et al., ECCV 2020); `none` where the cell has no input",
+        source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 none~0 none~1 \
+            skip_connect~3 sep_conv_5x5~1 dil_conv_3x3~0 sep_conv_3x3~1",
+        reduce: "avg_pool_3x3~1 skip_connect~0 skip_connect~2 max_pool_3x3~1 \
+            sep_conv_5x5~3 max_pool_3x3~0 dil_conv_3x3~1 dil_conv_3x3~4",
+    },
+    Published {
+        name: "DARTS_minus_0",
+        paper: "DARTS-, run 0 (Chu et al., ICLR 2021)",
+        source: "Meituan-AutoML/DARTS-, src/eval/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 sep_conv_3x3~1 dil_conv_3x3~2 \
+            skip_connect~1 sep_conv_3x3~0 skip_connect~1 sep_conv_3x3~0",
+        reduce: "sep_conv_3x3~0 max_pool_3x3~1 skip_connect~2 max_pool_3x3~0 \
+            skip_connect~2 skip_connect~3 skip_connect~2 skip_connect~3",
+    },
+    Published {
+        name: "DARTS_minus_1",
+        paper: "DARTS-, run 1 (Chu et al., ICLR 2021)",
+        source: "Meituan-AutoML/DARTS-, src/eval/genotypes.py",
+        normal: "sep_conv_3x3~0 dil_conv_5x5~1 sep_conv_3x3~0 sep_conv_3x3~1 \
+            dil_conv_5x5~1 sep_conv_3x3~0 skip_connect~1 sep_conv_3x3~0",
+        reduce: "sep_conv_3x3~1 max_pool_3x3~0 skip_connect~2 max_pool_3x3~1 \
+            skip_connect~2 skip_connect~3 skip_connect~2 skip_connect~3",
+    },
+    Published {
+        name: "DARTS_minus_2",
+        paper: "DARTS-, run 2 (Chu et al., ICLR 2021)",
+        source: "Meituan-AutoML/DARTS-, src/eval/genotypes.py",
+        normal: "sep_conv_5x5~1 sep_conv_3x3~0 sep_conv_3x3~0 sep_conv_3x3~1 \
+            skip_connect~1 sep_conv_5x5~0 sep_conv_3x3~0 skip_connect~1",
+        reduce: "sep_conv_3x3~1 sep_conv_3x3~0 skip_connect~2 max_pool_3x3~1 \
+            skip_connect~2 skip_connect~3 skip_connect~2 skip_connect~3",
+    },
+    Published {
+        name: "DARTS_minus_3",
+        paper: "DARTS-, run 3 (Chu et al., ICLR 2021)",
+        source: "Meituan-AutoML/DARTS-, src/eval/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_3x3~1 \
+            sep_conv_3x3~0 dil_conv_5x5~1 skip_connect~1 skip_connect~0",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 skip_connect~2 sep_conv_5x5~0 \
+            skip_connect~3 skip_connect~2 skip_connect~3 skip_connect~2",
+    },
+    Published {
+        name: "DARTS_minus_4",
+        paper: "DARTS-, run 4 (Chu et al., ICLR 2021)",
+        source: "Meituan-AutoML/DARTS-, src/eval/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 sep_conv_3x3~1 sep_conv_3x3~0 \
+            skip_connect~1 dil_conv_3x3~0 skip_connect~1 sep_conv_5x5~0",
+        reduce: "max_pool_3x3~0 max_pool_3x3~1 max_pool_3x3~0 skip_connect~2 \
+            skip_connect~2 skip_connect~3 skip_connect~2 skip_connect~3",
+    },
+    Published {
+        name: "ISDARTS",
+        paper: "IS-DARTS (He et al., AAAI 2024)",
+        source: "HY-HE/IS-DARTS, xautodl/nas_infer_model/DXYs/genotypes.py",
+        normal: "sep_conv_5x5~0 sep_conv_3x3~1 dil_conv_5x5~0 sep_conv_5x5~1 \
+            sep_conv_5x5~0 sep_conv_5x5~1 sep_conv_3x3~0 sep_conv_5x5~2",
+        reduce: "sep_conv_5x5~0 max_pool_3x3~1 dil_conv_5x5~1 sep_conv_5x5~2 \
+            sep_conv_5x5~0 sep_conv_5x5~2 dil_conv_5x5~0 sep_conv_5x5~2",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::NetworkShape;
+
+    /// Millions at C=36, 20 cells: parameters as papers and repositories give them (SGAS's in its `genotypes.py`), and
+    /// multiply-adds as FairDARTS's `fairdarts/genotypes.py` notes them of others' cells.
+    #[test]
+    fn published_cells_cost_what_their_papers_say() {
+        for (name, parameters, multiply_adds) in [
+            ("DARTS_V2", "3.3", Some(528)),
+            ("PC_DARTS_cifar", "3.63", Some(558)),
+            ("PDARTS", "3.43", Some(532)),
+            ("GDAS_V1", "3.4", None),
+            ("SNAS_mild", "2.66", Some(422)),
+            ("SNAS_moderate", "2.8", None),
+            ("SNAS_aggressive", "2.3", None),
+            ("SGAS_Cri1_CIFAR_1", "3.75", None),
+            ("SGAS_Cri1_CIFAR_2", "3.73", None),
+            ("SGAS_Cri1_CIFAR_3", "3.80", None),
+            ("SGAS_Cri2_CIFAR_3", "4.09", None),
+            ("SGAS_Cri2_CIFAR_4", "3.91", None),
+            ("SGAS_Cri2_CIFAR_5", "3.69", None),
+            ("DARTS_minus_0", "3.5", None),
+        ] {
+            let genotype = Genotype::by_name(name).unwrap();
+            let cost = genotype.cost(NetworkShape::cifar10(genotype.space.topology())).unwrap();
+            let digits = parameters.len() - 2;
+            assert_eq!(format!("{:.digits$}", cost.parameters as f64 / 1e6), parameters, "{name}: {cost:?}");
+            let millions = cost.multiply_adds / 1_000_000;
+            assert!(multiply_adds.is_none_or(|m| m == millions), "{name}: {cost:?}");
+        }
+    }
+
+    #[test]
+    fn every_published_cell_reads_by_its_name_prints_and_draws() {
+        for published in LITERATURE {
+            let genotype = Genotype::read(&published.name.to_lowercase()).unwrap();
+            assert_eq!(Genotype::read(&genotype.to_string()).unwrap(), genotype, "{}", published.name);
+            assert_eq!(genotype.chosen.len(), 16);
+        }
+        let message = Genotype::read("DARTS_V3").unwrap_err().to_string();
+        assert!(message.starts_with("unknown genotype `DARTS_V3`, did you mean `DARTS_V"), "{message}");
+    }
+}
