@@ -3,7 +3,7 @@
 use super::api::Api;
 use super::context::Host;
 use super::errors::{Fallible, raise, wrong};
-use super::space::Space;
+use super::space::{Space, handles};
 use super::{convert, random::Stream};
 use crate::data::nas_bench::{self, Row};
 use crate::space::literature::{LITERATURE, Published};
@@ -28,6 +28,23 @@ pub fn genotype_of(value: &Dynamic) -> Fallible<crate::space::Genotype> {
         return crate::space::Genotype::parse(&row.arch).map_err(raise);
     }
     Err(wrong("genotype", convert::shown(value), "a genotype, its text or name, or an index of NAS-Bench-201"))
+}
+
+/// A genotype of the candidates chosen.
+fn of_candidates(chosen: &Array) -> Fallible<crate::space::Genotype> {
+    let mut space = None;
+    let mut places = vec![];
+    for value in chosen {
+        let candidate = value.read_lock::<super::space::Candidate>();
+        let candidate = candidate.ok_or_else(|| wrong("genotype", convert::shown(value), "a Candidate"))?;
+        if space.as_ref().is_some_and(|s| *s != candidate.space) {
+            return Err(wrong("genotype", "candidates of several spaces", "of one"));
+        }
+        space = Some(candidate.space.clone());
+        places.push(candidate.place);
+    }
+    let space = space.ok_or_else(|| wrong("genotype", "no candidates", "as many as the space keeps"))?;
+    crate::space::Genotype::new(&space, &places).map_err(raise)
 }
 
 /// Uniform: NAS-Bench-201, any op on every edge; DARTS, two different edges into every node, any op but `none` on each,
@@ -83,9 +100,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.def(
         [
             "genotype",
-            "genotype(text) -> Genotype\ngenotype(space, text) -> Genotype",
+            "genotype(text) -> Genotype\ngenotype(space, text) -> Genotype\ngenotype([candidate]) -> Genotype",
             "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or \
-             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. A word is the \
+             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. Or from the \
+             candidates chosen, in any order: as many as each comparison subset keeps. A word is the \
              name of a published cell (see `published_genotypes`), an integer an index of NAS-Bench-201. What does not \
              parse is an error that says where.",
             "let g = genotype(9930);\nassert(g == genotype(g.to_string()));\n\
@@ -93,6 +111,42 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
              print(genotype(own, \"|nor_conv_7x7~0|\"));",
         ],
         |text: Dynamic| genotype_of(&text).map(Genotype),
+    );
+    api.also("genotype", |chosen: Array| of_candidates(&chosen).map(Genotype));
+    api.also_get("space", |g: &mut Genotype| Ok(Space(Rc::new(g.0.space.clone()))));
+    api.also_get("candidates", |g: &mut Genotype| Ok(handles(&Rc::new(g.0.space.clone()), g.0.chosen.clone())));
+    api.def(
+        [
+            "replace",
+            "genotype.replace(old, new) -> Genotype",
+            "The same cell with one of its candidates replaced by another of the same comparison subset.",
+            "let g = genotype(9930);\nlet s = g.space;\n\
+             let h = g.replace(g.candidates[0], s.candidate(0, \"none\"));\nassert(h.candidates[0].op == \"none\");",
+        ],
+        |g: &mut Genotype, old: super::space::Candidate, new: super::space::Candidate| -> Fallible<Genotype> {
+            let mut chosen = g.0.chosen.clone();
+            let place = chosen.iter().position(|c| *c == old.place).ok_or_else(|| {
+                let name = super::space::candidate_name(&old.space, old.place);
+                wrong("replace", name, "a candidate of the genotype")
+            })?;
+            chosen[place] = new.place;
+            crate::space::Genotype::new(&g.0.space, &chosen).map(Genotype).map_err(raise)
+        },
+    );
+    let h = host.clone();
+    api.def(
+        [
+            "mix",
+            "genotype.mix() -> [Tensor]",
+            "1 where a candidate is chosen, 0 elsewhere, one [edges, ops] tensor per cell type: the mix under which a \
+             supernet computes this cell with its weights.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
+             print(net.evaluate(data().test.take(32), genotype(9930).mix()).accuracy);",
+        ],
+        move |g: &mut Genotype| -> Fallible<Array> {
+            let mask = g.0.mask().map_err(raise)?;
+            super::tensor::mask_tensors(&mask, &g.0.space, &h.options.device)
+        },
     );
     api.also("genotype", |space: Space, text: &str| {
         crate::space::Genotype::parse_in(&space.0, text).map(Genotype).map_err(raise)

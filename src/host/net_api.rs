@@ -4,7 +4,7 @@ use super::api::Api;
 use super::batches::{Batch, BatchList, PairList};
 use super::context::Host;
 use super::data::Data;
-use super::errors::{Fallible, raise, raise_tensor, wrong};
+use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
 use super::net::{Grads, Net};
 use super::space::{Candidate, Mask, Space, space_of};
@@ -185,7 +185,12 @@ fn measuring(api: &mut Api) {
         },
     );
     api.get(
-        ["space", "net.space -> Space", "Its search space.", tiny!("assert(net.space.name == \"nas-bench-201\");")],
+        [
+            "space",
+            "net.space -> Space\ngenotype.space -> Space",
+            "Its search space.",
+            tiny!("assert(net.space.name == \"nas-bench-201\");"),
+        ],
         |net: &mut Net| Ok(Space(net.space())),
     );
     api.get(
@@ -201,13 +206,7 @@ fn measuring(api: &mut Api) {
         ],
         |net: &mut Net| {
             let learner = net.learner.borrow();
-            let (edges, ops) = (net.space().edges().len(), net.space().ops().len());
-            let tensor = |rows: &Vec<Vec<bool>>| {
-                let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
-                let tensor = candle_core::Tensor::from_vec(values, (edges, ops), learner.net.device());
-                tensor.map(|t| Dynamic::from(T(t))).map_err(raise_tensor)
-            };
-            learner.net.mask().table().0.iter().map(tensor).collect::<Fallible<Array>>()
+            super::tensor::mask_tensors(learner.net.mask(), &net.space(), learner.net.device())
         },
     );
     api.get(

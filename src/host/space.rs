@@ -128,8 +128,8 @@ pub fn register(api: &mut Api) {
     api.get(
         [
             "candidates",
-            "space.candidates -> [Candidate]\nsubset.candidates -> [Candidate]",
-            "All candidates, dead ones too, in order: cell type, edge, op.",
+            "space.candidates -> [Candidate]\nsubset.candidates -> [Candidate]\ngenotype.candidates -> [Candidate]",
+            "All candidates, dead ones too, in order: cell type, edge, op; of a genotype, those chosen.",
             "assert(space(\"nas-bench-201\").candidates.len == 30);",
         ],
         |s: &mut Space| Ok(handles(&s.0, s.0.candidates())),
@@ -154,6 +154,15 @@ pub fn register(api: &mut Api) {
             "assert(space(\"darts\").candidates[1].op == \"skip_connect\");",
         ],
         |c: &mut Candidate| Ok(c.space.ops()[c.place.op].name().to_string()),
+    );
+    api.get(
+        [
+            "has_weights",
+            "candidate.has_weights -> bool",
+            "Whether its op has weights to train; skips (at stride 1), pools, noise and `none` are parameter-free.",
+            "let free = genotype(\"DARTS_V2\").candidates.filter(|c| !c.has_weights);\nassert(free.len == 10);",
+        ],
+        |c: &mut Candidate| Ok(c.space.ops()[c.place.op].has_weights()),
     );
     api.get(
         [

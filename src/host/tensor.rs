@@ -8,7 +8,7 @@ use super::convert::{float, shown};
 use super::errors::{Fallible, raise_tensor, wrong};
 use super::random::Stream;
 use super::tensor_math;
-use crate::space::SearchSpace;
+use crate::space::{Mask, SearchSpace};
 use candle_core::{DType, Device, Tensor};
 use rhai::{Array, Dynamic, INT};
 use std::rc::Rc;
@@ -44,6 +44,16 @@ pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
         return Err(wrong("mixing weights", format!("{} tensor(s)", tensors.len()), expected()));
     }
     Ok(tensors)
+}
+
+/// A mask as one `[edges, ops]` tensor of 0 and 1 per cell type.
+pub fn mask_tensors(mask: &Mask, space: &SearchSpace, device: &Device) -> Fallible<Array> {
+    let shape = (space.edges().len(), space.ops().len());
+    let tensor = |rows: &Vec<Vec<bool>>| {
+        let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
+        Tensor::from_vec(values, shape, device).map(|t| Dynamic::from(T(t))).map_err(raise_tensor)
+    };
+    mask.table().0.iter().map(tensor).collect()
 }
 
 /// Rows of numbers (or a list, or a number) as a tensor.
