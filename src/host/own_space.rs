@@ -160,12 +160,12 @@ pub fn register(api: &mut Api) {
     api.also("ops_of", |s: &mut Space, cell_type: &str, edge: rhai::INT| ops_of(s, cell_type, edge));
     api.def(
         [
-            "defaults",
-            "space.defaults() -> map",
+            "paper_settings",
+            "space.paper_settings() -> map",
             "The settings of the IS-DARTS paper for a search in this topology: epochs (E), shrink_steps (S), \
              shrink_every (I), iim_samples. NAS-Bench-201 (appendix A.1): 30, 4, 2, 200; DARTS (section 4.1): 50, 7, 3, \
              600.",
-            "assert(space(\"darts\").defaults().shrink_steps == 7);",
+            "assert(space(\"darts\").paper_settings().shrink_steps == 7);",
         ],
         |s: &mut Space| -> Map {
             let d = s.0.defaults();

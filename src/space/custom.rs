@@ -97,11 +97,11 @@ impl SearchSpace {
         found.ok_or_else(|| Error::unknown_name("edge", name, names.iter().map(String::as_str)))
     }
 
-    /// The index of a cell type, `normal` or `reduction`; an unknown name is an error with the nearest.
+    /// The index of a cell type: `normal` or `reduction`.
     pub fn cell_type_by_name(&self, name: &str) -> Result<usize> {
         let names: Vec<String> = self.cell_types().iter().map(CellType::to_string).collect();
         let found = names.iter().position(|n| n == name);
-        found.ok_or_else(|| Error::unknown_name("cell type", name, names.iter().map(String::as_str)))
+        found.ok_or_else(|| Error::invalid("cell type", name, names.join(" or ")))
     }
 
     fn check_alive(&self) -> Result<()> {
