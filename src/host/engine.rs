@@ -5,7 +5,8 @@ use super::context::Host;
 use super::errors::{explain, place};
 use super::modules::{Modules, Resolver};
 use super::{
-    arch, batches, control, data, docs, figure, genotype, net_api, own_space, report, settings, show, shrink, space, state, statistics, tensor, train_genotype,
+    arch, batches, control, data, docs, figure, genotype, net_api, own_space, report, settings, show, shrink, space,
+    state, statistics, tensor, train_genotype,
 };
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -83,15 +84,13 @@ impl Scripts {
         arch::register(&mut api, &host);
         tensor::register(&mut api, &host);
         report::register(&mut api, &host);
+        figure::register(&mut api, &host);
+        statistics::register(&mut api);
         train_genotype::register(&mut api, &host);
         show::api::register(&mut api);
         docs::register(&mut api, &host);
         let (docs, types) = api.into_parts();
         Scripts { engine, docs, types, host, modules, last_value, methods: OnceCell::new() }
-        figure::register(&mut api, &host);
-        statistics::register(&mut api);
-        let docs = docs::register(api, &host);
-        Scripts { engine, docs, host }
     }
 
     /// Compile and evaluate; errors name `source`, line and column.

@@ -29,7 +29,7 @@ fn names_complete_by_where_they_stand() {
         ("mi", &["min(", "mine("]),
         ("whi", &["while"]),
         ("metho", &["method"]),
-        ("method::", &["defaults()", "search("]),
+        ("method::", &["defaults(", "defaults()", "search("]),
         ("method::se", &["search("]),
         ("net.measu", &["measure_iim("]),
         ("net.ma", &["mask", "mask_tensors"]),
