@@ -1,0 +1,240 @@
+//! The prompt in a pseudo-terminal: the real program, keys in, screen out.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use expectrl::session::OsSession;
+use expectrl::{Eof, Expect, Session};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// What the editor says to the terminal when it begins to read: pastes are to come in brackets. (The prompt itself is drawn
+/// with every key.)
+const READY: &str = "\x1b[?2004h";
+
+/// The program in `folder`, with its history there, at its first prompt.
+fn start(folder: &Path, args: &[&str]) -> OsSession {
+    let mut session = spawn(folder, args, &[("NO_COLOR", "1")]);
+    session.expect(READY).unwrap();
+    session
+}
+
+fn spawn(folder: &Path, args: &[&str], variables: &[(&str, &str)]) -> OsSession {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_isdarts-host"));
+    command.current_dir(folder).args(args).env_remove("NO_COLOR").env("TERM", "xterm-256color");
+    command.env("ISDARTS_HISTORY", folder.join("history")).envs(variables.iter().copied());
+    let mut session = Session::spawn(command).unwrap();
+    session.set_expect_timeout(Some(Duration::from_secs(60)));
+    session
+}
+
+/// Type a line and wait for a text in what follows it.
+fn answer(session: &mut OsSession, line: &str, expected: &str) {
+    session.send(format!("{line}\r")).unwrap();
+    if let Err(error) = session.expect(expected) {
+        panic!("{line}: no `{expected}`: {error}");
+    }
+    session.expect(READY).unwrap();
+}
+
+fn leave(mut session: OsSession) {
+    session.send(":quit\r").unwrap();
+    session.expect(Eof).unwrap();
+}
+
+#[test]
+fn tab_completes_functions_methods_settings_modules_and_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    for (typed, completed) in [
+        ("superne\t", "supernet("),
+        ("\"nas\t", "nas-bench-201\""),
+        (", #{ chan\t", "channels: "),
+        ("2, ce\t", "cells: "),
+    ] {
+        session.send(typed).unwrap();
+        session.expect(completed).unwrap();
+    }
+    answer(&mut session, "1 })", "parameters");
+    answer(&mut session, "let net = _;", "");
+    session.send("net.measu\t").unwrap();
+    session.expect("measure_iim(").unwrap();
+    session.send("\x15import \"nas/is\t").unwrap();
+    session.expect("nas/is_darts\"").unwrap();
+    session.send("\x15:sco\t").unwrap();
+    session.expect(":scope").unwrap();
+    answer(&mut session, "", "Supernet");
+    // Several: the common part, then a list.
+    session.send("net.mas\t").unwrap();
+    session.expect("mask_tensors").unwrap();
+    session.send("\x15").unwrap();
+    leave(session);
+}
+
+#[test]
+fn input_goes_on_over_lines_until_the_parser_has_all_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    // Several lines at once, without brackets: none is lost.
+    answer(&mut session, "fn twice(x) {\r  2 * x\r}\rtwice(21) * 10", "420");
+    // A paste in brackets is one input, whatever lines it has.
+    session.send("\x1b[200~let a = [\n  1,\n  2,\n];\na.len\x1b[201~").unwrap();
+    answer(&mut session, " * 100", "200");
+    // Wrong is wrong at once.
+    answer(&mut session, "let x = )", "syntax error");
+    leave(session);
+}
+
+#[test]
+fn an_error_does_not_end_the_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    answer(&mut session, "let x = 6;", "");
+    for (line, error) in [
+        ("space(\"dart\")", "did you mean `darts`?"),
+        ("throw \"mine\"", "mine"),
+        (":relod", "did you mean `:reload`?"),
+        (":load nowhere", "no saved variables"),
+    ] {
+        answer(&mut session, line, error);
+    }
+    answer(&mut session, "x * 7", "42");
+    leave(session);
+}
+
+#[test]
+fn ctrl_c_stops_training_and_measuring_at_once_and_every_value_stays_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    answer(&mut session, "let train = data().train;", "");
+    answer(&mut session, "let net = supernet(\"nas-bench-201\", #{ channels: 16, cells: 2, batch_size: 256 });", "");
+    let work = [
+        "for e in 0..1000 { net.train_epoch(train, #{ epochs: 1000, batch_size: 256 }); }",
+        "for e in 0..1000 { net.measure_iim(train, 0); }",
+    ];
+    for line in work {
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            session.send(format!("{line}\r")).unwrap();
+            session.expect(" img/s").unwrap();
+            let begin = Instant::now();
+            session.send("\x03").unwrap();
+            session.expect("interrupted").unwrap();
+            waits.push(begin.elapsed());
+            session.expect(READY).unwrap();
+        }
+        let fastest = waits.iter().min().unwrap();
+        println!("{line}: {waits:?}");
+        assert!(*fastest < Duration::from_millis(200), "{line}: {waits:?}");
+    }
+    answer(&mut session, "net.evaluate(train.take(64)).images + 1000", "1064");
+    answer(&mut session, "net.drop(net.space.candidates[0]); net.mask.n_alive", "29");
+    answer(&mut session, "net.train_epoch(train.take(64), #{ epochs: 1000 }).images + 2000", "2064");
+    leave(session);
+}
+
+#[test]
+fn ctrl_c_twice_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    session.send("let unfinished = [").unwrap();
+    session.send("\x03").unwrap();
+    session.expect("Ctrl-C again").unwrap();
+    session.expect(READY).unwrap();
+    session.send("\x03").unwrap();
+    session.expect(Eof).unwrap();
+}
+
+#[test]
+fn history_lasts_from_start_to_start_and_is_searched() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    answer(&mut session, "let marker = 12_345;", "");
+    answer(&mut session, "1 + 1", "2");
+    leave(session);
+    let mut session = start(dir.path(), &[]);
+    // Above the command that left.
+    session.send("\x1b[A\x1b[A\x1b[A\r").unwrap();
+    session.expect("let marker = 12_345;").unwrap();
+    session.expect(READY).unwrap();
+    answer(&mut session, "marker", "12345");
+    session.send("\x12let mark").unwrap();
+    session.expect("let marker = 12_345;").unwrap();
+    session.send("\r").unwrap();
+    leave(session);
+}
+
+#[test]
+fn a_changed_module_is_reloaded_and_variables_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("own.rhai"), "fn value() { 111 }").unwrap();
+    let mut session = start(dir.path(), &[]);
+    answer(&mut session, "import \"own\" as own;", "");
+    answer(&mut session, "let kept = own::value();", "");
+    answer(&mut session, "own::value()", "111");
+    answer(&mut session, ":reload", "no module has changed");
+    fs::write(dir.path().join("own.rhai"), "fn value() { 222 }\nfn more() { 333 }").unwrap();
+    answer(&mut session, ":reload", "loaded anew");
+    answer(&mut session, "own::value()", "222");
+    answer(&mut session, "own::more() + kept", "444");
+    // One that does not load leaves what was there.
+    fs::write(dir.path().join("own.rhai"), "fn value() { ").unwrap();
+    answer(&mut session, ":reload", "syntax error");
+    answer(&mut session, "own::value()", "222");
+    leave(session);
+}
+
+#[test]
+fn after_a_script_its_variables_functions_and_imports_are_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "import \"nas/random\" as method;\nfn twice(x) { 2 * x }\nlet found = twice(50);\nprint(\"done\");";
+    fs::write(dir.path().join("s.rhai"), script).unwrap();
+    let mut session = start(dir.path(), &["--repl-after", "s.rhai", "--out", "run"]);
+    answer(&mut session, "found + twice(1)", "102");
+    answer(&mut session, "method::defaults().len() + 500", "500");
+    leave(session);
+    assert!(dir.path().join("run/manifest.json").exists());
+    // Also after one that failed: that is when one wants to look.
+    fs::write(dir.path().join("t.rhai"), "let before = 77;\nspace(\"dart\");").unwrap();
+    let mut session = spawn(dir.path(), &["--repl-after", "t.rhai"], &[("NO_COLOR", "1")]);
+    session.expect("did you mean `darts`?").unwrap();
+    session.expect(READY).unwrap();
+    answer(&mut session, "before", "77");
+    leave(session);
+}
+
+#[test]
+fn colours_are_shown_on_a_terminal_unless_no_color_says_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let screen = |variables: &[(&str, &str)]| {
+        let mut session = spawn(dir.path(), &["--quiet"], variables);
+        session.expect(READY).unwrap();
+        session.send("supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }).mask\r").unwrap();
+        let found = session.expect(READY).unwrap();
+        leave(session);
+        String::from_utf8_lossy(found.before()).into_owned()
+    };
+    assert!(screen(&[]).contains("\x1b[32mskip_connect"));
+    let plain = screen(&[("NO_COLOR", "1")]);
+    // An escape that sets a colour or style ends with `m`.
+    let styled = |part: &str| part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';').starts_with('m');
+    assert!(plain.contains("skip_connect") && !plain.split("\x1b[").skip(1).any(styled), "{plain:?}");
+}
+
+#[test]
+fn the_prompt_is_there_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fastest = (0..5).map(|_| {
+        let begin = Instant::now();
+        let session = start(dir.path(), &[]);
+        let wait = begin.elapsed();
+        leave(session);
+        wait
+    });
+    let fastest = fastest.min().unwrap();
+    println!("from start to prompt: {fastest:?}");
+    // Measured on an idle machine it is below 50 ms; tests share theirs.
+    assert!(fastest < Duration::from_millis(200), "{fastest:?}");
+}
