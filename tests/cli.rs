@@ -171,3 +171,31 @@ fn a_reader_that_leaves_ends_no_run_and_a_full_disk_fails_it() {
     assert!(stderr.contains("cannot write standard output: No space left"), "{stderr}");
     assert!(dir.path().join("full/done.csv").is_file());
 }
+
+#[test]
+fn completions_and_man_pages_name_every_subcommand() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let (code, script, errors) = run(&["completions", shell]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert!(["query", "doc", "repl-after"].iter().all(|word| script.contains(word)), "{shell}: {script}");
+    }
+    let (_, page, _) = run(&["man"]);
+    assert!(page.contains(".TH isdarts\\-host 1") || page.contains(".TH isdarts-host 1"), "{page}");
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let (code, paths, _) = run(&["man", "--out", folder]);
+    assert_eq!(code, Some(0));
+    for name in ["isdarts-host.1", "isdarts-host-query.1", "isdarts-host-doc.1"] {
+        assert!(paths.contains(name) && dir.path().join(name).exists(), "{name} in {paths}");
+    }
+}
+
+#[test]
+fn the_manual_comes_as_text_markdown_and_definition_files() {
+    assert!(run(&["doc", "measure_iim"]).1.starts_with("net.measure_iim(data, samples) -> Importance"));
+    assert!(run(&["doc", "--format", "markdown"]).1.starts_with("# Script functions"));
+    let dir = tempfile::tempdir().unwrap();
+    let (code, paths, _) = run(&["doc", "--format", "definitions", "--out", dir.path().to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(paths.lines().count() > 5 && paths.lines().all(|path| Path::new(path).exists()), "{paths}");
+}

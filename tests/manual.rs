@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use isdarts_host::host::{self, Look, RunOptions};
+use isdarts_host::host::modules::STDLIB;
+use isdarts_host::host::{self, Look, RunOptions, lexer};
 use isdarts_host::search::Silent;
 use std::rc::Rc;
 
@@ -42,4 +43,41 @@ fn the_manual_is_read_by_name_and_unknown_names_find_the_nearest() {
     let error = host::documentation(Some("mesure_iim")).unwrap_err().to_string();
     assert!(error.contains("did you mean `measure_iim`?"), "{error}");
     assert!(host::documentation(None).unwrap().contains("nas/is_darts"));
+}
+
+#[test]
+fn every_function_of_the_stdlib_is_documented_and_used_by_an_example_that_runs() {
+    for (path, text) in STDLIB {
+        let header = text.lines().map_while(|l| l.strip_prefix("//!")).map(|l| l.strip_prefix(' ').unwrap_or(l));
+        let header = header.collect::<Vec<_>>().join("\n");
+        let example = header.split("```rhai\n").nth(1).and_then(|rest| rest.split("```").next());
+        let example =
+            example.unwrap_or_else(|| panic!("{path}: no example in its `//!` lines, between ```rhai and ```"));
+        for function in lexer::functions(text).into_iter().filter(|f| !f.private) {
+            let (name, used) = (&function.name, format!("::{}(", function.name));
+            assert!(!function.comment.is_empty(), "{path}: `{name}` has no `///` lines");
+            assert!(example.contains(&used), "{path}: the example does not use `{name}`");
+        }
+        let run = host::eval_expression(&format!("{example};"), &RunOptions::default(), Rc::new(Silent), &Look::PLAIN);
+        assert!(run.is_ok(), "{path}: {run:?}");
+    }
+}
+
+#[test]
+fn markdown_and_definition_files_hold_every_entry() {
+    let markdown = host::markdown(None).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let paths = host::write_definitions(dir.path()).unwrap();
+    let texts: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for doc in host::manual().unwrap() {
+        assert!(markdown.contains(&format!("### `{}`", doc.name)) && markdown.contains(doc.example), "{}", doc.name);
+        let named = doc.name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let defined = [format!("fn {}(", doc.name), format!("fn get {}(", doc.name)];
+        assert!(!named || defined.iter().any(|d| texts.contains(d)), "{}", doc.name);
+    }
+    for (path, part) in [("nas/is_darts", "module \"nas/is_darts\";"), ("measure_iim", "net: Supernet")] {
+        assert!(texts.contains(part), "{path}");
+    }
+    assert!(host::markdown(Some("nas/random")).unwrap().starts_with("```rhai\n//! Random search"));
+    assert!(host::markdown(Some("epochs")).unwrap().starts_with("### `epochs`"));
 }

@@ -73,6 +73,11 @@ pub fn place(position: Position) -> String {
     }
 }
 
+/// `an array`, `a Space`.
+pub fn article(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
+}
+
 fn function_name(name: &str) -> String {
     if name.starts_with("anon$") { "a closure".into() } else { format!("`{name}`") }
 }
@@ -100,10 +105,10 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
             let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
             match nearest(name, known) {
                 Some(near) if near == name => {
-                    format!("a {kind} has no property `{name}`; a method is called `{name}()`")
+                    format!("{} has no property `{name}`; a method is called `{name}()`", article(kind))
                 }
-                Some(near) => format!("a {kind} has no property `{name}`, did you mean `{near}`?"),
-                None => format!("a {kind} has no property `{name}`; `help()` lists what there is"),
+                Some(near) => format!("{} has no property `{name}`, did you mean `{near}`?", article(kind)),
+                None => format!("{} has no property `{name}`; `help()` lists what there is", article(kind)),
             }
         }
         EvalAltResult::ErrorModuleNotFound(path, _) => modules::not_found(path),
@@ -142,7 +147,8 @@ fn unknown_function(call: &str, docs: &[Doc]) -> String {
     let (name, types) = call.split_once(" (").map_or((call, ""), |(n, t)| (n, t.trim_end_matches(')')));
     let types: Vec<String> = types.split(", ").filter(|t| !t.is_empty()).map(type_name).collect();
     if let Some(property) = name.strip_prefix("get$").or_else(|| name.strip_prefix("set$")) {
-        return format!("a {} has no property `{property}`", types.first().map_or("value", |t| t.as_str()));
+        let kind = types.first().map_or("value", |t| t.as_str());
+        return format!("{} has no property `{property}`", article(kind));
     }
     let signatures: Vec<&str> =
         docs.iter().filter(|d| d.name == name).flat_map(|d| d.signature.lines()).map(str::trim).collect();

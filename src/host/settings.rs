@@ -2,7 +2,7 @@
 //! map.
 
 use super::context::Host;
-use super::errors::{Fallible, raise};
+use super::errors::{Fallible, article, raise};
 use super::{api::Api, convert};
 use crate::error::{Error, Result};
 use crate::search::settings::{known_keys, pick};
@@ -36,14 +36,21 @@ pub struct PictureConfig {
 
 /// The keys that host functions know.
 pub fn host_keys() -> Vec<String> {
-    [
+    let all = [
         known_keys::<TrainConfig>(),
         known_keys::<ArchConfig>(),
         known_keys::<SizeConfig>(),
         known_keys::<PictureConfig>(),
         known_keys::<EvalConfig>(),
-    ]
-    .concat()
+    ];
+    // Training a supernet and training what was found have keys in common.
+    let mut keys: Vec<String> = Vec::new();
+    for key in all.concat() {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
@@ -139,13 +146,8 @@ fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic
     Err(Error::invalid(
         format!("setting `{key}`"),
         convert::shown(&value),
-        format!("{} as its default, {default}", article(default)),
+        format!("{} as its default, {default}", article(&convert::kind(default))),
     ))
-}
-
-fn article(value: &Dynamic) -> String {
-    let kind = convert::kind(value);
-    if kind.starts_with(['a', 'e', 'i', 'o']) { format!("an {kind}") } else { format!("a {kind}") }
 }
 
 /// Register `settings`.

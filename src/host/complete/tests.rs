@@ -1,3 +1,5 @@
+//! Completions by the place of the cursor.
+
 use crate::host::{Outcome, RunOptions, Session};
 use crate::search::Silent;
 use std::rc::Rc;

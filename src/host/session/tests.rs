@@ -1,3 +1,5 @@
+//! Inputs of a session one after the other, and what they come to.
+
 use super::*;
 use crate::search::Silent;
 
