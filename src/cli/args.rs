@@ -186,7 +186,53 @@ pub struct Export {
 pub enum Bench {
     /// One training step of a supernet on random data, as one JSON line
     Step(Step),
+    /// One training step of an evaluation network on random data, as one JSON line
+    Train(Train),
 }
+
+#[derive(ClapArgs)]
+pub struct Train {
+    /// The cells, as text
+    #[arg(long, value_name = "GENOTYPE", default_value = DARTS_V2)]
+    pub genotype: String,
+    /// cifar, imagenet or nas-bench-201 [default: what suits cells and images]
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub network: String,
+    /// Channels of the first stage; 0: as the literature has it
+    #[arg(short, long, default_value_t = 0)]
+    pub channels: usize,
+    /// Cells (nas-bench-201: a stage); 0: as the literature has it
+    #[arg(short = 'n', long, default_value_t = 0)]
+    pub cells: usize,
+    /// Images a batch
+    #[arg(short, long, default_value_t = 96)]
+    pub batch: usize,
+    /// Height and width of an image
+    #[arg(long, default_value_t = 32)]
+    pub size: usize,
+    /// Classes
+    #[arg(long, default_value_t = 10)]
+    pub classes: usize,
+    /// Steps timed, after one that is not
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pub steps: u16,
+    /// cpu, cuda, cuda:N, or auto
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Threads [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Seed of weights and data
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// DARTS V2 (Liu et al., 2019).
+const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
+    ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
+    normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
+    ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
+    reduce_concat=[2, 3, 4, 5])";
 
 #[derive(ClapArgs)]
 pub struct Step {

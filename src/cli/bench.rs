@@ -30,7 +30,7 @@ pub fn step(args: &Step) -> Result<()> {
     mask(&mut net, args.masked)?;
     let mut learner = Learner::new(net, args.seed);
     learner.begin_epoch(1);
-    let batch = random_batch(args)?;
+    let batch = random_batch(args.batch, args.size, args.classes, args.seed)?;
     let cfg = TrainConfig { batch_size: args.batch, weight_decay: 3e-4, ..TrainConfig::default() };
 
     learner.train_step(&batch, None, &cfg)?;
@@ -82,28 +82,28 @@ fn mask(net: &mut Supernet, k: usize) -> Result<()> {
     dropped.into_iter().try_for_each(|c| net.drop(c))
 }
 
-fn random_batch(args: &Step) -> Result<Batch> {
-    for (what, value) in [("--batch", args.batch), ("--size", args.size), ("--classes", args.classes)] {
+pub fn random_batch(batch: usize, size: usize, classes: usize, seed: u64) -> Result<Batch> {
+    for (what, value) in [("--batch", batch), ("--size", size), ("--classes", classes)] {
         if value == 0 {
             return Err(Error::invalid(what, value, "at least 1"));
         }
     }
-    let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
-    let shape = (args.batch, 3, args.size, args.size);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let shape = (batch, 3, size, size);
     // Uniform with mean 0 and variance 1, as good as normal here.
     let limit = 3f32.sqrt();
-    let x = (0..args.batch * 3 * args.size * args.size).map(|_| rng.random_range(-limit..limit)).collect();
-    let y = (0..args.batch).map(|_| rng.random_range(0..args.classes as u32)).collect();
+    let x = (0..batch * 3 * size * size).map(|_| rng.random_range(-limit..limit)).collect();
+    let y = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
     Ok(Batch { x, y, shape, index: 0, total: 1 })
 }
 
 /// Two decimals.
-fn milliseconds(start: Instant) -> f64 {
+pub fn milliseconds(start: Instant) -> f64 {
     (start.elapsed().as_secs_f64() * 1e5).round() / 100.0
 }
 
 /// Largest resident memory of the process so far (Linux: `VmHWM`); `null` where it is not to be had, or on a GPU.
-fn peak_mb(device: &Device) -> Option<u64> {
+pub fn peak_mb(device: &Device) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok().filter(|_| device.is_cpu())?;
     let kb = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?.trim().strip_suffix("kB")?.trim().parse::<u64>();
     Some((kb.ok()? + 512) / 1024)

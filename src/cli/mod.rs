@@ -2,6 +2,7 @@
 
 mod args;
 mod bench;
+mod bench_train;
 mod data;
 mod device;
 mod folder;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<()> {
     match args.command {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
+        Some(Command::Bench { command: Bench::Train(train) }) => bench_train::train(&train),
         Some(Command::Query { cell }) => print(&nas_bench::query_text(&cell)?.beside_paper()?),
         Some(Command::Doc { name, format, out }) => manual::doc(name.as_deref(), format, &out),
         Some(Command::Completions { shell }) => manual::completions(shell),

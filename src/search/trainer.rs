@@ -77,6 +77,11 @@ impl Trainer {
         self.curve.iter().reduce(|best, row| if row.test_top1 > best.test_top1 { row } else { best })
     }
 
+    /// Enter an epoch (from 1) without training in it: for single steps.
+    pub fn enter(&mut self, epoch: usize) {
+        self.epoch = epoch;
+    }
+
     /// One epoch of training, then an evaluation; a row of the curve.
     pub fn epoch(&mut self, train: &Dataset, test: &Dataset, progress: &dyn Progress) -> Result<Evaluation> {
         let start = Instant::now();
