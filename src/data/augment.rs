@@ -6,6 +6,7 @@
 use super::Dataset;
 use super::random::below;
 use rand::RngCore;
+use std::ops::Range;
 
 /// Augmentation of training images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub struct Augment {
     pub flip: bool,
     /// Side of the square set to zero (the mean) around a random pixel, cut off at the border; 0 = none.
     pub cutout: usize,
+    /// As photographs are ([`super::photo`]): a random part in place of the padded crop, and changed colours.
+    pub photo: bool,
 }
 
 /// What is done to one image.
@@ -43,6 +46,21 @@ impl Draw {
         let corner = (corner(h), corner(w));
         Draw { offset, flip: flip && augment.flip, cutout: (augment.cutout > 0).then_some(corner) }
     }
+
+    /// Set the square of `cutout` pixels a side to zero, in every channel of `out`.
+    pub fn cut_out(&self, (_, h, w): (usize, usize, usize), cutout: usize, out: &mut [f32]) {
+        let Some((y, x)) = self.cutout else { return };
+        let (rows, cols) = (inside(y, cutout, h), inside(x, cutout, w));
+        for out in out.chunks_exact_mut(h * w) {
+            rows.clone().for_each(|y| out[y * w..][cols.clone()].fill(0.0));
+        }
+    }
+}
+
+/// The part of `start..start + len` that lies in `0..n`.
+fn inside(start: isize, len: usize, n: usize) -> Range<usize> {
+    let clamp = |v: isize| v.clamp(0, n as isize) as usize;
+    clamp(start)..clamp(start + len as isize)
 }
 
 /// The normalised value of each pixel value, per channel.
@@ -59,15 +77,10 @@ impl Normalise {
     }
 
     /// Write `image`, `[c, h, w]`, changed by `draw` and normalised, to `out`; `cutout` is the side of its square.
-    pub fn write(&self, image: &[u8], (_, h, w): (usize, usize, usize), draw: &Draw, cutout: usize, out: &mut [f32]) {
-        let inside = |start: isize, len: usize, n: usize| {
-            let clamp = |v: isize| v.clamp(0, n as isize) as usize;
-            clamp(start)..clamp(start + len as isize)
-        };
+    pub fn write(&self, image: &[u8], (c, h, w): (usize, usize, usize), draw: &Draw, cutout: usize, out: &mut [f32]) {
         let (dy, dx) = draw.offset;
         // Rows and columns of the crop that lie on the image; the rest is black.
         let (rows, cols) = (inside(-dy, h, h), inside(-dx, w, w));
-        let cut = draw.cutout.map(|(y, x)| (inside(y, cutout, h), inside(x, cutout, w)));
         for ((table, image), out) in self.0.iter().zip(image.chunks_exact(h * w)).zip(out.chunks_exact_mut(h * w)) {
             for (y, out) in out.chunks_exact_mut(w).enumerate() {
                 if !rows.contains(&y) || cols.is_empty() {
@@ -92,10 +105,8 @@ impl Normalise {
                     }
                 }
             }
-            if let Some((rows, cols)) = &cut {
-                rows.clone().for_each(|y| out[y * w..][cols.clone()].fill(0.0));
-            }
         }
+        draw.cut_out((c, h, w), cutout, out);
     }
 }
 
@@ -117,7 +128,7 @@ mod tests {
             indices: Arc::new(vec![0]),
             mean: vec![0.4, 0.6],
             std: vec![0.2, 0.0],
-            augment: Augment { crop_pad: 0, flip: false, cutout: 0 },
+            augment: Augment { crop_pad: 0, flip: false, cutout: 0, photo: false },
         }
     }
 
@@ -159,7 +170,7 @@ mod tests {
         for (crop_pad, flip, cutout) in
             [(0, false, 0), (2, false, 0), (0, true, 0), (1, true, 3), (0, false, 2), (7, true, 20)]
         {
-            let augment = Augment { crop_pad, flip, cutout };
+            let augment = Augment { crop_pad, flip, cutout, photo: false };
             for seed in 0..200 {
                 let draw = Draw::new(&augment, SHAPE, &mut stream(seed, Purpose::Augment, 0));
                 let mut out = vec![f32::NAN; 40];
@@ -171,7 +182,7 @@ mod tests {
 
     #[test]
     fn draws_cover_their_range_evenly() {
-        let augment = Augment { crop_pad: 2, flip: true, cutout: 2 };
+        let augment = Augment { crop_pad: 2, flip: true, cutout: 2, photo: false };
         let draws: Vec<_> =
             (0..5000).map(|s| Draw::new(&augment, SHAPE, &mut stream(s, Purpose::Augment, 0))).collect();
         let share = |f: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| f(d)).count() as f64 / draws.len() as f64;
@@ -188,7 +199,7 @@ mod tests {
     #[test]
     fn switching_one_augmentation_on_moves_no_other() {
         let draw = |flip, cutout| {
-            Draw::new(&Augment { crop_pad: 3, flip, cutout }, SHAPE, &mut stream(5, Purpose::Augment, 1))
+            Draw::new(&Augment { crop_pad: 3, flip, cutout, photo: false }, SHAPE, &mut stream(5, Purpose::Augment, 1))
         };
         assert_eq!(draw(false, 0).offset, draw(true, 4).offset);
         assert_eq!(draw(true, 0).flip, draw(true, 4).flip);

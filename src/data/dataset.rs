@@ -92,7 +92,7 @@ impl Splits {
             classes: classes.clone(),
             shape: (images.channels, images.side, images.side),
             indices: Arc::new((0..images.labels.len() as u32).collect()),
-            augment: super::Augment { crop_pad: (images.side + 4) / 8, flip: format.flip, cutout: 0 },
+            augment: super::Augment { crop_pad: (images.side + 4) / 8, flip: format.flip, cutout: 0, photo: false },
             pixels: Arc::new(images.pixels),
             labels: Arc::new(images.labels),
             mean: mean.clone(),

@@ -2,6 +2,7 @@
 
 use super::Dataset;
 use super::augment::{Augment, Draw, Normalise};
+use super::photo;
 use super::random::{Purpose, shuffled, stream};
 use crate::error::{Error, Result};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -108,7 +109,14 @@ fn batch(data: &Dataset, plan: &BatchPlan, order: &[u32], normalise: &Normalise,
             Draw::new(&augment, data.shape, &mut rng)
         });
         let cutout = plan.augment.map_or(0, |augment| augment.cutout);
-        normalise.write(data.image(position as usize), data.shape, &draw, cutout, out);
+        let image = data.image(position as usize);
+        match plan.augment.filter(|augment| augment.photo) {
+            Some(augment) => {
+                photo::Draw::new(data.shape, augment.flip, &mut rng).write(data, image, out);
+                draw.cut_out(data.shape, cutout, out);
+            }
+            None => normalise.write(image, data.shape, &draw, cutout, out),
+        }
     }
     let y = chosen.iter().map(|&position| data.label(position as usize)).collect();
     Batch { x, y, shape: (chosen.len(), c, h, w), index, total }
@@ -147,7 +155,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    const AUGMENT: Augment = Augment { crop_pad: 1, flip: true, cutout: 2 };
+    const AUGMENT: Augment = Augment { crop_pad: 1, flip: true, cutout: 2, photo: false };
 
     fn digits(n: usize) -> Dataset {
         Splits::open("digits", &DataOptions::default()).unwrap().train.take(n, 0)
@@ -210,8 +218,10 @@ mod tests {
     #[test]
     fn batch_size_changes_no_image() {
         let data = digits(100);
-        let with = |batch_size| load(&data, plan(batch_size, Some((1, 2)), Some(AUGMENT)));
-        assert_eq!(with(7), with(64));
+        for augment in [AUGMENT, Augment { photo: true, ..AUGMENT }] {
+            let with = |batch_size| load(&data, plan(batch_size, Some((1, 2)), Some(augment)));
+            assert_eq!(with(7), with(64));
+        }
     }
 
     #[test]

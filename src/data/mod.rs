@@ -14,6 +14,7 @@ mod images;
 pub mod loader;
 mod locate;
 pub mod nas_bench;
+mod photo;
 mod pickle;
 pub mod picture;
 mod random;

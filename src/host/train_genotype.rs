@@ -192,7 +192,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
              `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36, auxiliary head), `imagenet` (14 \
              cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. Settings, each with the \
              literature's default for that network: channels, cells, epochs, warmup (epochs), batch_size, lr, lr_min, \
-             momentum, weight_decay, clip, augment, cutout (pixels), drop_path (probability at the end), auxiliary \
+             momentum, weight_decay, clip, augment, photo (a random resized crop, colour jitter and light in place of the \
+             padded crop), cutout (pixels), drop_path (probability at the end), auxiliary \
              (weight; 0 = no such head), label_smoothing. It is an epochs loop: saved after every epoch, and goes on \
              under --resume. Gives accuracy and top5 (percent of the test images, after the last epoch), loss, \
              best_accuracy and best_epoch (chosen on the test images: not a fair figure), train_accuracy, curve (test \

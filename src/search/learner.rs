@@ -83,7 +83,7 @@ impl Learner {
     pub fn batches(&self, data: &Dataset, cfg: &TrainConfig, stream: u64) -> Result<Batches> {
         let augment = match cfg.augment {
             true => Some(Augment { cutout: cfg.cutout, ..data.augment }),
-            false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout }),
+            false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout, photo: false }),
             false => None,
         };
         let shuffle = Some((stream_seed(self.seed, stream), self.epoch as u64));

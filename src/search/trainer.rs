@@ -115,7 +115,8 @@ impl Trainer {
     fn batches(&self, data: &Dataset) -> Result<Batches> {
         let cfg = &self.config;
         let none = Augment { crop_pad: 0, flip: false, ..data.augment };
-        let augment = Augment { cutout: cfg.cutout, ..if cfg.augment { data.augment } else { none } };
+        let augment = if cfg.augment { Augment { photo: cfg.photo, ..data.augment } } else { none };
+        let augment = Augment { cutout: cfg.cutout, ..augment };
         Batches::start(
             data,
             BatchPlan {

@@ -36,6 +36,8 @@ pub struct EvalConfig {
     pub clip: f64,
     /// Augment training images.
     pub augment: bool,
+    /// Augment as photographs: a random resized crop in place of the padded one, colour jitter, light.
+    pub photo: bool,
     /// Side of cutout in pixels; 0 = none.
     pub cutout: usize,
     /// Probability at the end of training that a path is dropped; it grows linearly from 0, epoch by epoch.
@@ -57,7 +59,8 @@ impl EvalConfig {
     ///
     /// - CIFAR (Liu et al., 2019; here 5 epochs of warm-up and 595): batch 96, lr 0.025, decay 3e-4, clip 5, cutout of half
     ///   the side (16 of 32), drop path 0.2, auxiliary 0.4 where the images have the 32 pixels that its head is made for.
-    /// - ImageNet: 250 epochs, batch 128, lr 0.1, decay 3e-5, clip 5, auxiliary 0.4, label smoothing 0.1.
+    /// - ImageNet: 250 epochs, batch 128, lr 0.1, decay 3e-5, clip 5, auxiliary 0.4, label smoothing 0.1; a random part of
+    ///   each picture, colours and light changed.
     /// - NAS-Bench-201 (Dong & Yang, 2020): 200 epochs, batch 256, lr 0.1, decay 5e-4, no clipping, crop and flip alone.
     pub fn usual(family: Family, side: usize) -> Self {
         let cifar = EvalConfig {
@@ -73,6 +76,7 @@ impl EvalConfig {
             weight_decay: 3e-4,
             clip: 5.0,
             augment: true,
+            photo: false,
             cutout: side / 2,
             drop_path: 0.2,
             auxiliary: if (32..=40).contains(&side) { 0.4 } else { 0.0 },
@@ -85,6 +89,7 @@ impl EvalConfig {
                 batch_size: 128,
                 lr: 0.1,
                 weight_decay: 3e-5,
+                photo: true,
                 cutout: 0,
                 drop_path: 0.0,
                 auxiliary: if (193..=256).contains(&side) { 0.4 } else { 0.0 },

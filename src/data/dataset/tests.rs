@@ -37,7 +37,7 @@ fn digits_are_ready_to_use() {
     let Splits { train, test, .. } = digits(DataOptions::default());
     assert_eq!(train.describe(), "digits: 1442 images of 3x8x8, 10 classes");
     assert_eq!(test.describe(), "digits: 355 images of 3x8x8, 10 classes");
-    assert_eq!(train.augment, super::super::Augment { crop_pad: 1, flip: false, cutout: 0 });
+    assert_eq!(train.augment, super::super::Augment { crop_pad: 1, flip: false, cutout: 0, photo: false });
     assert_eq!((train.mean.clone(), train.std.clone()), (test.mean.clone(), test.std.clone()));
     assert!((train.mean[0] - 0.305).abs() < 0.005 && (train.std[2] - 0.376).abs() < 0.005, "{:?}", train.std);
 }
@@ -52,7 +52,7 @@ fn a_cifar10_folder_opens_with_its_images_in_file_order() {
     assert_eq!((splits.train.label(20_000), splits.train.image(20_000)), (3, &[30; 3072][..]));
     assert_eq!((splits.test.label(0), splits.test.image(0)), (6, &[60; 3072][..]));
     assert_eq!(splits.train.classes[3], "cat");
-    assert_eq!(splits.train.augment, super::super::Augment { crop_pad: 4, flip: true, cutout: 0 });
+    assert_eq!(splits.train.augment, super::super::Augment { crop_pad: 4, flip: true, cutout: 0, photo: false });
 
     std::fs::write(dir.path().join("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
     assert_eq!(open(dir.path(), DataOptions::default()).unwrap().train.classes[3], "d");
