@@ -43,7 +43,7 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
         let folder = tempfile::tempdir().unwrap();
         let mut options = tiny(&script);
         let name = script.file_stem().unwrap().to_str().unwrap();
-        if name == "ablation" || name == "compare" {
+        if ["ablation", "compare", "evaluate"].contains(&name) {
             options.sets.push(("seeds".into(), 2.into()));
         }
         for (key, value) in [("shrink_steps", 2), ("shrink_every", 1), ("iim_samples", 16)] {
@@ -63,6 +63,7 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
             let searches = match name {
                 "ablation" => 6,
                 "compare" => 8,
+                "evaluate" => 4,
                 _ => 1,
             };
             assert_eq!(metrics.lines().count(), 1 + 6 * searches, "{metrics}");

@@ -192,8 +192,8 @@ pub enum Bench {
 
 #[derive(ClapArgs)]
 pub struct Train {
-    /// The cells, as text
-    #[arg(long, value_name = "GENOTYPE", default_value = DARTS_V2)]
+    /// The cells: a published name, or text
+    #[arg(long, value_name = "GENOTYPE", default_value = "DARTS_V2")]
     pub genotype: String,
     /// cifar, imagenet or nas-bench-201 [default: what suits cells and images]
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -226,13 +226,6 @@ pub struct Train {
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
-
-/// DARTS V2 (Liu et al., 2019).
-const DARTS_V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), \
-    ('sep_conv_3x3', 1), ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], \
-    normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), \
-    ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), ('max_pool_3x3', 1)], \
-    reduce_concat=[2, 3, 4, 5])";
 
 #[derive(ClapArgs)]
 pub struct Step {

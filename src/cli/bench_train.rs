@@ -16,7 +16,7 @@ pub fn train(args: &Train) -> Result<()> {
     interrupts::install(None);
     let threads = device::threads(args.threads)?;
     let device = device::open(&args.device)?;
-    let plan = Plan::parse(&args.genotype)?;
+    let plan = Plan::read(&args.genotype)?;
     let map = serde_json::json!({
         "network": args.network, "channels": args.channels, "cells": args.cells, "batch_size": args.batch, "warmup": 0,
     });

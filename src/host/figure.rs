@@ -117,6 +117,13 @@ fn svg(figure: &Figure) -> Result<String> {
     Ok(text)
 }
 
+/// Lines over one pair of axes, as the text of an SVG file.
+pub(super) fn lines([title, x, y]: [&str; 3], series: Vec<(&str, Vec<(f64, f64)>)>) -> Result<String> {
+    let series = series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect();
+    let panels = vec![Panel { title: String::new(), series }];
+    svg(&Figure { title: title.into(), x: x.into(), y: y.into(), panels, ..Figure::default() })
+}
+
 type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
 
 fn draw(figure: &Figure, text: &mut String) -> Drawn {

@@ -27,7 +27,6 @@ pub mod net_api;
 pub mod options;
 pub mod output;
 pub mod own_space;
-pub mod plot;
 pub mod random;
 pub mod report;
 pub mod session;

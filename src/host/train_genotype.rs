@@ -7,8 +7,8 @@ use super::data::Source;
 use super::epochs::Epochs;
 use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
-use super::plot::{self, Axes, Series};
-use super::{convert, settings};
+use super::{convert, figure, settings};
+use crate::data::nas_bench;
 use crate::error::{Error, Result};
 use crate::net::Subnet;
 use crate::net::subnet::Plan;
@@ -20,8 +20,8 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The cells of a genotype handle, of its text (whose order of ops is kept), of an index of NAS-Bench-201, or of the
-/// genotype.txt of a search's run folder: `DIR`, or `DIR#LABEL` where several searches left theirs.
+/// The cells of a genotype handle, of its text (whose order of ops is kept) or name in the literature, of an index of
+/// NAS-Bench-201, or of the genotype.txt of a search's run folder: `DIR`, or `DIR#LABEL` where several searches left theirs.
 fn plan_of(value: &Dynamic) -> Fallible<Plan> {
     if let Some(genotype) = value.read_lock::<Genotype>() {
         return Ok(Plan::from(&genotype.0));
@@ -35,7 +35,10 @@ fn plan_of(value: &Dynamic) -> Fallible<Plan> {
 fn plan_of_text(text: &str) -> Result<Plan> {
     let (folder, label) = text.split_once('#').map_or((text, None), |(folder, label)| (folder, Some(label)));
     if !Path::new(folder).is_dir() {
-        return Plan::parse(text);
+        return match text.parse() {
+            Ok(index) => Plan::parse(&nas_bench::query_index(index)?.arch),
+            Err(_) => Plan::read(text),
+        };
     }
     let path = Path::new(folder).join("genotype.txt");
     let found = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
@@ -130,13 +133,13 @@ fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], fo
     atomic::write(&folder.join("genotype.txt"), format!("{}\n", about.genotype).as_bytes())?;
     atomic::write(&folder.join("curve.csv"), &csv_of(curve)?)?;
     let points = |y: fn(&CurveRow) -> f64| curve.iter().map(|r| (r.epoch as f64, 100.0 * y(r))).collect();
-    let series = [
-        Series { name: "training (augmented)", points: points(|r| r.train_top1) },
-        Series { name: "test", points: points(|r| r.test_top1) },
-        Series { name: "test, top-5", points: points(|r| r.test_top5) },
+    let series = vec![
+        ("training (augmented)", points(|r| r.train_top1)),
+        ("test", points(|r| r.test_top1)),
+        ("test, top-5", points(|r| r.test_top5)),
     ];
-    let axes = Axes { title: "learning curve", x: "epoch", y: "accuracy, %" };
-    atomic::write(&folder.join("curve.svg"), plot::lines(&axes, &series)?.as_bytes())?;
+    let svg = figure::lines(["learning curve", "epoch", "accuracy, %"], series)?;
+    atomic::write(&folder.join("curve.svg"), svg.as_bytes())?;
     let header = std::iter::once("true class \\ found".to_string()).chain(classes.iter().cloned()).collect();
     let row = |(class, counts): (&String, &Vec<u32>)| -> Vec<String> {
         std::iter::once(class.clone()).chain(counts.iter().map(u32::to_string)).collect()
@@ -188,7 +191,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "train_genotype",
             "train_genotype(genotype, data, cfg) -> map",
             "Train the network of a found cell from scratch on data.train and test it on data.test after every epoch. \
-             `genotype`: a genotype, its text, an index of NAS-Bench-201, or the run folder of a search (`DIR`, or \
+             `genotype`: a genotype, its text or published name (DARTS_V2), an index of NAS-Bench-201, or the run folder of a search (`DIR`, or \
              `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36, auxiliary head), `imagenet` (14 \
              cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. Settings, each with the \
              literature's default for that network: channels, cells, epochs, warmup (epochs), batch_size, lr, lr_min, \

@@ -210,7 +210,7 @@ impl Stateful for Trainer {
 
     fn state(&self) -> Result<State> {
         let json = serde_json::json!({
-            "genotype": self.net.plan().to_string(),
+            "genotype": self.net.plan(),
             "network": self.net.config(),
             "settings": self.config,
             "seed": self.seed,

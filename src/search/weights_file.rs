@@ -15,8 +15,10 @@ const ENTRY: &str = "isdarts-network";
 /// What a network takes and gives, besides its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct About {
-    /// Its cells, in the order of its parameter names.
+    /// Its cells as text.
     pub genotype: String,
+    /// Its cells, in the order of its parameter names.
+    pub plan: Plan,
     /// Its size.
     pub config: SubnetConfig,
     /// Class names, in the order of the logits.
@@ -35,6 +37,7 @@ impl About {
         let (_, h, w) = data.shape;
         About {
             genotype: net.plan().to_string(),
+            plan: net.plan().clone(),
             config: *net.config(),
             classes: data.classes.to_vec(),
             size: (h, w),
@@ -68,8 +71,7 @@ pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
         let got = format!("{channels} channels and {} class names", about.classes.len());
         return Err(Error::file(path, got, format!("3 channels and {} class names", about.config.classes)));
     }
-    let net =
-        Subnet::new(Plan::parse(&about.genotype)?, about.config, device).map_err(|e| e.at(path.to_string_lossy()))?;
+    let net = Subnet::new(about.plan.clone(), about.config, device).map_err(|e| e.at(path.to_string_lossy()))?;
     net.params().load(path)?;
     Ok((net, about))
 }

@@ -17,13 +17,16 @@ pub struct Published {
 }
 
 impl Published {
-    /// The cell.
-    pub fn genotype(&self) -> Result<Genotype> {
+    /// Its text, the inputs of a node in the order in which they are published.
+    pub fn text(&self) -> String {
         let (normal, reduce) = (self.pairs(self.normal), self.pairs(self.reduce));
         let nodes = "range(2, 6)";
-        Genotype::parse(&format!(
-            "Genotype(normal=[{normal}], normal_concat={nodes}, reduce=[{reduce}], reduce_concat={nodes})"
-        ))
+        format!("Genotype(normal=[{normal}], normal_concat={nodes}, reduce=[{reduce}], reduce_concat={nodes})")
+    }
+
+    /// The cell.
+    pub fn genotype(&self) -> Result<Genotype> {
+        Genotype::parse(&self.text())
     }
 
     fn pairs(&self, short: &str) -> String {
@@ -35,19 +38,25 @@ impl Published {
 impl Genotype {
     /// A published cell by its name, in capitals or not; unknown names are an error with the nearest.
     pub fn by_name(name: &str) -> Result<Self> {
-        match LITERATURE.iter().find(|p| p.name.eq_ignore_ascii_case(name)) {
-            Some(published) => published.genotype(),
-            None => Err(Error::unknown_name("genotype", name, LITERATURE.iter().map(|p| p.name))),
-        }
+        published(name)?.genotype()
     }
 
     /// From its text ([`Genotype::parse`]) or, where the text is one word, from its name in the literature.
     pub fn read(text: &str) -> Result<Self> {
-        let word = text.trim();
-        let is_name =
-            !word.is_empty() && word != "Genotype" && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-        if is_name { Self::by_name(word) } else { Self::parse(text) }
+        if is_name(text) { Self::by_name(text.trim()) } else { Self::parse(text) }
     }
+}
+
+/// Whether a text is one word, and so a name.
+pub fn is_name(text: &str) -> bool {
+    let word = text.trim();
+    !word.is_empty() && word != "Genotype" && word.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+}
+
+/// By name, in capitals or not; unknown names are an error with the nearest.
+pub fn published(name: &str) -> Result<&'static Published> {
+    let found = LITERATURE.iter().find(|p| p.name.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| Error::unknown_name("genotype", name, LITERATURE.iter().map(|p| p.name)))
 }
 
 /// All of them. Two inputs a node, in order, each an op and where it reads: 0 and 1 are the inputs of the cell.

@@ -1,10 +1,11 @@
 //! The cells of a genotype in the order in which a network numbers its ops. May use: `space`.
 
 use crate::error::Result;
-use crate::space::{CellType, Genotype, Primitive, Topology};
+use crate::space::{CellType, Genotype, Primitive, Topology, literature};
+use serde::{Deserialize, Serialize};
 
 /// What feeds each computed node, in order: by cell type, node, input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Their wiring.
     pub topology: Topology,
@@ -23,6 +24,14 @@ impl From<&Genotype> for Plan {
 }
 
 impl Plan {
+    /// From the name of a published cell, or else from text ([`Plan::parse`]).
+    pub fn read(text: &str) -> Result<Self> {
+        match literature::is_name(text) {
+            true => Self::parse(&literature::published(text.trim())?.text()),
+            false => Self::parse(text),
+        }
+    }
+
     /// From genotype text, whose order of the two inputs of a node is kept: quark0/darts numbers its ops by it, so that
     /// weights trained there load here.
     pub fn parse(text: &str) -> Result<Self> {
@@ -105,6 +114,12 @@ mod tests {
         let sorted = Plan::from(&Genotype::parse(V2).unwrap());
         assert_eq!(sorted.cells[0][2], [(Primitive::SkipConnect, 0), (Primitive::SepConv3x3, 1)]);
         assert_eq!(Plan::parse(&Genotype::parse(V2).unwrap().to_string()).unwrap(), sorted);
+    }
+
+    #[test]
+    fn a_published_name_gives_the_order_of_its_repository() {
+        assert_eq!(Plan::read("darts_v2").unwrap(), Plan::parse(V2).unwrap());
+        assert!(Plan::read("DARTS_V3").unwrap_err().to_string().contains("did you mean `DARTS_V"));
     }
 
     #[test]
