@@ -159,6 +159,9 @@ pub trait Simd: Copy {
     /// g where x > 0 or x is NaN, otherwise 0: the gradient of `relu`.
     fn relu_grad(self, x: Self::V, g: Self::V) -> Self::V;
 
+    /// The sum of the lanes.
+    fn sum(self, v: Self::V) -> f32;
+
     /// `LANES` f64s.
     type Wide: Copy;
     /// All lanes `x`.
@@ -232,6 +235,12 @@ impl Simd for Portable {
         lanewise!(|i: usize| if x[i] <= 0.0 { 0.0 } else { g[i] })
     }
 
+    #[inline(always)]
+    fn sum(self, v: [f32; 8]) -> f32 {
+        let four = [v[0] + v[4], v[1] + v[5], v[2] + v[6], v[3] + v[7]];
+        (four[0] + four[2]) + (four[1] + four[3])
+    }
+
     type Wide = [f64; 8];
     #[inline(always)]
     fn wide_splat(self, x: f64) -> [f64; 8] {
@@ -285,7 +294,7 @@ mod x86 {
     macro_rules! x86_vectors {
         ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
          $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr,
-         $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_store:ident,
+         |$sum:ident| $sum_lanes:expr, $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_store:ident,
          |$v32:ident| $widen:expr, |$v64:ident| $narrow:expr) => {
             // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
             #[allow(clippy::undocumented_unsafe_blocks)]
@@ -329,6 +338,11 @@ mod x86 {
                 #[inline(always)]
                 fn relu_grad(self, $x: $v, $g: $v) -> $v {
                     unsafe { $relu_grad }
+                }
+
+                #[inline(always)]
+                fn sum(self, $sum: $v) -> f32 {
+                    unsafe { $sum_lanes }
                 }
 
                 type Wide = [$wide; 2];
@@ -378,6 +392,11 @@ mod x86 {
         _mm256_max_ps,
         _mm256_setzero_ps,
         |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
+        |v| {
+            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+        },
         __m256d,
         _mm256_set1_pd,
         _mm256_add_pd,
@@ -401,6 +420,7 @@ mod x86 {
         _mm512_max_ps,
         _mm512_setzero_ps,
         |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g),
+        |v| _mm512_reduce_add_ps(v),
         __m512d,
         _mm512_set1_pd,
         _mm512_add_pd,
@@ -468,6 +488,11 @@ mod neon {
                 let off = vcleq_f32(x, vdupq_n_f32(0.0));
                 vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(g), off))
             }
+        }
+
+        #[inline(always)]
+        fn sum(self, v: float32x4_t) -> f32 {
+            unsafe { vaddvq_f32(v) }
         }
 
         type Wide = [float64x2_t; 2];
