@@ -174,6 +174,10 @@ pub trait Simd: Copy {
     fn wide_add(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// a b + c, with one rounding where the processor can.
     fn wide_fma(self, a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide;
+    /// `LANES` f64s from `p`, of any alignment.
+    /// # Safety
+    /// They must be readable.
+    unsafe fn wide_load(self, p: *const f64) -> Self::Wide;
     /// Writes `LANES` f64s to `p`, of any alignment.
     /// # Safety
     /// They must be writable.
@@ -263,6 +267,11 @@ impl Simd for Portable {
         lanewise!(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]
+    unsafe fn wide_load(self, p: *const f64) -> [f64; 8] {
+        // SAFETY: readable, by the caller's word.
+        unsafe { p.cast::<[f64; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
     unsafe fn wide_store(self, p: *mut f64, v: [f64; 8]) {
         // SAFETY: writable, by the caller's word.
         unsafe { p.cast::<[f64; 8]>().write_unaligned(v) }
@@ -294,7 +303,7 @@ mod x86 {
     macro_rules! x86_vectors {
         ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
          $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr,
-         |$sum:ident| $sum_lanes:expr, $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_store:ident,
+         |$sum:ident| $sum_lanes:expr, $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_load:ident, $wide_store:ident,
          |$v32:ident| $widen:expr, |$v64:ident| $narrow:expr) => {
             // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
             #[allow(clippy::undocumented_unsafe_blocks)]
@@ -367,6 +376,10 @@ mod x86 {
                     unsafe { [$wide_fma(a[0], b[0], c[0]), $wide_fma(a[1], b[1], c[1])] }
                 }
                 #[inline(always)]
+                unsafe fn wide_load(self, p: *const f64) -> [$wide; 2] {
+                    unsafe { [$wide_load(p), $wide_load(p.add($lanes / 2))] }
+                }
+                #[inline(always)]
                 unsafe fn wide_store(self, p: *mut f64, v: [$wide; 2]) {
                     unsafe {
                         $wide_store(p, v[0]);
@@ -401,6 +414,7 @@ mod x86 {
         _mm256_set1_pd,
         _mm256_add_pd,
         _mm256_fmadd_pd,
+        _mm256_loadu_pd,
         _mm256_storeu_pd,
         |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
         |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
@@ -425,6 +439,7 @@ mod x86 {
         _mm512_set1_pd,
         _mm512_add_pd,
         _mm512_fmadd_pd,
+        _mm512_loadu_pd,
         _mm512_storeu_pd,
         |v| [_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))],
         |v| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(v[0])), _mm512_cvtpd_ps(v[1]))
@@ -515,6 +530,10 @@ mod neon {
         #[inline(always)]
         fn wide_fma(self, a: [float64x2_t; 2], b: [float64x2_t; 2], c: [float64x2_t; 2]) -> [float64x2_t; 2] {
             unsafe { [vfmaq_f64(c[0], a[0], b[0]), vfmaq_f64(c[1], a[1], b[1])] }
+        }
+        #[inline(always)]
+        unsafe fn wide_load(self, p: *const f64) -> [float64x2_t; 2] {
+            unsafe { [vld1q_f64(p), vld1q_f64(p.add(2))] }
         }
         #[inline(always)]
         unsafe fn wide_store(self, p: *mut f64, v: [float64x2_t; 2]) {

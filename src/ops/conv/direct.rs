@@ -75,7 +75,7 @@ impl Rows {
     }
 
     pub fn scratch_len(&self, s: &ConvShape) -> usize {
-        [self.x_len(s), self.dz_len(s), s.in_len()].iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
+        [2 * self.x_len(s), self.dz_len(s), s.in_len()].iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
     }
 
     pub fn forward(
@@ -90,6 +90,9 @@ impl Rows {
         scratch: &mut Scratch<'_>,
     ) {
         let s = &plan.shape;
+        if plan.exact {
+            return self.forward_exact(plan, filters, relu, n, x, z, stats, scratch);
+        }
         let copy = scratch.take(self.x_len(s));
         copy.fill(0.0);
         for image in 0..n {
@@ -101,7 +104,36 @@ impl Rows {
                     shape: s,
                     x: copy,
                     w: filter.forward(),
-                    exact: plan.exact,
+                    z: &mut z[i][image * s.out_len()..][..s.out_len()],
+                    stats: stats[i],
+                });
+            }
+        }
+    }
+
+    fn forward_exact(
+        &self,
+        plan: &ConvPlan,
+        filters: &[&PackedFilter],
+        relu: bool,
+        n: usize,
+        x: &[f32],
+        z: &mut [&mut [f32]],
+        stats: &mut [&mut [f64]],
+        scratch: &mut Scratch<'_>,
+    ) {
+        let s = &plan.shape;
+        let copy: &mut [f64] = bytemuck::cast_slice_mut(scratch.take(2 * self.x_len(s)));
+        copy.fill(0.0);
+        for image in 0..n {
+            let x = &x[image * s.in_len()..][..s.in_len()];
+            plan.level_in.run(PadInputExact { rows: self, shape: s, relu, x, copy });
+            for (i, filter) in filters.iter().enumerate() {
+                plan.level_out.run(ForwardExact {
+                    rows: self,
+                    shape: s,
+                    x: copy,
+                    w: filter.exact(),
                     z: &mut z[i][image * s.out_len()..][..s.out_len()],
                     stats: stats[i],
                 });
@@ -231,6 +263,34 @@ impl Kernel for PadInput<'_> {
     }
 }
 
+/// copy = relu?(x) in f64, one image, inside its border of zeros.
+struct PadInputExact<'a> {
+    rows: &'a Rows,
+    shape: &'a ConvShape,
+    relu: bool,
+    x: &'a [f32],
+    copy: &'a mut [f64],
+}
+
+impl Kernel for PadInputExact<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (line, pad) = (self.shape.w * self.shape.c_in_p(), self.shape.pad);
+        for (y, from) in self.x.chunks_exact(line).enumerate() {
+            let to = ((y + pad) * self.rows.x_hw.1 + pad) * self.shape.c_in_p();
+            let to = &mut self.copy[to..][..line];
+            for i in (0..line).step_by(S::LANES) {
+                // SAFETY: the lanes divide the channels, so i + LANES <= line.
+                unsafe {
+                    let v = s.load(from.as_ptr().add(i));
+                    s.wide_store(to.as_mut_ptr().add(i), s.widen(if self.relu { s.relu(v) } else { v }));
+                }
+            }
+        }
+    }
+}
+
 /// copy = dz of one image, inside its border of zeros.
 struct PadGradient<'a> {
     rows: &'a Rows,
@@ -276,7 +336,6 @@ struct Forward<'a> {
     shape: &'a ConvShape,
     x: &'a [f32],
     w: &'a [f32],
-    exact: bool,
     z: &'a mut [f32],
     stats: &'a mut [f64],
 }
@@ -298,11 +357,39 @@ impl Kernel for Forward<'_> {
         // SAFETY: `Rows` names only places within the copy; z holds a row of c for each output pixel.
         unsafe {
             let (a, w, z) = (self.x.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            if self.exact {
-                nn_exact(s, product, (a, x), w, (z, |r| r * c), self.stats);
-            } else {
-                nn(s, product, (a, x), w, (z, |r| r * c), Some(self.stats));
-            }
+            nn(s, product, (a, x), w, (z, |r| r * c), Some(self.stats));
+        }
+    }
+}
+
+/// z of one image and one convolution, in f64 and rounded once.
+struct ForwardExact<'a> {
+    rows: &'a Rows,
+    shape: &'a ConvShape,
+    x: &'a [f64],
+    w: &'a [f64],
+    z: &'a mut [f32],
+    stats: &'a mut [f64],
+}
+
+impl Kernel for ForwardExact<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let c = self.shape.c_out_p();
+        let product = Product {
+            taps: &self.rows.taps,
+            k: self.shape.c_in,
+            b_rows: self.shape.c_in_p(),
+            cols: c,
+            rows: self.rows.x.len(),
+            accumulate: false,
+        };
+        let x = |r: usize| self.rows.x[r] as usize;
+        // SAFETY: `Rows` names only places within the copy; z holds a row of c for each output pixel.
+        unsafe {
+            let (a, w, z) = (self.x.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
+            nn_exact(s, product, (a, x), w, (z, |r| r * c), self.stats);
         }
     }
 }

@@ -30,6 +30,8 @@ impl Lines {
 #[derive(Clone, Debug)]
 pub struct PackedFilter {
     forward: Lines,
+    /// In place of `forward` in an exact plan: `[tap][c_in_p][c_out_p]`.
+    exact: Vec<f64>,
     transposed: Lines,
     /// Winograd only: the taps as they were before the transform.
     taps: Lines,
@@ -42,7 +44,8 @@ impl PackedFilter {
         let matrices = |method: &Method| if let Method::Winograd(_) = method { winograd::POINTS } else { taps };
         let any = [&plan.forward, &plan.backward].iter().any(|m| matches!(m, Method::Winograd(_)));
         Self {
-            forward: Lines::zeros(matrices(&plan.forward) * len),
+            forward: Lines::zeros(if plan.exact { 0 } else { matrices(&plan.forward) * len }),
+            exact: vec![0.0; if plan.exact { taps * len } else { 0 }],
             transposed: Lines::zeros(matrices(&plan.backward) * len),
             taps: Lines::zeros(if any { taps * len } else { 0 }),
         }
@@ -74,12 +77,25 @@ impl PackedFilter {
                 scatter(to, index);
             }
         };
-        fill(&plan.forward, plan.level_out, self.forward.get_mut(), &|o, c| plan.weight_index(o, c));
+        if plan.exact {
+            for (at, w) in w_oihw.chunks_exact(taps).enumerate() {
+                let (o, c) = (at / s.c_in, at % s.c_in);
+                for (t, &w) in w.iter().enumerate() {
+                    self.exact[t * len + c * s.c_out_p() + o] = f64::from(w);
+                }
+            }
+        } else {
+            fill(&plan.forward, plan.level_out, self.forward.get_mut(), &|o, c| plan.weight_index(o, c));
+        }
         fill(&plan.backward, plan.level_in, self.transposed.get_mut(), &|o, c| plan.transposed_index(o, c));
     }
 
     pub(super) fn forward(&self) -> &[f32] {
         self.forward.get()
+    }
+
+    pub(super) fn exact(&self) -> &[f64] {
+        &self.exact
     }
 
     pub(super) fn transposed(&self) -> &[f32] {
