@@ -50,7 +50,6 @@ struct Key {
 impl Fast {
     /// Logits `[b, classes]`, differentiable in `mixing`.
     pub fn forward(self: &Arc<Self>, net: &Network, x: &Tensor, mixing: &[Tensor], mode: Mode) -> Result<Tensor> {
-        check_statistics(net, x, mode)?;
         let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
         let mut mix = Tensor::cat(&flat, 0)?;
         let want_mix = mix.track_op();
@@ -84,23 +83,10 @@ impl Fast {
 
     /// Sums over the images of a batch, and over the cells of a type, of each live candidate's score, by mixing index.
     pub fn score(&self, net: &Network, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<f64>> {
-        check_statistics(net, x, Mode::Eval)?;
         let mix = mixing.iter().map(|m| Ok(m.flatten_all()?.to_vec1::<f32>()?)).collect::<Result<Vec<_>>>()?.concat();
         let x = x.contiguous()?;
         Ok(lock(&self.state)?.run(net, &x, &mix, Mode::Eval, true)?.scores)
     }
-}
-
-/// An error if a batch norm of the third stage, the smallest, would have one value a channel: its variance does not exist.
-fn check_statistics(net: &Network, x: &Tensor, mode: Mode) -> Result<()> {
-    let (batch, _, height, width) = x.dims4()?;
-    let (height, width) = (height / 4, width / 4);
-    let uses_batch = || mode == Mode::Train || net.mask.alive().iter().any(|c| net.space.ops()[c.op].has_weights());
-    if batch * height * width < 2 && uses_batch() {
-        let got = format!("{batch} x {height} x {width} values a channel");
-        return Err(Error::invalid("batch norm on the statistics of the batch", got, "at least 2"));
-    }
-    Ok(())
 }
 
 impl State {

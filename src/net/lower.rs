@@ -1,19 +1,37 @@
 //! Lowering: a search space, a size and a mask become a [`Program`].
+//!
+//! It goes by the [`Layer`] of each candidate, not by the name of the space. A layer that the engine has no kernel for is not
+//! in [`knows`], and [`supports`] sends its space to the definition; the place to add one is [`knows`] and `Lowering::layer`.
 
-use super::program::{AffineNorm, Coef, Conv, Head, Norm, Program, Term};
+use super::layers::{self, Block, Layer, PoolKind};
+use super::program::{AffineNorm, Coef, Conv, Filter, Head, Norm, Origin, Program, Term};
 use super::{Params, SupernetConfig};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
-use crate::space::{Candidate, Mask, Primitive, SearchSpace, Topology};
+use crate::ops::depthwise::SeparableShape;
+use crate::space::{Candidate, Mask, SearchSpace};
+use std::collections::HashMap;
 
 /// Whether the engine has everything that a space needs.
 pub fn supports(space: &SearchSpace) -> bool {
-    use Primitive::{AvgPool3x3, None, NorConv1x1, NorConv3x3, SkipConnect};
-    let known = |op| matches!(op, &None | &SkipConnect | &NorConv1x1 | &NorConv3x3 | &AvgPool3x3);
-    space.topology() == Topology::NasBench201 && space.ops().iter().all(known)
+    let layers = space.ops().iter().flat_map(|&op| [1, 2].map(|stride| Layer::of(op, 1, stride)));
+    layers.flatten().all(knows)
 }
 
-/// The program of a supernet for images of `h x w`. The engine runs NAS-Bench-201's topology; another is an error.
+/// Whether the engine computes a candidate's layer.
+fn knows(layer: Layer) -> bool {
+    matches!(
+        layer,
+        Layer::Identity
+            | Layer::ReluConvBn { .. }
+            | Layer::SepConv { .. }
+            | Layer::DualSepConv { .. }
+            | Layer::FactorizedReduce { .. }
+            | Layer::Pool { .. }
+    )
+}
+
+/// The program of a supernet for images of `h x w`; a space that [`supports`] denies is an error.
 pub fn lower(
     space: &SearchSpace,
     config: &SupernetConfig,
@@ -21,13 +39,6 @@ pub fn lower(
     params: &Params,
     (h, w): (usize, usize),
 ) -> Result<Program> {
-    if !supports(space) {
-        return Err(Error::invalid(
-            "search space of the CPU engine",
-            space.name(),
-            "the topology and ops of nas-bench-201",
-        ));
-    }
     let head = Head {
         norm: affine(params, "lastact.0")?,
         weight: params.position("classifier.weight")?,
@@ -36,14 +47,14 @@ pub fn lower(
     };
     let n_mix = space.edges().len() * space.ops().len() * space.cell_types().len();
     let mut net = Lowering { space, mask, params, program: Program::new(3, h, w, head, n_mix) };
-    let mut x = net.stem(config.channels)?;
-    for k in 0..3 * config.cells + 2 {
-        let stage = k / (config.cells + 1);
-        x = if k % (config.cells + 1) == config.cells {
-            net.residual_block(k, x, config.channels << (stage + 1))?
-        } else {
-            net.cell(k, x)?
+    let stem = net.stem(layers::stem_channels(space, config))?;
+    let (mut s0, mut s1) = (stem, stem);
+    for (k, block) in layers::blocks(space, config).into_iter().enumerate() {
+        let out = match block {
+            Block::Residual { co, .. } => net.residual_block(k, s1, co)?,
+            _ => net.cell(k, block, [s0, s1])?,
         };
+        (s0, s1) = (s1, out);
     }
     Ok(net.program)
 }
@@ -60,87 +71,190 @@ struct Lowering<'a> {
     program: Program,
 }
 
+/// A term of a node that may not exist yet.
+enum Pending {
+    Conv { src: usize, relu: bool, filter: Filter, norm: Norm },
+    Copy(usize),
+    AvgPool3 { src: usize, stride: usize },
+}
+
+/// The nodes made of a node of a cell, which all its edges share.
+#[derive(Default)]
+struct Derived(HashMap<(usize, &'static str, usize), usize>);
+
 impl Lowering<'_> {
-    /// A node for the output of a convolution of node `src`, `stride` 1 or 2.
-    fn conv(
-        &mut self,
-        src: usize,
-        dst: usize,
-        (k, stride): (usize, usize),
-        relu: bool,
-        weight: &str,
-        norm: Norm,
-        coef: Coef,
-    ) -> Result<()> {
-        let (from, to) = (&self.program.nodes[src], &self.program.nodes[dst]);
-        let shape = ConvShape {
-            k,
-            stride,
-            pad: k / 2,
-            dilation: 1,
-            c_in: from.channels,
-            c_out: to.channels,
-            h: from.size.h,
-            w: from.size.w,
-        };
-        let weight = self.params.position(weight)?;
-        self.program.add_conv(Conv { src, dst, relu, shape, weight, norm }, coef);
-        Ok(())
+    fn hw(&self, node: usize) -> (usize, usize) {
+        let size = self.program.nodes[node].size;
+        (size.h, size.w)
     }
 
-    fn node(&mut self, like: usize, channels: usize, shrink: usize) -> usize {
-        let size = self.program.nodes[like].size;
-        self.program.add_node(channels, size.h / shrink, size.w / shrink)
+    /// A `k` x `k` convolution of node `src`, zero-padded so that stride 1 keeps the size.
+    fn dense(&self, src: usize, co: usize, (k, stride): (usize, usize), weight: &str) -> Result<Filter> {
+        let (node, (h, w)) = (&self.program.nodes[src], self.hw(src));
+        let shape = ConvShape { k, stride, pad: k / 2, dilation: 1, c_in: node.channels, c_out: co, h, w };
+        Ok(Filter::Dense { shape, weight: self.params.position(weight)? })
+    }
+
+    fn separable(&self, src: usize, layer: Layer, prefix: &str) -> Result<Filter> {
+        let Layer::SepConv { c, kernel: k, stride, dilation } = layer else { return Err(unknown(layer)) };
+        let (h, w) = self.hw(src);
+        let at = |name: &str| self.params.position(&format!("{prefix}.{name}.weight"));
+        let shape = SeparableShape { k, stride, dilation, c_in: c, c_out: c, h, w };
+        Ok(Filter::Separable { shape, depthwise: at("op.1")?, pointwise: at("op.2")? })
+    }
+
+    /// What a layer that reads node `src` adds to another node, behind nodes of its own where it needs them.
+    fn layer(&mut self, src: usize, layer: Layer, prefix: &str, derived: &mut Derived) -> Result<Pending> {
+        Ok(match layer {
+            Layer::Identity => Pending::Copy(src),
+            Layer::ReluConvBn { co, kernel, stride, affine: with, .. } => {
+                let filter = self.dense(src, co, (kernel, stride), &format!("{prefix}.op.1.weight"))?;
+                let norm =
+                    if with { Norm::Affine(affine(self.params, &format!("{prefix}.op.2"))?) } else { Norm::Batch };
+                Pending::Conv { src, relu: true, filter, norm }
+            }
+            Layer::SepConv { .. } => {
+                let filter = self.separable(src, layer, prefix)?;
+                Pending::Conv { src, relu: true, filter, norm: Norm::Batch }
+            }
+            Layer::DualSepConv { c, kernel, stride } => {
+                let (a, b) = Layer::dual(c, kernel, stride);
+                let first = self.layer(src, a, &format!("{prefix}.op_a"), derived)?;
+                let (h, w) = self.hw(src);
+                let middle = self.program.add_sum(c, (h.div_ceil(stride), w.div_ceil(stride)));
+                self.add(middle, first, Coef::One);
+                self.layer(middle, b, &format!("{prefix}.op_b"), derived)?
+            }
+            Layer::FactorizedReduce { ci, co } => {
+                let halves = self.derived(derived, Origin::Halves(src));
+                let (h, w) = self.hw(halves);
+                let shape = ConvShape { k: 1, stride: 1, pad: 0, dilation: 1, c_in: 2 * ci, c_out: co, h, w };
+                let at = |i: usize| self.params.position(&format!("{prefix}.convs.{i}.weight"));
+                let filter = Filter::Halves { shape, weights: [at(0)?, at(1)?] };
+                Pending::Conv { src: halves, relu: true, filter, norm: Norm::Batch }
+            }
+            Layer::Pool { kind: PoolKind::Average, stride } => Pending::AvgPool3 { src, stride },
+            Layer::Pool { kind: PoolKind::Maximum, stride } => {
+                Pending::Copy(self.derived(derived, Origin::MaxPool3 { src, stride }))
+            }
+            other => return Err(unknown(other)),
+        })
+    }
+
+    fn derived(&mut self, derived: &mut Derived, origin: Origin) -> usize {
+        let key = match origin {
+            Origin::Halves(src) => (src, "halves", 2),
+            Origin::MaxPool3 { src, stride } => (src, "max", stride),
+            _ => return self.program.add_derived(origin),
+        };
+        *derived.0.entry(key).or_insert_with(|| self.program.add_derived(origin))
+    }
+
+    fn add(&mut self, dst: usize, term: Pending, coef: Coef) {
+        match term {
+            Pending::Conv { src, relu, filter, norm } => {
+                self.program.add_conv(Conv { src, dst, relu, filter, norm }, coef);
+            }
+            Pending::Copy(src) => self.program.add_term(dst, Term::Copy { src, coef }),
+            Pending::AvgPool3 { src, stride } => self.program.add_term(dst, Term::AvgPool3 { src, stride, coef }),
+        }
     }
 
     fn stem(&mut self, channels: usize) -> Result<usize> {
-        let out = self.node(0, channels, 1);
+        let filter = self.dense(0, channels, (3, 1), "stem.0.weight")?;
         let norm = Norm::Affine(affine(self.params, "stem.1")?);
-        self.conv(0, out, (3, 1), false, "stem.0.weight", norm, Coef::One)?;
+        let out = self.program.add_sum(channels, self.hw(0));
+        self.add(out, Pending::Conv { src: 0, relu: false, filter, norm }, Coef::One);
         Ok(out)
     }
 
     /// `conv1x1(avg_pool2x2(x)) + bn(conv3x3(relu(bn(conv3x3 stride 2(relu(x))))))`
     fn residual_block(&mut self, k: usize, x: usize, channels: usize) -> Result<usize> {
-        let pooled = self.node(x, self.program.nodes[x].channels, 2);
-        self.program.add_term(pooled, Term::AvgPool2 { src: x });
-        let middle = self.node(x, channels, 2);
-        let out = self.node(x, channels, 2);
-        let name = |part: &str| format!("cells.{k}.{part}");
-        let norm = |part: &str| Ok::<_, Error>(Norm::Affine(affine(self.params, &name(part))?));
-        let (norm_a, norm_b) = (norm("conv_a.op.2")?, norm("conv_b.op.2")?);
-        self.conv(x, middle, (3, 2), true, &name("conv_a.op.1.weight"), norm_a, Coef::One)?;
-        self.conv(middle, out, (3, 1), true, &name("conv_b.op.1.weight"), norm_b, Coef::One)?;
-        self.conv(pooled, out, (1, 1), false, &name("downsample.1.weight"), Norm::None, Coef::One)?;
+        let (prefix, (h, w)) = (layers::block_prefix(k), self.hw(x));
+        let (a, b) = Layer::residual(self.program.nodes[x].channels, channels);
+        let pooled = self.program.add_derived(Origin::AvgPool2(x));
+        let first = self.layer(x, a, &format!("{prefix}.conv_a"), &mut Derived::default())?;
+        let middle = self.program.add_sum(channels, (h.div_ceil(2), w.div_ceil(2)));
+        self.add(middle, first, Coef::One);
+        let second = self.layer(middle, b, &format!("{prefix}.conv_b"), &mut Derived::default())?;
+        let out = self.program.add_sum(channels, self.hw(middle));
+        self.add(out, second, Coef::One);
+        let filter = self.dense(pooled, channels, (1, 1), &format!("{prefix}.downsample.1.weight"))?;
+        self.add(out, Pending::Conv { src: pooled, relu: false, filter, norm: Norm::None }, Coef::One);
         Ok(out)
     }
 
-    fn cell(&mut self, k: usize, x: usize) -> Result<usize> {
-        let channels = self.program.nodes[x].channels;
-        let mut nodes = vec![x];
-        for _ in 0..self.space.nodes() {
-            nodes.push(self.node(x, channels, 1));
+    /// The output of a cell. What reads a node is lowered right behind it, so that it is computed while the node is in cache
+    /// and gradients between them live shortly.
+    fn cell(&mut self, k: usize, block: Block, inputs: [usize; 2]) -> Result<usize> {
+        let mut nodes = self.inputs(k, block, inputs)?;
+        let (n_inputs, c) = (nodes.len(), block.channels());
+        let (h, w) = self.hw(nodes[0]);
+        let halved = matches!(block, Block::DartsCell { reduction: true, .. });
+        let hw = if halved { (h.div_ceil(2), w.div_ceil(2)) } else { (h, w) };
+        let mut pending: Vec<(usize, Pending, Coef)> = Vec::new();
+        for from in 0..n_inputs {
+            self.candidates(k, block, from, &nodes, &mut pending)?;
         }
-        for edge in self.space.edges() {
+        for to in n_inputs..n_inputs + self.space.nodes() {
+            nodes.push(self.program.add_sum(c, hw));
+            let (ready, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(dst, ..)| *dst == to);
+            pending = later;
+            for (_, term, coef) in ready {
+                self.add(nodes[to], term, coef);
+            }
+            self.candidates(k, block, to, &nodes, &mut pending)?;
+        }
+        Ok(match block {
+            Block::DartsCell { .. } => self.program.add_derived(Origin::Concat(nodes.split_off(n_inputs))),
+            _ => nodes[n_inputs + self.space.nodes() - 1],
+        })
+    }
+
+    fn inputs(&mut self, k: usize, block: Block, inputs: [usize; 2]) -> Result<Vec<usize>> {
+        let Some(layers) = block.preprocess() else { return Ok(vec![inputs[1]]) };
+        let mut terms = Vec::new();
+        for (i, (layer, x)) in layers.into_iter().zip(inputs).enumerate() {
+            let prefix = format!("{}.preprocess{i}", layers::block_prefix(k));
+            terms.push(self.layer(x, layer, &prefix, &mut Derived::default())?);
+        }
+        let mut nodes = Vec::new();
+        for term in terms {
+            let Pending::Conv { src, .. } = term else { return Err(unknown(layers[0])) };
+            let node = self.program.add_sum(block.channels(), self.hw(src));
+            self.add(node, term, Coef::One);
+            nodes.push(node);
+        }
+        Ok(nodes)
+    }
+
+    /// The live candidates out of node `from` of a cell.
+    fn candidates(
+        &mut self,
+        k: usize,
+        block: Block,
+        from: usize,
+        nodes: &[usize],
+        pending: &mut Vec<(usize, Pending, Coef)>,
+    ) -> Result<()> {
+        let Some(cell_type) = block.cell_type() else { return Ok(()) };
+        let (edges, n_ops) = (self.space.edges(), self.space.ops().len());
+        let mut derived = Derived::default();
+        for &edge in edges.iter().filter(|e| e.from == from) {
             for (op, &primitive) in self.space.ops().iter().enumerate() {
-                if !self.mask.is_alive(Candidate { cell_type: 0, edge: edge.index, op }) {
-                    continue;
-                }
-                let (src, dst) = (nodes[edge.from], nodes[edge.to]);
-                let coef = Coef::Mix(edge.index * self.space.ops().len() + op);
-                let weight = format!("cells.{k}.edges.{}<-{}.{op}.op.1.weight", edge.to, edge.from);
-                match primitive {
-                    Primitive::None => {}
-                    Primitive::SkipConnect => self.program.add_term(dst, Term::Copy { src, coef }),
-                    Primitive::AvgPool3x3 => self.program.add_term(dst, Term::AvgPool3 { src, coef }),
-                    Primitive::NorConv1x1 => self.conv(src, dst, (1, 1), true, &weight, Norm::Batch, coef)?,
-                    Primitive::NorConv3x3 => self.conv(src, dst, (3, 1), true, &weight, Norm::Batch, coef)?,
-                    other => {
-                        return Err(Error::invalid("op of the CPU engine", other.name(), "an op of NAS-Bench-201"));
-                    }
+                let alive = self.mask.is_alive(Candidate { cell_type, edge: edge.index, op });
+                let layer = Layer::of(primitive, block.channels(), block.stride(edge)).filter(|_| alive);
+                if let Some(layer) = layer {
+                    let prefix = layers::candidate_prefix(self.space, k, edge, op);
+                    let term = self.layer(nodes[from], layer, &prefix, &mut derived)?;
+                    pending.push((edge.to, term, Coef::Mix((cell_type * edges.len() + edge.index) * n_ops + op)));
                 }
             }
         }
-        Ok(nodes[self.space.nodes()])
+        Ok(())
     }
+}
+
+fn unknown(layer: Layer) -> Error {
+    Error::invalid("layer of the CPU engine", format!("{layer:?}"), "one that it has a kernel for")
 }

@@ -1,10 +1,13 @@
 //! A network under a mask, lowered to a list of nodes: the form that the CPU engine runs. Plain data.
 //!
-//! A node is a stored image; it is the sum of its terms, and convolutions read it. That is all there is: mixed ops, stem,
-//! reduction blocks are nodes. One forward pass over a node computes its sum and at once, while a block of images is in
-//! cache, every convolution that reads it; the backward pass mirrors it. Dropped candidates have no term, so cost nothing.
+//! A node is an image; it is a sum of terms, or made of other nodes without arithmetic ([`Origin`]), and convolutions read it.
+//! That is all there is: mixed ops, the middle of a separable convolution, stem and reduction blocks are nodes. One forward
+//! pass over a node computes it and at once, while a block of images is in cache, every convolution that reads it; the
+//! backward pass mirrors it. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
+//! candidates have no term, so cost nothing.
 
 use crate::ops::conv::ConvShape;
+use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
 
 /// The weight of a term.
@@ -33,18 +36,44 @@ pub enum Term {
         /// Weight.
         coef: Coef,
     },
-    /// 3x3 average pool, stride 1, of another node.
+    /// 3x3 average pool of another node. It is linear, so the pools into a node are one pool of a sum.
     AvgPool3 {
         /// Which.
         src: usize,
+        /// Stride.
+        stride: usize,
         /// Weight.
         coef: Coef,
     },
-    /// 2x2 average pool, stride 2, of another node, with weight 1. Always the only term of its node.
-    AvgPool2 {
+}
+
+/// Where a node comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The input of the network.
+    Input,
+    /// The sum of terms; none (all candidates are `none`) is zero.
+    Sum(Vec<Term>),
+    /// 2x2 average pool, stride 2, of a node.
+    AvgPool2(usize),
+    /// 3x3 maximum pool of a node; computed once for all that it is a term of.
+    MaxPool3 {
         /// Which.
         src: usize,
+        /// Stride.
+        stride: usize,
     },
+    /// The pixels (2y, 2x) and (2y + 1, 2x + 1) of a node side by side along the channels: what a factorised reduction reads.
+    Halves(usize),
+    /// Nodes side by side along the channels.
+    Concat(Vec<usize>),
+}
+
+impl Origin {
+    /// The terms of a sum; none for the others.
+    pub fn terms(&self) -> &[Term] {
+        if let Origin::Sum(terms) = self { terms } else { &[] }
+    }
 }
 
 /// The batch norm behind a convolution or before the head. Numbers are positions in [`super::Params`].
@@ -71,6 +100,57 @@ pub struct AffineNorm {
     pub var: usize,
 }
 
+/// What a convolution multiplies by. Weights are positions in [`super::Params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// All input channels to all output channels.
+    Dense {
+        /// Its size.
+        shape: ConvShape,
+        /// `[c_out, c_in, k, k]`
+        weight: usize,
+    },
+    /// 1x1 on [`Origin::Halves`]: the first half of the output channels (rounded down) sees the first pixels, the others see
+    /// the second ones.
+    Halves {
+        /// Its size; `c_in` counts both pixels.
+        shape: ConvShape,
+        /// `[c_out of the half, c_in / 2, 1, 1]`
+        weights: [usize; 2],
+    },
+    /// Depthwise, then 1x1.
+    Separable {
+        /// Its size.
+        shape: SeparableShape,
+        /// `[c_in, 1, k, k]`
+        depthwise: usize,
+        /// `[c_out, c_in, 1, 1]`
+        pointwise: usize,
+    },
+}
+
+impl Filter {
+    /// Whether it has the same size.
+    pub fn is_like(&self, other: &Filter) -> bool {
+        match (self, other) {
+            (Filter::Separable { shape: a, .. }, Filter::Separable { shape: b, .. }) => a == b,
+            (Filter::Separable { .. }, _) | (_, Filter::Separable { .. }) => false,
+            (
+                Filter::Dense { shape: a, .. } | Filter::Halves { shape: a, .. },
+                Filter::Dense { shape: b, .. } | Filter::Halves { shape: b, .. },
+            ) => a == b,
+        }
+    }
+
+    /// Whether convolutions of one node are computed together: they share the ReLU and what is made of it.
+    fn is_sibling(&self, other: &Filter) -> bool {
+        match (self, other) {
+            (Filter::Separable { shape: a, .. }, Filter::Separable { shape: b, .. }) => a.stride == b.stride,
+            _ => self.is_like(other),
+        }
+    }
+}
+
 /// A convolution that reads a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
@@ -80,31 +160,29 @@ pub struct Conv {
     pub dst: usize,
     /// Whether it reads the ReLU of the node.
     pub relu: bool,
-    /// Its size.
-    pub shape: ConvShape,
-    /// Position of its weight in [`super::Params`].
-    pub weight: usize,
+    /// What it multiplies by.
+    pub filter: Filter,
     /// What is behind it.
     pub norm: Norm,
 }
 
-/// A stored image and what it is the sum of.
+/// An image, where it comes from, and what reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     /// Size, with padded channels.
     pub size: Image,
     /// Real channels.
     pub channels: usize,
-    /// Its sum; empty for the input, and for a node all of whose candidates are `none` (zero).
-    pub terms: Vec<Term>,
-    /// Sibling convolutions (same shape, same ReLU) that read it, group by group.
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Convolutions that read it, group by group of siblings.
     pub convs: Vec<Vec<usize>>,
     /// Nodes of which it is a copied term, with weights.
     pub copies: Vec<(usize, Coef)>,
-    /// Nodes of which its 3x3 average is a term, with weights.
-    pub pools3: Vec<(usize, Coef)>,
-    /// Nodes of which its 2x2 average is the only term.
-    pub pools2: Vec<usize>,
+    /// Nodes of which its 3x3 average is a term: node, stride, weight.
+    pub pools3: Vec<(usize, usize, Coef)>,
+    /// Nodes that are made of it without being a sum.
+    pub derived: Vec<usize>,
 }
 
 /// The end: batch norm, ReLU, mean, linear, on the last node.
@@ -137,20 +215,51 @@ impl Program {
     /// An empty program whose node 0 is an image of `channels x h x w`.
     pub fn new(channels: usize, h: usize, w: usize, head: Head, n_mix: usize) -> Self {
         let mut program = Program { nodes: Vec::new(), convs: Vec::new(), head, n_mix };
-        program.add_node(channels, h, w);
+        program.add_node(channels, (h, w), Origin::Input);
         program
     }
 
-    /// A new node, without terms; its index.
-    pub fn add_node(&mut self, channels: usize, h: usize, w: usize) -> usize {
+    /// A node without terms, to be added to; its index.
+    pub fn add_sum(&mut self, channels: usize, hw: (usize, usize)) -> usize {
+        self.add_node(channels, hw, Origin::Sum(Vec::new()))
+    }
+
+    /// A node made of others; its index.
+    pub fn add_derived(&mut self, origin: Origin) -> usize {
+        let node = |i: usize| (self.nodes[i].channels, (self.nodes[i].size.h, self.nodes[i].size.w));
+        let halved = |n: usize| n.div_ceil(2);
+        let (channels, hw, sources) = match &origin {
+            Origin::Input | Origin::Sum(_) => unreachable!("not made of nodes"),
+            &Origin::AvgPool2(src) => {
+                let (c, (h, w)) = node(src);
+                (c, (h / 2, w / 2), vec![src])
+            }
+            &Origin::MaxPool3 { src, stride } => {
+                let (c, (h, w)) = node(src);
+                (c, (h.div_ceil(stride), w.div_ceil(stride)), vec![src])
+            }
+            &Origin::Halves(src) => {
+                let (c, (h, w)) = node(src);
+                (2 * c, (halved(h), halved(w)), vec![src])
+            }
+            Origin::Concat(parts) => (parts.iter().map(|&p| node(p).0).sum(), node(parts[0]).1, parts.clone()),
+        };
+        let index = self.add_node(channels, hw, origin);
+        for src in sources {
+            self.nodes[src].derived.push(index);
+        }
+        index
+    }
+
+    fn add_node(&mut self, channels: usize, (h, w): (usize, usize), origin: Origin) -> usize {
         self.nodes.push(Node {
             size: Image { h, w, c: crate::ops::padded(channels) },
             channels,
-            terms: Vec::new(),
+            origin,
             convs: Vec::new(),
             copies: Vec::new(),
             pools3: Vec::new(),
-            pools2: Vec::new(),
+            derived: Vec::new(),
         });
         self.nodes.len() - 1
     }
@@ -159,10 +268,10 @@ impl Program {
     pub fn add_conv(&mut self, conv: Conv, coef: Coef) {
         let id = self.convs.len();
         self.convs.push(conv);
-        self.nodes[conv.dst].terms.push(Term::Conv { conv: id, coef });
+        self.push_term(conv.dst, Term::Conv { conv: id, coef });
         let siblings = |g: &&mut Vec<usize>| {
             let first = &self.convs[g[0]];
-            (first.shape, first.relu) == (conv.shape, conv.relu)
+            first.relu == conv.relu && first.filter.is_sibling(&conv.filter)
         };
         match self.nodes[conv.src].convs.iter_mut().find(siblings) {
             Some(group) => group.push(id),
@@ -172,13 +281,60 @@ impl Program {
 
     /// Add a term that is not a convolution to node `dst`.
     pub fn add_term(&mut self, dst: usize, term: Term) {
-        self.nodes[dst].terms.push(term);
+        self.push_term(dst, term);
         match term {
             Term::Copy { src, coef } => self.nodes[src].copies.push((dst, coef)),
-            Term::AvgPool3 { src, coef } => self.nodes[src].pools3.push((dst, coef)),
-            Term::AvgPool2 { src } => self.nodes[src].pools2.push(dst),
+            Term::AvgPool3 { src, stride, coef } => self.nodes[src].pools3.push((dst, stride, coef)),
             Term::Conv { .. } => unreachable!("convolutions are added by add_conv"),
         }
+    }
+
+    fn push_term(&mut self, dst: usize, term: Term) {
+        match &mut self.nodes[dst].origin {
+            Origin::Sum(terms) => terms.push(term),
+            other => unreachable!("a term of {other:?}"),
+        }
+    }
+
+    /// The nodes that node `i` is computed from.
+    pub fn sources(&self, i: usize) -> Vec<usize> {
+        match &self.nodes[i].origin {
+            Origin::Input => vec![],
+            Origin::Sum(terms) => terms
+                .iter()
+                .map(|t| match *t {
+                    Term::Conv { conv, .. } => self.convs[conv].src,
+                    Term::Copy { src, .. } | Term::AvgPool3 { src, .. } => src,
+                })
+                .collect(),
+            &(Origin::AvgPool2(src) | Origin::MaxPool3 { src, .. } | Origin::Halves(src)) => vec![src],
+            Origin::Concat(parts) => parts.clone(),
+        }
+    }
+
+    /// The nodes in passes: neighbours that do not read each other.
+    pub fn stages(&self) -> Vec<std::ops::Range<usize>> {
+        let mut stages: Vec<std::ops::Range<usize>> = Vec::new();
+        for i in 0..self.nodes.len() {
+            match stages.last_mut() {
+                Some(stage) if self.sources(i).iter().all(|s| !stage.contains(s)) => stage.end = i + 1,
+                _ => stages.push(i..i + 1),
+            }
+        }
+        stages
+    }
+
+    /// Whether a node is kept in memory from the forward to the backward pass. One that only convolutions read, and that is
+    /// quickly made again (one convolution behind its norm; nodes side by side), is not.
+    pub fn is_kept(&self, i: usize) -> bool {
+        let node = &self.nodes[i];
+        let quick = match &node.origin {
+            Origin::Sum(terms) => matches!(terms[..], [Term::Conv { .. }]),
+            Origin::Concat(_) | Origin::Halves(_) => true,
+            Origin::Input | Origin::AvgPool2(_) | Origin::MaxPool3 { .. } => false,
+        };
+        let others = !node.copies.is_empty() || !node.pools3.is_empty() || !node.derived.is_empty();
+        !quick || others || i + 1 == self.nodes.len()
     }
 
     /// For each node, whether the last node depends on it.
@@ -186,12 +342,9 @@ impl Program {
         let mut useful = vec![false; self.nodes.len()];
         useful[self.nodes.len() - 1] = true;
         for i in (0..self.nodes.len()).rev() {
-            let feeds = |node: &Node| {
-                node.convs.iter().flatten().any(|&c| useful[self.convs[c].dst])
-                    || node.copies.iter().chain(&node.pools3).any(|&(d, _)| useful[d])
-                    || node.pools2.iter().any(|&d| useful[d])
-            };
-            useful[i] = useful[i] || feeds(&self.nodes[i]);
+            if useful[i] {
+                self.sources(i).into_iter().for_each(|s| useful[s] = true);
+            }
         }
         useful
     }

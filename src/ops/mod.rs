@@ -8,7 +8,9 @@
 
 pub mod batch_norm;
 pub mod buffer;
+pub mod channels;
 pub mod conv;
+pub mod depthwise;
 pub mod head;
 pub mod iim;
 pub mod linear_sum;

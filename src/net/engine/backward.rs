@@ -1,17 +1,17 @@
 //! The backward pass: node by node from the last, [`super`] says how.
 
-use super::forward::{add_blocks, slices};
+use super::fill::{NodeSum, Pooled, Scaled, add_pooled, slices};
+use super::forward::{add_blocks, same_stride};
 use super::norm::{NormGradient, narrow};
 use super::{Engine, Values};
 use crate::error::Result;
 use crate::interrupt;
-use crate::net::program::{Coef, Norm, Term};
+use crate::net::program::{Coef, Norm, Origin, Term};
 use crate::ops::buffer::Buffer;
-use crate::ops::conv::{self, Dz};
+use crate::ops::conv::Dz;
 use crate::ops::linear_sum::{dot, linear_sum, sums};
-use crate::ops::{head, pool};
+use crate::ops::{channels, head, pool};
 use rayon::prelude::*;
-use std::slice::ChunksMut;
 
 /// What a backward pass comes to.
 pub struct Backward {
@@ -33,9 +33,14 @@ struct Pass<'a> {
     params: Vec<Option<Vec<f32>>>,
 }
 
-/// One block of images of the pass over a node.
+/// One block of images of a pass over a node.
 struct Block<'a> {
+    node: usize,
+    /// Which node of the pass.
+    at: usize,
+    /// First image.
     first: usize,
+    images: usize,
     dx: &'a mut [f32],
     /// Per convolution that reads the node: its weight gradient from this block.
     dw: Vec<&'a mut [f32]>,
@@ -43,6 +48,19 @@ struct Block<'a> {
     sums: &'a mut [f64],
     /// Gradient of the weight of each copy, then each pool, out of the node.
     dots: &'a mut [f64],
+}
+
+/// What a pass writes for one node.
+struct Work {
+    node: usize,
+    /// That read it, and that are terms of it.
+    convs: Vec<usize>,
+    into: Vec<usize>,
+    dx: Buffer,
+    /// Block by block: the weight gradients of `convs`; sums; dots.
+    dw: Buffer,
+    sums: Vec<f64>,
+    dots: Vec<f64>,
 }
 
 impl Engine {
@@ -59,11 +77,11 @@ impl Engine {
         };
         let useful = self.program.useful();
         let from_head = self.backward_head(&mut pass, dlogits)?;
-        for i in (0..nodes).rev().filter(|&i| useful[i]) {
+        for stage in self.stages.clone().into_iter().rev() {
             interrupt::check()?;
-            let head = (i + 1 == nodes).then_some(&from_head);
-            self.backward_node(i, head, &mut pass)?;
-            self.release(i, &mut pass.dy);
+            let first = stage.start;
+            self.backward_stage(stage.filter(|&i| useful[i]).collect(), &from_head, &mut pass)?;
+            self.release(first, &mut pass.dy);
         }
         for buffer in pass.dy {
             self.pool.give(buffer);
@@ -72,14 +90,10 @@ impl Engine {
         Ok(Backward { params: pass.params, mix: pass.mix.iter().map(|&g| g as f32).collect() })
     }
 
-    /// Give back the gradients of nodes whose terms' sources are all done, now that node `i` is.
-    fn release(&mut self, i: usize, dy: &mut [Buffer]) {
-        let source = |t: &Term| match *t {
-            Term::Conv { conv, .. } => self.program.convs[conv].src,
-            Term::Copy { src, .. } | Term::AvgPool3 { src, .. } | Term::AvgPool2 { src } => src,
-        };
-        let last_use = |j: usize| self.program.nodes[j].terms.iter().map(source).min().unwrap_or(j);
-        let done: Vec<usize> = (i..dy.len()).filter(|&j| last_use(j) == i).collect();
+    /// Give back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.
+    fn release(&mut self, first: usize, dy: &mut [Buffer]) {
+        let last_use = |j: usize| self.program.sources(j).into_iter().min().unwrap_or(j);
+        let done: Vec<usize> = (first..dy.len()).filter(|&j| !dy[j].is_empty() && last_use(j) >= first).collect();
         for j in done {
             self.pool.give(std::mem::take(&mut dy[j]));
         }
@@ -120,80 +134,126 @@ impl Engine {
         Ok(FromHead { dn, gradient })
     }
 
-    fn backward_node(&mut self, i: usize, head: Option<&FromHead>, pass: &mut Pass<'_>) -> Result<()> {
-        let (size, block, groups) = (self.program.nodes[i].size, self.block(i), self.groups(i));
-        let ids: Vec<usize> = groups.concat();
-        let n_blocks = self.batch.div_ceil(block);
-        let into: Vec<usize> = self.convs_into(i);
-        let n_dots = self.program.nodes[i].copies.len() + self.program.nodes[i].pools3.len();
-        let mut dx = self.pool.take(self.batch * size.len())?;
-        let mut dw: Vec<Buffer> = Vec::new();
-        for &c in &ids {
-            dw.push(self.pool.take(n_blocks * self.plans[c].dw_len())?);
+    fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut Pass<'_>) -> Result<()> {
+        let mut works = nodes.iter().map(|&i| self.backward_work(i)).collect::<Result<Vec<Work>>>()?;
+        let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
+        let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
+        let ready = &*pass;
+        let arriving: Vec<_> = nodes.iter().map(|&i| self.arriving(i, head, ready)).collect();
+        let sums: Vec<_> = nodes.iter().map(|&i| self.node_sum(i)).collect();
+        self.for_each_block(blocks, scratch, |block, scratch| {
+            self.backward_block(&sums[block.at], &arriving[block.at], ready, block, scratch);
+            Ok(())
+        })?;
+        drop((arriving, sums));
+        for work in works {
+            self.collect_weights(&work, pass);
+            let sums = add_blocks(&work.sums, work.sums.len() / self.n_blocks(work.node));
+            self.collect_norms(work.node, &work.into, &sums, pass);
+            self.collect_dots(&work, pass);
+            pass.dy[work.node] = work.dx;
+            self.pool.give(work.dw);
         }
-        let sums_len = (1 + into.len()) * size.c;
-        let mut sum_parts = vec![0.0; n_blocks * sums_len];
-        let mut dot_parts = vec![0.0; n_blocks * n_dots.max(1)];
-        {
-            let mut dws: Vec<ChunksMut<'_, f32>> =
-                dw.iter_mut().zip(&ids).map(|(d, &c)| d.chunks_mut(self.plans[c].dw_len())).collect();
-            let blocks: Vec<Block<'_>> = dx
-                .chunks_mut(block * size.len())
-                .zip(sum_parts.chunks_mut(sums_len))
-                .zip(dot_parts.chunks_mut(n_dots.max(1)))
-                .enumerate()
-                .map(|(b, ((dx, sums), dots))| Block {
-                    first: b * block,
-                    dx,
-                    dw: dws.iter_mut().filter_map(Iterator::next).collect(),
-                    sums,
-                    dots,
-                })
-                .collect();
-            let arriving = self.arriving(i, head, pass);
-            let pass = &*pass;
-            self.for_each_block(blocks, self.scratch_len(i), |mut block, scratch| {
-                self.gather(i, &arriving, pass, &mut block, scratch);
-                self.convs_backward(i, &groups, pass, &mut block, scratch);
-                let (at, len) = (block.first * size.len(), block.dx.len());
-                let z: Vec<&[f32]> = into.iter().map(|&c| &self.z[c][at..at + len]).collect();
-                sums(block.dx, &z, size.c, block.sums);
-                Ok(())
-            })?;
-        }
-        self.collect_weights(&ids, &dw, pass);
-        self.collect_norms(i, &into, &add_blocks(&sum_parts, sums_len), pass);
-        if pass.want_mix {
-            let (node, dots) = (&self.program.nodes[i], add_blocks(&dot_parts, n_dots.max(1)));
-            for ((_, coef), dot) in node.copies.iter().chain(&node.pools3).zip(dots) {
-                if let Coef::Mix(mix) = coef {
-                    pass.mix[*mix] += dot;
-                }
-            }
-        }
-        pass.dy[i] = dx;
-        dw.into_iter().for_each(|b| self.pool.give(b));
         Ok(())
     }
 
-    fn convs_into(&self, i: usize) -> Vec<usize> {
+    fn n_blocks(&self, node: usize) -> usize {
+        self.batch.div_ceil(self.block(node))
+    }
+
+    fn backward_work(&mut self, i: usize) -> Result<Work> {
+        let node = &self.program.nodes[i];
+        let (convs, n_blocks) = (self.groups(i).concat(), self.n_blocks(i));
         let conv = |t: &Term| if let Term::Conv { conv, .. } = *t { Some(conv) } else { None };
-        self.program.nodes[i].terms.iter().filter_map(conv).collect()
+        let into: Vec<usize> = node.origin.terms().iter().filter_map(conv).collect();
+        let n_dots = node.copies.len() + node.pools3.len();
+        let dw_len: usize = convs.iter().map(|&c| self.plans[c].dw_len()).sum();
+        Ok(Work {
+            node: i,
+            sums: vec![0.0; n_blocks * (1 + into.len()) * node.size.c],
+            dots: vec![0.0; n_blocks * n_dots.max(1)],
+            dx: self.pool.take(self.batch * node.size.len())?,
+            dw: self.pool.take(n_blocks * dw_len)?,
+            convs,
+            into,
+        })
+    }
+
+    fn backward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
+        let (node, size, len) = (work.node, self.program.nodes[work.node].size.len(), self.block(work.node));
+        let n_blocks = self.n_blocks(node);
+        let mut dw = &mut work.dw[..];
+        let mut gradients = |_| {
+            let of = |&c: &usize| {
+                let (dw_c, rest) = std::mem::take(&mut dw).split_at_mut(self.plans[c].dw_len());
+                dw = rest;
+                dw_c
+            };
+            work.convs.iter().map(of).collect::<Vec<_>>()
+        };
+        let dw: Vec<Vec<&mut [f32]>> = (0..n_blocks).map(&mut gradients).collect();
+        let (sums_len, dots_len) = (work.sums.len() / n_blocks, work.dots.len() / n_blocks);
+        let parts = work.dx.chunks_mut(len * size).zip(work.sums.chunks_mut(sums_len));
+        let parts = parts.zip(work.dots.chunks_mut(dots_len)).zip(dw).enumerate();
+        let block = |(b, (((dx, sums), dots), dw))| Block {
+            node,
+            at,
+            first: b * len,
+            images: len.min(self.batch - b * len),
+            dx,
+            dw,
+            sums,
+            dots,
+        };
+        parts.map(block).collect()
+    }
+
+    fn backward_block(
+        &self,
+        sum: &NodeSum<'_>,
+        arriving: &Arriving<'_>,
+        pass: &Pass<'_>,
+        mut block: Block<'_>,
+        scratch: &mut [f32],
+    ) {
+        let (node, size) = (block.node, self.program.nodes[block.node].size);
+        let (own, scratch) = scratch.split_at_mut(self.own_len(node));
+        let part = block.first * size.len()..(block.first + block.images) * size.len();
+        let x = if self.kept[node] {
+            &self.x[node][part.clone()]
+        } else {
+            let x = &mut own[..part.len()];
+            self.fill(node, sum, &[], block.first, x, scratch);
+            x
+        };
+        self.gather(x, arriving, pass, &mut block, scratch);
+        self.convs_backward(x, pass, &mut block, scratch);
+        let z = self.program.nodes[node].origin.terms().iter().filter_map(|t| match *t {
+            Term::Conv { conv, .. } => Some(&self.z[conv][part.clone()]),
+            _ => None,
+        });
+        let z: Vec<&[f32]> = z.collect();
+        if !z.is_empty() {
+            sums(block.dx, &z, size.c, block.sums);
+        }
     }
 
     /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel.
-    fn arriving<'a>(&'a self, i: usize, head: Option<&'a FromHead>, pass: &'a Pass<'_>) -> Arriving<'a> {
+    fn arriving<'a>(&'a self, i: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
         let node = &self.program.nodes[i];
-        let scaled = |(dst, coef): &(usize, Coef)| {
-            let live = !pass.dy[*dst].is_empty();
-            live.then(|| (vec![self.coef(*coef); node.size.c], &pass.dy[*dst][..]))
-        };
-        let mut arriving = Arriving {
-            t: vec![0.0; node.size.c],
-            direct: node.copies.iter().filter_map(scaled).collect(),
-            pooled: node.pools3.iter().filter_map(scaled).collect(),
-        };
-        if let Some(FromHead { dn, gradient }) = head {
+        let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
+        let mut arriving = Arriving { t: vec![0.0; node.size.c], direct: Vec::new(), pooled: Vec::new() };
+        for &(dst, coef) in &node.copies {
+            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef); node.size.c], dy)));
+        }
+        for &(dst, stride, coef) in &node.pools3 {
+            if let Some(dy) = live(dst) {
+                let term = (vec![self.coef(coef); node.size.c], dy);
+                add_pooled(&mut arriving.pooled, stride, self.program.nodes[dst].size, term);
+            }
+        }
+        if i + 1 == self.program.nodes.len() {
+            let FromHead { dn, gradient } = head;
             arriving.t.clone_from(&gradient.g);
             arriving.direct.push((gradient.a.clone(), dn));
             arriving.direct.push((gradient.b.clone(), &self.x[i]));
@@ -202,87 +262,105 @@ impl Engine {
     }
 
     /// `dx = ` everything that does not come through a convolution; and the gradients of those weights.
-    fn gather(&self, i: usize, arriving: &Arriving<'_>, pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
-        let node = &self.program.nodes[i];
+    fn gather(&self, x: &[f32], arriving: &Arriving<'_>, pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
+        let (node, first, n) = (&self.program.nodes[block.node], block.first, block.images);
         let (size, len) = (node.size, block.dx.len());
-        let at = block.first * size.len();
-        linear_sum(block.dx, &arriving.t, &slices(&arriving.direct, at, len));
-        let temporary = &mut scratch[..len];
-        if !arriving.pooled.is_empty() {
-            linear_sum(temporary, &vec![0.0; size.c], &slices(&arriving.pooled, at, len));
-            pool::avg3_backward_add(temporary, block.dx, size);
+        let (dx, at) = (&mut *block.dx, first * size.len());
+        linear_sum(dx, &arriving.t, &slices(&arriving.direct, at, len));
+        for pooled in &arriving.pooled {
+            pool::avg3_backward_add(pooled.sum(first, n, scratch), dx, size, pooled.stride);
         }
-        for &dst in &node.pools2 {
-            let small = self.program.nodes[dst].size.len();
-            let dy = &pass.dy[dst][block.first * small..][..len / size.len() * small];
-            pool::avg2_backward_add(dy, block.dx, size);
+        let dy = |dst: usize| {
+            let len = self.program.nodes[dst].size.len();
+            pass.dy[dst].get(first * len..(first + n) * len)
+        };
+        for &dst in &node.derived {
+            let (Some(dy), to) = (dy(dst), &self.program.nodes[dst]) else { continue };
+            match to.origin {
+                Origin::AvgPool2(_) => pool::avg2_backward_add(dy, dx, size),
+                Origin::MaxPool3 { stride, .. } => pool::max3_backward_add(x, dy, dx, size, stride),
+                Origin::Halves(_) => channels::halves_backward_add(dy, dx, size, node.channels),
+                Origin::Concat(ref parts) => {
+                    let mut at = 0;
+                    for &part in parts {
+                        if part == block.node {
+                            channels::take_add(dy, to.size.c, at, dx, node.channels);
+                        }
+                        at += self.program.nodes[part].channels;
+                    }
+                }
+                Origin::Input | Origin::Sum(_) => {}
+            }
         }
         if pass.want_mix {
-            let x = &self.x[i][at..at + len];
-            let of =
-                |x: &[f32], dst: usize| if pass.dy[dst].is_empty() { 0.0 } else { dot(x, &pass.dy[dst][at..at + len]) };
             for (d, &(dst, _)) in block.dots.iter_mut().zip(&node.copies) {
-                *d = of(x, dst);
+                *d = dy(dst).map_or(0.0, |dy| dot(x, dy));
             }
-            if !node.pools3.is_empty() {
+            let mut at = node.copies.len();
+            for pools in same_stride(&node.pools3) {
+                let temporary = &mut scratch[..n * size.strided(pools[0].1).len()];
                 temporary.fill(0.0);
-                pool::avg3_add(x, temporary, size);
-                for (d, &(dst, _)) in block.dots[node.copies.len()..].iter_mut().zip(&node.pools3) {
-                    *d = of(temporary, dst);
+                pool::avg3_add(x, temporary, size, pools[0].1);
+                for (dst, ..) in pools {
+                    block.dots[at] = dy(dst).map_or(0.0, |dy| dot(temporary, dy));
+                    at += 1;
                 }
             }
         }
     }
 
-    fn convs_backward(
-        &self,
-        i: usize,
-        groups: &[Vec<usize>],
-        pass: &Pass<'_>,
-        block: &mut Block<'_>,
-        scratch: &mut [f32],
-    ) {
-        let size = self.program.nodes[i].size;
-        let images = block.dx.len() / size.len();
-        let x = &self.x[i][block.first * size.len()..][..block.dx.len()];
+    fn convs_backward(&self, x: &[f32], pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
         let mut done = 0;
-        for group in groups {
+        for group in &self.groups(block.node) {
             let gradient = |&c: &usize| {
                 let conv = &self.program.convs[c];
                 let len = self.out_len(c);
-                let part = block.first * len..(block.first + images) * len;
+                let part = block.first * len..(block.first + block.images) * len;
                 let n = pass.norms[c].as_ref()?;
                 let z = (conv.norm != Norm::None).then(|| &self.z[c][part.clone()]);
                 Some(Dz { dy: &pass.dy[conv.dst][part], z, a: &n.a, b: &n.b, g: &n.g })
             };
             let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
-            let filters: Vec<_> = group.iter().map(|&c| &self.filters[c]).collect();
             let relu = self.program.convs[group[0]].relu;
-            let dx = (i > 0).then_some(&mut *block.dx);
+            let dx = (block.node > 0).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
-            conv::backward(&self.plans[group[0]], &filters, relu, images, x, &dz, dx, dw, scratch);
+            self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch);
             done += group.len();
         }
     }
 
     /// Add up the blocks' weight gradients, in their order.
-    fn collect_weights(&self, ids: &[usize], dw: &[Buffer], pass: &mut Pass<'_>) {
-        let gradients: Vec<Vec<f32>> = ids
-            .par_iter()
-            .zip(dw)
-            .map(|(&c, parts)| {
-                let len = self.plans[c].dw_len();
-                let mut total = parts[..len].to_vec();
-                for part in parts.chunks_exact(len).skip(1) {
-                    total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+    fn collect_weights(&self, work: &Work, pass: &mut Pass<'_>) {
+        let lens: Vec<usize> = work.convs.iter().map(|&c| self.plans[c].dw_len()).collect();
+        let begins = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len)));
+        let all: usize = lens.iter().sum();
+        let parts: Vec<(usize, usize, usize)> =
+            work.convs.iter().zip(begins).zip(&lens).map(|((&c, at), &len)| (c, at, len)).collect();
+        let values = pass.values;
+        let gradients: Vec<Vec<(usize, Vec<f32>)>> = parts
+            .into_par_iter()
+            .map(|(c, at, len)| {
+                let mut total = vec![0f64; len];
+                for block in work.dw.chunks_exact(all) {
+                    total.iter_mut().zip(&block[at..]).for_each(|(t, &d)| *t += f64::from(d));
                 }
-                let mut gradient = vec![0.0; pass.values[self.program.convs[c].weight].len()];
-                conv::unpack_dw(&self.plans[c], &total, &mut gradient);
-                gradient
+                self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values)
             })
             .collect();
-        for (&c, gradient) in ids.iter().zip(gradients) {
-            pass.params[self.program.convs[c].weight] = Some(gradient);
+        for (position, gradient) in gradients.into_iter().flatten() {
+            pass.params[position] = Some(gradient);
+        }
+    }
+
+    fn collect_dots(&self, work: &Work, pass: &mut Pass<'_>) {
+        let node = &self.program.nodes[work.node];
+        let copies = node.copies.iter().map(|&(_, coef)| coef);
+        let pools = same_stride(&node.pools3).concat().into_iter().map(|(.., coef)| coef);
+        let dots = add_blocks(&work.dots, work.dots.len() / self.n_blocks(work.node));
+        for (coef, dot) in copies.chain(pools).zip(dots) {
+            if let Coef::Mix(mix) = coef {
+                pass.mix[mix] += dot;
+            }
         }
     }
 
@@ -291,9 +369,7 @@ impl Engine {
         let node = &self.program.nodes[i];
         let pixels = self.batch * node.size.h * node.size.w;
         let (sum, dots) = sums.split_at(node.size.c);
-        let convs = node
-            .terms
-            .iter()
+        let convs = (node.origin.terms().iter())
             .filter_map(|t| if let Term::Conv { conv, coef } = *t { Some((conv, coef)) } else { None });
         for (((c, coef), dots), &id) in convs.zip(dots.chunks_exact(node.size.c)).zip(into) {
             debug_assert_eq!(c, id);
@@ -327,9 +403,9 @@ struct FromHead {
     gradient: NormGradient,
 }
 
-/// `dx = t + sum of a dy`, and the part that goes through the 3x3 average.
+/// `dx = t + sum of a dy`, and sums that come back through a 3x3 average.
 struct Arriving<'a> {
     t: Vec<f64>,
-    direct: Vec<(Vec<f64>, &'a [f32])>,
-    pooled: Vec<(Vec<f64>, &'a [f32])>,
+    direct: Vec<Scaled<'a>>,
+    pooled: Vec<Pooled<'a>>,
 }

@@ -1,5 +1,6 @@
 //! The forward pass: node by node, [`super`] says how.
 
+use super::fill::NodeSum;
 use super::norm::{NormState, batch_moments, moved, narrow};
 use super::{Engine, Input, Values};
 use crate::error::Result;
@@ -7,11 +8,10 @@ use crate::interrupt;
 use crate::net::Mode;
 use crate::net::program::{Coef, Norm, Term};
 use crate::ops::buffer::Buffer;
-use crate::ops::linear_sum::{Source, linear_sum};
-use crate::ops::{conv, head, iim, linear_sum, pool};
+use crate::ops::{head, iim, linear_sum, pool};
 use rayon::prelude::*;
 use std::mem::take;
-use std::slice::ChunksMut;
+use std::ops::Range;
 
 /// What a forward pass comes to.
 pub struct Forward {
@@ -23,102 +23,143 @@ pub struct Forward {
     pub scores: Vec<f64>,
 }
 
-/// One block of images of the pass over a node.
+/// One block of images of a pass over a node.
 struct Block<'a> {
+    node: usize,
+    /// Which node of the pass.
+    at: usize,
     /// First image.
     first: usize,
-    x: &'a mut [f32],
+    images: usize,
+    /// Of the node, where it is kept.
+    x: Option<&'a mut [f32]>,
     /// Per convolution that reads the node.
     z: Vec<&'a mut [f32]>,
     stats: Vec<&'a mut [f64]>,
     scores: &'a mut Vec<(usize, f64)>,
 }
 
+/// What a pass writes for one node.
+struct Work {
+    node: usize,
+    convs: Vec<usize>,
+    x: Buffer,
+    z: Vec<Buffer>,
+    /// Per convolution, block by block.
+    stats: Vec<Vec<f64>>,
+    /// Per block: mixing index and score.
+    scores: Vec<Vec<(usize, f64)>>,
+}
+
 impl Engine {
     /// Run the network; `score` measures every candidate on the way.
     pub fn forward(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
+        self.check_statistics(input.mode)?;
         self.mix = input.mix.to_vec();
         self.mode = input.mode;
         let (convs, wanted) = (&self.program.convs, &self.wanted);
         self.filters.par_iter_mut().zip(&self.plans).zip(convs).for_each(|((filter, plan), conv)| {
             if wanted[conv.dst] {
-                filter.pack(plan, values[conv.weight]);
+                filter.pack(plan, &conv.filter, values);
             }
         });
         let mut out = Forward { logits: Vec::new(), running: Vec::new(), scores: vec![0.0; self.program.n_mix] };
-        for node in 0..self.program.nodes.len() {
-            if self.wanted[node] {
-                interrupt::check()?;
-                self.forward_node(node, values, input, score, &mut out)?;
-            }
+        for stage in self.stages.clone() {
+            interrupt::check()?;
+            self.forward_stage(stage, values, input, score, &mut out)?;
         }
         self.forward_head(values, &mut out)?;
         Ok(out)
     }
 
-    fn forward_node(
+    fn forward_stage(
         &mut self,
-        i: usize,
+        stage: Range<usize>,
         values: Values<'_>,
         input: Input<'_>,
         score: bool,
         out: &mut Forward,
     ) -> Result<()> {
-        let (batch, block, groups) = (self.batch, self.block(i), self.groups(i));
-        let size = self.program.nodes[i].size;
-        let ids: Vec<usize> = groups.concat();
-        let mut x = take(&mut self.x[i]);
-        let mut z: Vec<Buffer> = ids.iter().map(|&c| take(&mut self.z[c])).collect();
-        let n_blocks = batch.div_ceil(block);
-        let out_c = |c: usize| self.program.nodes[self.program.convs[c].dst].size.c;
-        let mut stats: Vec<Vec<f64>> = ids.iter().map(|&c| vec![0.0; n_blocks * 2 * out_c(c)]).collect();
-        let mut scores = vec![Vec::new(); n_blocks];
-        {
-            let mut zs: Vec<ChunksMut<'_, f32>> =
-                z.iter_mut().zip(&ids).map(|(z, &c)| z.chunks_mut(block * self.out_len(c))).collect();
-            let mut stat_blocks: Vec<ChunksMut<'_, f64>> =
-                stats.iter_mut().zip(&ids).map(|(s, &c)| s.chunks_mut(2 * out_c(c))).collect();
-            let blocks: Vec<Block<'_>> = x
-                .chunks_mut(block * size.len())
-                .zip(&mut scores)
-                .enumerate()
-                .map(|(b, (x, scores))| Block {
-                    first: b * block,
-                    x,
-                    z: zs.iter_mut().filter_map(Iterator::next).collect(),
-                    stats: stat_blocks.iter_mut().filter_map(Iterator::next).collect(),
-                    scores,
-                })
-                .collect();
-            let sum = self.node_sum(i);
-            self.for_each_block(blocks, self.scratch_len(i), |mut block, scratch| {
-                self.fill(i, &sum, input.x, &mut block, scratch);
-                if score {
-                    self.score_block(i, &mut block, scratch);
-                }
-                let images = block.x.len() / size.len();
-                let mut done = 0;
-                for group in &groups {
-                    let filters: Vec<_> = group.iter().map(|&c| &self.filters[c]).collect();
-                    let (z, stats) = (&mut block.z[done..][..group.len()], &mut block.stats[done..][..group.len()]);
-                    let relu = self.program.convs[group[0]].relu;
-                    conv::forward(&self.plans[group[0]], &filters, relu, images, block.x, z, stats, scratch);
-                    done += group.len();
-                }
-                Ok(())
-            })?;
-        }
-        self.x[i] = x;
-        for (&c, z) in ids.iter().zip(z) {
-            self.z[c] = z;
-        }
-        for (&c, stats) in ids.iter().zip(&stats) {
-            self.norms[c] = self.conv_norm(c, stats, values, out);
-        }
-        for (mix, score) in scores.concat() {
-            out.scores[mix] += score;
+        let nodes: Vec<usize> = stage.filter(|&i| self.wanted[i]).collect();
+        let mut works: Vec<Work> = nodes.iter().map(|&i| self.forward_work(i)).collect();
+        let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
+        let sums: Vec<_> = nodes.iter().map(|&i| self.node_sum(i)).collect();
+        let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.forward_blocks(at, work)).collect();
+        self.for_each_block(blocks, scratch, |block, scratch| {
+            self.forward_block(&sums[block.at], input.x, block, score, scratch);
+            Ok(())
+        })?;
+        drop(sums);
+        for work in works {
+            self.x[work.node] = work.x;
+            for (&c, z) in work.convs.iter().zip(work.z) {
+                self.z[c] = z;
+            }
+            for (&c, stats) in work.convs.iter().zip(&work.stats) {
+                self.norms[c] = self.conv_norm(c, stats, values, out);
+            }
+            for (mix, score) in work.scores.concat() {
+                out.scores[mix] += score;
+            }
         }
         Ok(())
+    }
+
+    fn forward_work(&mut self, node: usize) -> Work {
+        let convs = self.groups(node).concat();
+        let n_blocks = self.batch.div_ceil(self.block(node));
+        let stats_len = |&c: &usize| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
+        Work {
+            node,
+            stats: convs.iter().map(|c| vec![0.0; stats_len(c)]).collect(),
+            scores: vec![Vec::new(); n_blocks],
+            x: take(&mut self.x[node]),
+            z: convs.iter().map(|&c| take(&mut self.z[c])).collect(),
+            convs,
+        }
+    }
+
+    fn forward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
+        let Work { node, convs, x, z, stats, scores } = work;
+        let (node, len, size) = (*node, self.block(*node), self.program.nodes[*node].size.len());
+        let mut x = x.chunks_mut(len * size);
+        let mut z: Vec<_> = z.iter_mut().zip(&*convs).map(|(z, &c)| z.chunks_mut(len * self.out_len(c))).collect();
+        let n_blocks = scores.len();
+        let mut stats: Vec<_> = stats
+            .iter_mut()
+            .map(|s| {
+                let len = s.len() / n_blocks;
+                s.chunks_mut(len)
+            })
+            .collect();
+        let block = |(b, scores)| Block {
+            node,
+            at,
+            first: b * len,
+            images: len.min(self.batch - b * len),
+            x: x.next(),
+            z: z.iter_mut().filter_map(Iterator::next).collect(),
+            stats: stats.iter_mut().filter_map(Iterator::next).collect(),
+            scores,
+        };
+        scores.iter_mut().enumerate().map(block).collect()
+    }
+
+    fn forward_block(&self, sum: &NodeSum<'_>, input: &[f32], mut block: Block<'_>, score: bool, scratch: &mut [f32]) {
+        let (own, scratch) = scratch.split_at_mut(self.own_len(block.node));
+        let len = block.images * self.program.nodes[block.node].size.len();
+        let x = block.x.take().unwrap_or_else(|| &mut own[..len]);
+        self.fill(block.node, sum, input, block.first, x, scratch);
+        if score {
+            self.score_block(x, &mut block, scratch);
+        }
+        let mut done = 0;
+        for group in &self.groups(block.node) {
+            let (z, stats) = (&mut block.z[done..][..group.len()], &mut block.stats[done..][..group.len()]);
+            let relu = self.program.convs[group[0]].relu;
+            self.group(group).forward(relu, block.images, x, z, stats, scratch);
+            done += group.len();
+        }
     }
 
     /// Floats of one image of a convolution's output.
@@ -126,74 +167,35 @@ impl Engine {
         self.program.nodes[self.program.convs[conv].dst].size.len()
     }
 
-    /// The sum that is node `i`, as coefficients per channel.
-    fn node_sum(&self, i: usize) -> NodeSum<'_> {
-        let c = self.program.nodes[i].size.c;
-        let mut sum = NodeSum { t: vec![0.0; c], direct: Vec::new(), pooled: Vec::new() };
-        for term in &self.program.nodes[i].terms {
-            match *term {
-                Term::Conv { conv, coef } => {
-                    let (w, norm) = (self.coef(coef), &self.norms[conv]);
-                    for (sum, t) in sum.t.iter_mut().zip(&norm.t) {
-                        *sum += w * t;
-                    }
-                    sum.direct.push((norm.a.iter().map(|a| w * a).collect(), &self.z[conv]));
-                }
-                Term::Copy { src, coef } => sum.direct.push((vec![self.coef(coef); c], &self.x[src])),
-                Term::AvgPool3 { src, coef } => sum.pooled.push((vec![self.coef(coef); c], &self.x[src])),
-                Term::AvgPool2 { .. } => {}
-            }
-        }
-        sum
-    }
-
-    fn fill(&self, i: usize, sum: &NodeSum<'_>, input: &[f32], block: &mut Block<'_>, scratch: &mut [f32]) {
-        let node = &self.program.nodes[i];
-        let len = block.x.len();
-        let at = block.first * node.size.len();
-        if i == 0 {
-            return nhwc(input, node.channels, block, node.size);
-        }
-        if let [Term::AvgPool2 { src }] = node.terms[..] {
-            let from = self.program.nodes[src].size;
-            let images = len / node.size.len();
-            return pool::avg2(&self.x[src][block.first * from.len()..][..images * from.len()], block.x, from);
-        }
-        linear_sum(block.x, &sum.t, &slices(&sum.direct, at, len));
-        if !sum.pooled.is_empty() {
-            let mixed = &mut scratch[..len];
-            linear_sum(mixed, &vec![0.0; node.size.c], &slices(&sum.pooled, at, len));
-            pool::avg3_add(mixed, block.x, node.size);
-        }
-    }
-
-    /// Scores of the candidates into node `i` that have a convolution, and of the skip and the pool out of it (which are the
+    /// Scores of the candidates into the node that have a convolution, and of the copies and the pools out of it (which are the
     /// same for every edge out of it).
-    fn score_block(&self, i: usize, block: &mut Block<'_>, scratch: &mut [f32]) {
-        let node = &self.program.nodes[i];
-        let (c, pixels, len) = (node.size.c, node.size.h * node.size.w, block.x.len());
-        for term in &node.terms {
+    fn score_block(&self, x: &[f32], block: &mut Block<'_>, scratch: &mut [f32]) {
+        let node = &self.program.nodes[block.node];
+        let (c, pixels) = (node.size.c, node.size.h * node.size.w);
+        for term in node.origin.terms() {
             if let Term::Conv { conv, coef: Coef::Mix(mix) } = *term {
-                let z = &self.z[conv][block.first * node.size.len()..][..len];
+                let z = &self.z[conv][block.first * node.size.len()..][..x.len()];
                 let norm = &self.norms[conv];
                 block.scores.push((mix, iim::score(z, &narrow(&norm.a), &narrow(&norm.t), node.channels, pixels)));
             }
         }
         let (one, zero) = (vec![1.0; c], vec![0.0; c]);
-        let mut share = |edges: &[(usize, Coef)], score: f64| {
-            block.scores.extend(edges.iter().filter_map(|(_, coef)| match coef {
-                Coef::Mix(mix) => Some((*mix, score)),
-                Coef::One => None,
-            }));
+        let mut share = |coef: Coef, score: f64| {
+            if let Coef::Mix(mix) = coef {
+                block.scores.push((mix, score));
+            }
         };
         if !node.copies.is_empty() {
-            share(&node.copies, iim::score(block.x, &one, &zero, node.channels, pixels));
+            let score = iim::score(x, &one, &zero, node.channels, pixels);
+            node.copies.iter().for_each(|&(_, coef)| share(coef, score));
         }
-        if !node.pools3.is_empty() {
-            let pooled = &mut scratch[..len];
+        for pools in same_stride(&node.pools3) {
+            let (stride, out) = (pools[0].1, node.size.strided(pools[0].1));
+            let pooled = &mut scratch[..block.images * out.len()];
             pooled.fill(0.0);
-            pool::avg3_add(block.x, pooled, node.size);
-            share(&node.pools3, iim::score(pooled, &one, &zero, node.channels, pixels));
+            pool::avg3_add(x, pooled, node.size, stride);
+            let score = iim::score(pooled, &one, &zero, node.channels, out.h * out.w);
+            pools.iter().for_each(|&(_, _, coef)| share(coef, score));
         }
     }
 
@@ -260,15 +262,16 @@ impl Engine {
     }
 }
 
-/// `t + sum of a x` and the part of the sum that goes through the 3x3 average.
-struct NodeSum<'a> {
-    t: Vec<f64>,
-    direct: Vec<(Vec<f64>, &'a [f32])>,
-    pooled: Vec<(Vec<f64>, &'a [f32])>,
-}
-
-pub(super) fn slices<'a>(terms: &'a [(Vec<f64>, &'a [f32])], at: usize, len: usize) -> Vec<Source<'a>> {
-    terms.iter().map(|(a, x)| Source { a, x: &x[at..at + len] }).collect()
+/// The average pools out of a node (node, stride, weight), those of one stride together.
+pub(super) fn same_stride(pools: &[(usize, usize, Coef)]) -> Vec<Vec<(usize, usize, Coef)>> {
+    let mut groups: Vec<Vec<(usize, usize, Coef)>> = Vec::new();
+    for &pool in pools {
+        match groups.iter_mut().find(|g| g[0].1 == pool.1) {
+            Some(group) => group.push(pool),
+            None => groups.push(vec![pool]),
+        }
+    }
+    groups
 }
 
 /// Sum of blocks' partial sums, in their order.
@@ -280,17 +283,4 @@ pub(super) fn add_blocks(parts: &[f64], len: usize) -> Vec<f64> {
         }
     }
     total
-}
-
-/// `[b, 3, h, w]` to the block's `[n, h, w, 8]`.
-fn nhwc(input: &[f32], channels: usize, block: &mut Block<'_>, size: pool::Image) {
-    let plane = size.h * size.w;
-    for (n, x) in block.x.chunks_exact_mut(size.len()).enumerate() {
-        let image = &input[(block.first + n) * channels * plane..][..channels * plane];
-        for (p, x) in x.chunks_exact_mut(size.c).enumerate() {
-            for (ch, x) in x.iter_mut().enumerate() {
-                *x = if ch < channels { image[ch * plane + p] } else { 0.0 };
-            }
-        }
-    }
 }

@@ -1,30 +1,43 @@
 //! The CPU engine: runs a [`Program`] forward and backward on planned NHWC buffers. May use: `ops`, rayon; no tensors.
 //!
-//! One pass per node, over blocks of images that run side by side:
-//! - forward ([`forward`]): add up the node's terms, then, while the block is in cache, every convolution that reads the
-//!   node, with the sums that batch norm needs. Then the statistics of those convolutions are known.
+//! One pass per stage (a few nodes that do not read each other), over blocks of images that run side by side:
+//! - forward ([`forward`]): compute the node of the block ([`fill`]: add up its terms, or put its parts together), then, while
+//!   it is in cache, every convolution that reads it, with the sums that batch norm needs. Then the statistics of those
+//!   convolutions are known.
 //! - backward ([`backward`]): add up the gradients of everything that reads the node (the convolutions' input gradients, from
 //!   gradients of batch norm that are formed on load and never stored), the weight gradients of those convolutions, then,
 //!   while the block is in cache, the sums that the batch norms of the node's own terms need.
 //!
-//! Memory: nodes and convolution outputs are kept from forward to backward; node gradients live only from the pass that
-//! makes them to the last one that reads them; ReLU, pools, norms and Winograd transforms are computed again where they are
-//! needed. Buffers go back to a pool and are used again, so a step allocates nothing large after the first.
+//! Why each is fast:
+//! - batch norm without affine part and the weighted sum over candidates are one pass over the convolutions' outputs, which
+//!   waits for memory alone; the average pools into a node are one pool of a sum; a maximum pool is computed once for all edges;
+//! - siblings share the ReLU of their input: transformed once for all 3x3 convolutions (Winograd), framed by zeros once for all
+//!   depthwise ones; the depthwise output goes to its 1x1 convolution in cache and is computed again in the backward pass;
+//! - dropped candidates are not in the program.
+//!
+//! Memory: nodes and convolution outputs are kept from forward to backward, but not nodes that are quickly made again
+//! ([`Program::is_kept`]: the middle of a separable convolution, cells' concatenated outputs); node gradients live only from the
+//! pass that makes them to the last one that reads them; ReLU, pools, norms, depthwise outputs and Winograd transforms are
+//! computed again where they are needed. Buffers go back to a pool and are used again, so a step allocates nothing large after
+//! the first.
 //!
 //! The blocks depend on the sizes alone and partial sums are added in their order, so the bits do not depend on threads.
 
 mod backward;
+mod fill;
 mod forward;
 mod norm;
+mod plan;
 
 use super::Mode;
-use super::program::{Coef, Program};
-use crate::error::Result;
+use super::program::{Coef, Filter, Node, Norm, Origin, Program};
+use crate::error::{Error, Result};
 use crate::ops::buffer::{Buffer, Pool};
-use crate::ops::conv::{ConvPlan, PackedFilter};
 use norm::NormState;
+use plan::{Group, Packed, Plan};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
 pub use backward::Backward;
 pub use forward::Forward;
@@ -48,12 +61,16 @@ pub struct Input<'a> {
 /// A program with everything it needs to run for one batch size.
 pub struct Engine {
     program: Program,
+    stages: Vec<Range<usize>>,
     batch: usize,
     /// Which nodes are computed.
     wanted: Vec<bool>,
-    plans: Vec<ConvPlan>,
-    filters: Vec<PackedFilter>,
-    /// Node images.
+    /// Which nodes stay in memory.
+    kept: Vec<bool>,
+    /// One for each convolution; those of equal size share it.
+    plans: Vec<Arc<Plan>>,
+    filters: Vec<Packed>,
+    /// Node images, of nodes that are kept.
     x: Vec<Buffer>,
     /// Convolution outputs.
     z: Vec<Buffer>,
@@ -73,11 +90,12 @@ impl Engine {
     pub fn new(program: Program, batch: usize, strict: bool, all: bool, mut pool: Pool) -> Result<Self> {
         let mut wanted = program.useful();
         wanted.iter_mut().for_each(|w| *w |= all);
-        let plans: Vec<ConvPlan> = program.convs.iter().map(|c| ConvPlan::new(c.shape, batch, strict)).collect();
-        let filters = plans.iter().map(PackedFilter::new).collect();
+        let plans = plans(&program, batch, strict);
+        let filters = plans.iter().map(|p| Packed::new(p)).collect();
+        let kept: Vec<bool> = (0..program.nodes.len()).map(|i| program.is_kept(i)).collect();
         let mut x = Vec::new();
-        for (node, &wanted) in program.nodes.iter().zip(&wanted) {
-            x.push(pool.take(if wanted { batch * node.size.len() } else { 0 })?);
+        for (i, node) in program.nodes.iter().enumerate() {
+            x.push(pool.take(if wanted[i] && kept[i] { batch * node.size.len() } else { 0 })?);
         }
         let mut z = Vec::new();
         for conv in &program.convs {
@@ -87,9 +105,11 @@ impl Engine {
         Ok(Engine {
             norms: vec![NormState::default(); program.convs.len()],
             head_norm: NormState::default(),
+            stages: program.stages(),
             program,
             batch,
             wanted,
+            kept,
             plans,
             filters,
             x,
@@ -105,6 +125,25 @@ impl Engine {
     /// The batch size it was made for.
     pub fn batch(&self) -> usize {
         self.batch
+    }
+
+    /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
+    pub fn check_statistics(&self, mode: Mode) -> Result<()> {
+        let last = self.program.nodes.len() - 1;
+        let head = (Norm::Affine(self.program.head.norm), last);
+        for (norm, node) in self.program.convs.iter().map(|c| (c.norm, c.dst)).chain([head]) {
+            let size = self.program.nodes[node].size;
+            let of_batch = match norm {
+                Norm::None => false,
+                Norm::Batch => true,
+                Norm::Affine(_) => mode == Mode::Train,
+            };
+            if of_batch && self.batch * size.h * size.w < 2 {
+                let got = format!("{} x {} x {} values a channel", self.batch, size.h, size.w);
+                return Err(Error::invalid("batch norm on the statistics of the batch", got, "at least 2"));
+            }
+        }
+        Ok(())
     }
 
     /// Its memory, for the next engine.
@@ -123,10 +162,15 @@ impl Engine {
         }
     }
 
-    /// Images in a block of the pass over a node: enough tiles of 4x4 pixels for the matrix products behind a block to be
-    /// worth it, few enough for its data to stay in cache.
+    /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
+    /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
+    /// each image many times, about 64 KiB (and not the whole of a small batch, so that threads share it).
     fn block(&self, node: usize) -> usize {
-        let size = self.program.nodes[node].size;
+        let Node { size, convs, .. } = &self.program.nodes[node];
+        let separable = |c: &usize| matches!(self.program.convs[*c].filter, Filter::Separable { .. });
+        if convs.iter().flatten().any(separable) {
+            return (16 * 1024 / size.len()).clamp(1, 16).min(self.batch.div_ceil(4));
+        }
         let tiles = size.h.div_ceil(4) * size.w.div_ceil(4);
         (64 / tiles).clamp(1, 16).min(self.batch)
     }
@@ -137,11 +181,29 @@ impl Engine {
         self.program.nodes[node].convs.iter().map(wanted).filter(|g: &Vec<usize>| !g.is_empty()).collect()
     }
 
-    /// Scratch for a block of a pass over `node`: what its convolutions need, and one image block.
+    fn group(&self, convs: &[usize]) -> Group<'_> {
+        Group::new(convs, &self.plans, &self.filters)
+    }
+
+    /// f32s of the images that a pass over `node` makes besides the node itself: sums that go through a pool.
+    fn temporary_len(&self, node: usize) -> usize {
+        let len = |i: usize| self.program.nodes[i].size.len();
+        let from = self.program.sources(node).into_iter().map(len);
+        let to = self.program.nodes[node].pools3.iter().map(|&(dst, ..)| len(dst));
+        let pooled = matches!(self.program.nodes[node].origin, Origin::Sum(_));
+        self.block(node) * from.filter(|_| pooled).chain(to).max().unwrap_or(0).max(len(node))
+    }
+
+    /// Scratch for a block of a pass over `node`: the node where it is not kept, temporary images, and what convolutions need.
     fn scratch_len(&self, node: usize) -> usize {
         let block = self.block(node);
-        let convs = self.groups(node).iter().map(|g| self.plans[g[0]].scratch_len(block, g.len())).max().unwrap_or(0);
-        convs + block * self.program.nodes[node].size.len()
+        let convs = self.groups(node).iter().map(|g| self.group(g).scratch_len(block)).max().unwrap_or(0);
+        self.own_len(node) + self.temporary_len(node).max(convs)
+    }
+
+    /// f32s at the start of the scratch that hold the node, where it is not kept.
+    fn own_len(&self, node: usize) -> usize {
+        if self.kept[node] { 0 } else { self.block(node) * self.program.nodes[node].size.len() }
     }
 
     /// Run `f` on every task, side by side, with scratch memory of `len` (contents arbitrary).
@@ -161,4 +223,18 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+/// The plan of each convolution; those of equal size share one.
+fn plans(program: &Program, batch: usize, strict: bool) -> Vec<Arc<Plan>> {
+    let mut made: Vec<(&Filter, Arc<Plan>)> = Vec::new();
+    let mut plan = |filter| {
+        if let Some((_, plan)) = made.iter().find(|(f, _)| f.is_like(filter)) {
+            return Arc::clone(plan);
+        }
+        let plan = Arc::new(Plan::new(filter, batch, strict));
+        made.push((filter, Arc::clone(&plan)));
+        plan
+    };
+    program.convs.iter().map(|c| plan(&c.filter)).collect()
 }

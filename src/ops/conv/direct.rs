@@ -458,11 +458,11 @@ impl Kernel for InputGradient<'_> {
 }
 
 /// dx += relu'(x) gradient
-struct AddGradient<'a> {
-    relu: bool,
-    x: &'a [f32],
-    gradient: &'a [f32],
-    dx: &'a mut [f32],
+pub(in crate::ops) struct AddGradient<'a> {
+    pub relu: bool,
+    pub x: &'a [f32],
+    pub gradient: &'a [f32],
+    pub dx: &'a mut [f32],
 }
 
 impl Kernel for AddGradient<'_> {

@@ -5,21 +5,21 @@ use crate::ops::simd::Level;
 
 /// Memory that starts on a cache line.
 #[derive(Clone, Debug)]
-struct Lines(Vec<Line>);
+pub(in crate::ops) struct Lines(Vec<Line>);
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([f32; LINE]);
+pub(in crate::ops) struct Line([f32; LINE]);
 
 impl Lines {
-    fn zeros(len: usize) -> Self {
+    pub fn zeros(len: usize) -> Self {
         Self(vec![Line([0.0; LINE]); len.div_ceil(LINE)])
     }
-    fn get(&self) -> &[f32] {
+    pub fn get(&self) -> &[f32] {
         // SAFETY: a Line is 16 f32s and nothing else.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LINE) }
     }
-    fn get_mut(&mut self) -> &mut [f32] {
+    pub fn get_mut(&mut self) -> &mut [f32] {
         // SAFETY: as in `get`.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LINE) }
     }

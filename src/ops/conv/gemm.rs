@@ -11,20 +11,20 @@ use crate::ops::simd::Simd;
 
 /// One kernel tap: where its operand starts relative to a row, and where its matrix starts in B.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tap {
+pub(in crate::ops) struct Tap {
     pub a: usize,
     pub b: usize,
 }
 
 /// Where element (k, col) of a `[rows, cols]` matrix lies in panels of two vectors of `lanes`.
-pub(super) fn panel_index(rows: usize, cols: usize, lanes: usize, k: usize, col: usize) -> usize {
+pub(in crate::ops) fn panel_index(rows: usize, cols: usize, lanes: usize, k: usize, col: usize) -> usize {
     let first = col / (2 * lanes) * (2 * lanes);
     first * rows + k * (cols - first).min(2 * lanes) + (col - first)
 }
 
 /// Sizes of one product.
 #[derive(Clone, Copy)]
-pub(super) struct Product<'a> {
+pub(in crate::ops) struct Product<'a> {
     pub taps: &'a [Tap],
     /// Rows of B that are summed over (`nn`); the rest of `b_rows` are known to meet zeros.
     pub k: usize,
@@ -43,7 +43,7 @@ pub(super) struct Product<'a> {
 /// # Safety
 /// Every row that `a_row`, `out_row` and the taps name must lie in `a`, `out`; `b` must hold every tap's matrix.
 #[inline(always)]
-pub(super) unsafe fn nn<S: Simd>(
+pub(in crate::ops) unsafe fn nn<S: Simd>(
     s: S,
     g: Product<'_>,
     (a, a_row): (*const f32, impl Fn(usize) -> usize),
@@ -180,7 +180,7 @@ unsafe fn nn_step<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// As [`nn`].
 #[inline(always)]
-pub(super) unsafe fn nn_exact<S: Simd>(
+pub(in crate::ops) unsafe fn nn_exact<S: Simd>(
     s: S,
     g: Product<'_>,
     (a, a_row): (*const f64, impl Fn(usize) -> usize),
@@ -252,7 +252,7 @@ unsafe fn nn_exact_columns<S: Simd, const R: usize>(
 
 /// Adds the lanes of `v` to the first of `totals`.
 #[inline(always)]
-pub(super) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
+pub(in crate::ops) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
     let mut lanes = [0f32; 16];
     // SAFETY: no vector has more than 16 lanes.
     unsafe { s.store(lanes.as_mut_ptr(), v) };
@@ -266,7 +266,7 @@ pub(super) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
 /// # Safety
 /// As [`nn`].
 #[inline(always)]
-pub(super) unsafe fn tn<S: Simd>(
+pub(in crate::ops) unsafe fn tn<S: Simd>(
     s: S,
     g: Product<'_>,
     (a, a_row): (*const f32, impl Fn(usize) -> usize),

@@ -22,9 +22,9 @@
 #![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
 
 pub mod definition;
-mod direct;
-mod filter;
-mod gemm;
+pub(in crate::ops) mod direct;
+pub(in crate::ops) mod filter;
+pub(in crate::ops) mod gemm;
 pub mod tensor;
 #[cfg(test)]
 mod tests;
@@ -103,7 +103,7 @@ pub struct ConvPlan {
 }
 
 /// Multiply-adds of a whole batch up to which a layer is small (module docs).
-const SMALL: u64 = 4_000_000;
+pub(in crate::ops) const SMALL: u64 = 4_000_000;
 
 #[derive(Clone, Debug)]
 enum Method {
@@ -211,6 +211,16 @@ pub struct Dz<'a> {
     pub g: &'a [f32],
 }
 
+impl Dz<'_> {
+    /// Panics unless it is for `len` values in `c` stored channels.
+    pub(in crate::ops) fn check(&self, len: usize, c: usize) {
+        assert_eq!((self.dy.len(), self.a.len()), (len, c), "dy, a");
+        if let Some(z) = self.z {
+            assert_eq!((z.len(), self.b.len(), self.g.len()), (len, c, c), "z, b, g");
+        }
+    }
+}
+
 /// dx (if wanted) += relu'(x) sum_i conv^T(dz_i, w_i); dw_i = this block's weight gradient of convolution i, overwritten,
 /// in the layout that [`unpack_dw`] reads (blocks' gradients may be added to each other in it).
 pub fn backward(
@@ -227,12 +237,7 @@ pub fn backward(
     let s = &plan.shape;
     assert_eq!(x.len(), n * s.in_len(), "x");
     assert_eq!((dz.len(), dw.len()), (filters.len(), filters.len()), "siblings");
-    for d in dz {
-        assert_eq!((d.dy.len(), d.a.len()), (n * s.out_len(), s.c_out_p()), "dy, a");
-        if let Some(z) = d.z {
-            assert_eq!((z.len(), d.b.len(), d.g.len()), (d.dy.len(), d.a.len(), d.a.len()), "z, b, g");
-        }
-    }
+    dz.iter().for_each(|d| d.check(n * s.out_len(), s.c_out_p()));
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
     assert!(dw.iter().all(|dw| dw.len() == plan.dw_len()), "dw");
     assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
@@ -259,26 +264,26 @@ pub fn unpack_dw(plan: &ConvPlan, dw: &[f32], out_oihw: &mut [f32]) {
 }
 
 /// Scratch memory, cut piece by piece at the boundaries of cache lines.
-struct Scratch<'a>(&'a mut [f32]);
+pub(in crate::ops) struct Scratch<'a>(&'a mut [f32]);
 
 /// f32s in a cache line.
 const LINE: usize = 16;
 
 impl<'a> Scratch<'a> {
     /// What aligning the first piece may cost.
-    const SLACK: usize = LINE;
+    pub const SLACK: usize = LINE;
 
-    fn new(memory: &'a mut [f32]) -> Self {
+    pub fn new(memory: &'a mut [f32]) -> Self {
         let skip = memory.as_ptr().align_offset(64).min(memory.len());
         Self(&mut memory[skip..])
     }
 
     /// f32s that a piece takes up.
-    const fn size(len: usize) -> usize {
+    pub const fn size(len: usize) -> usize {
         len.next_multiple_of(LINE)
     }
 
-    fn take(&mut self, len: usize) -> &'a mut [f32] {
+    pub fn take(&mut self, len: usize) -> &'a mut [f32] {
         let (piece, rest) = std::mem::take(&mut self.0).split_at_mut(Self::size(len));
         self.0 = rest;
         &mut piece[..len]

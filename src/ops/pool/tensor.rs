@@ -21,7 +21,7 @@ pub fn avg_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     sum(window.taps(x, 0.)?)?.broadcast_div(&valid)
 }
 
-/// 3x3 maximum, padding 1.
+/// 3x3 maximum, padding 1; NaN counts as the maximum.
 pub fn max_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
     max_pool(x, Window::same(3, stride, 1))
 }
@@ -30,7 +30,8 @@ pub fn max_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
 pub fn max_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     let mut taps = window.taps(x, f32::NEG_INFINITY)?.into_iter();
     let first = taps.next().ok_or_else(|| candle_core::Error::Msg("pool with an empty window".into()))?;
-    taps.try_fold(first, |max, tap| tap.gt(&max)?.where_cond(&tap, &max))
+    // `ne` to itself: NaN.
+    taps.try_fold(first, |max, tap| (tap.gt(&max)? + tap.ne(&tap)?)?.where_cond(&tap, &max))
 }
 
 /// 2x2 average, stride 2; an odd last row or column is left out.

@@ -1,0 +1,164 @@
+//! The convolutions of a program, dense or separable, under one roof. May use: `ops::{conv, depthwise}`.
+
+use super::Values;
+use crate::net::program::Filter;
+use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
+use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
+
+/// How a convolution is computed.
+pub(super) enum Plan {
+    Dense(ConvPlan),
+    Separable(SeparablePlan),
+}
+
+/// Its weights, packed.
+pub(super) enum Packed {
+    Dense(PackedFilter),
+    Separable(SeparableFilter),
+}
+
+impl Plan {
+    /// For batches of `images`.
+    pub fn new(filter: &Filter, images: usize, strict: bool) -> Self {
+        match *filter {
+            Filter::Dense { shape, .. } | Filter::Halves { shape, .. } => {
+                Plan::Dense(ConvPlan::new(shape, images, strict))
+            }
+            Filter::Separable { shape, .. } => Plan::Separable(SeparablePlan::new(shape, images, strict)),
+        }
+    }
+
+    /// f32s of the weight gradient of a block.
+    pub fn dw_len(&self) -> usize {
+        match self {
+            Plan::Dense(plan) => plan.dw_len(),
+            Plan::Separable(plan) => plan.dw_len(),
+        }
+    }
+
+    /// The gradients of the weights, by position, from the sum of the blocks' ones.
+    pub fn unpack(&self, filter: &Filter, dw: &[f32], values: Values<'_>) -> Vec<(usize, Vec<f32>)> {
+        let zeros = |position: usize| vec![0.0; values[position].len()];
+        match (self, *filter) {
+            (Plan::Dense(plan), Filter::Dense { weight, .. }) => {
+                let mut gradient = zeros(weight);
+                conv::unpack_dw(plan, dw, &mut gradient);
+                vec![(weight, gradient)]
+            }
+            (Plan::Dense(plan), Filter::Halves { shape, weights }) => {
+                let mut both = vec![0.0; shape.c_out * shape.c_in];
+                conv::unpack_dw(plan, dw, &mut both);
+                let mut gradients = weights.map(zeros);
+                for (o, i, at) in blocks(shape.c_in, gradients.each_ref().map(Vec::len)) {
+                    gradients[i][at..at + shape.c_in / 2].copy_from_slice(&both[o..o + shape.c_in / 2]);
+                }
+                weights.into_iter().zip(gradients).collect()
+            }
+            (Plan::Separable(plan), Filter::Separable { depthwise, pointwise, .. }) => {
+                let (mut v, mut w) = (zeros(depthwise), zeros(pointwise));
+                plan.unpack_dw(dw, &mut v, &mut w);
+                vec![(depthwise, v), (pointwise, w)]
+            }
+            _ => unreachable!("a plan is made from its filter"),
+        }
+    }
+}
+
+/// The blocks of the matrix `[c_out, c_in]` of a [`Filter::Halves`] that are not zero, row by row: where a row begins in the
+/// matrix, which of the two weights it is of, and where it begins there.
+fn blocks(c_in: usize, lens: [usize; 2]) -> impl Iterator<Item = (usize, usize, usize)> {
+    let half = c_in / 2;
+    let first = lens[0] / half;
+    let row = move |o: usize| {
+        let i = usize::from(o >= first);
+        (o * c_in + i * half, i, (o - i * first) * half)
+    };
+    (0..(lens[0] + lens[1]) / half).map(row)
+}
+
+impl Packed {
+    pub fn new(plan: &Plan) -> Self {
+        match plan {
+            Plan::Dense(plan) => Packed::Dense(PackedFilter::new(plan)),
+            Plan::Separable(plan) => Packed::Separable(SeparableFilter::new(plan)),
+        }
+    }
+
+    /// Take over the weights of `filter`.
+    pub fn pack(&mut self, plan: &Plan, filter: &Filter, values: Values<'_>) {
+        match (self, plan, *filter) {
+            (Packed::Dense(packed), Plan::Dense(plan), Filter::Dense { weight, .. }) => {
+                packed.pack(plan, values[weight]);
+            }
+            (Packed::Dense(packed), Plan::Dense(plan), Filter::Halves { shape, weights }) => {
+                let (parts, half) = (weights.map(|w| values[w]), shape.c_in / 2);
+                let mut both = vec![0.0; shape.c_out * shape.c_in];
+                for (o, i, at) in blocks(shape.c_in, parts.map(<[f32]>::len)) {
+                    both[o..o + half].copy_from_slice(&parts[i][at..at + half]);
+                }
+                packed.pack(plan, &both);
+            }
+            (Packed::Separable(packed), Plan::Separable(plan), Filter::Separable { depthwise, pointwise, .. }) => {
+                packed.pack(plan, values[depthwise], values[pointwise]);
+            }
+            _ => unreachable!("packed weights are made from their plan"),
+        }
+    }
+}
+
+/// Siblings: all dense, or all separable.
+pub(super) enum Group<'a> {
+    Dense(&'a ConvPlan, Vec<&'a PackedFilter>),
+    Separable(Vec<&'a SeparablePlan>, Vec<&'a SeparableFilter>),
+}
+
+impl<'a> Group<'a> {
+    pub fn new(convs: &[usize], plans: &'a [std::sync::Arc<Plan>], filters: &'a [Packed]) -> Self {
+        if let Plan::Dense(plan) = &*plans[convs[0]] {
+            let packed = |&c: &usize| if let Packed::Dense(f) = &filters[c] { Some(f) } else { None };
+            return Group::Dense(plan, convs.iter().filter_map(packed).collect());
+        }
+        let plan = |&c: &usize| if let Plan::Separable(p) = &*plans[c] { Some(p) } else { None };
+        let packed = |&c: &usize| if let Packed::Separable(f) = &filters[c] { Some(f) } else { None };
+        Group::Separable(convs.iter().filter_map(plan).collect(), convs.iter().filter_map(packed).collect())
+    }
+
+    /// Scratch for a block of up to `images`, either direction.
+    pub fn scratch_len(&self, images: usize) -> usize {
+        match self {
+            Group::Dense(plan, filters) => plan.scratch_len(images, filters.len()),
+            Group::Separable(plans, _) => depthwise::scratch_len(plans, true).max(depthwise::scratch_len(plans, false)),
+        }
+    }
+
+    pub fn forward(
+        &self,
+        relu: bool,
+        n: usize,
+        x: &[f32],
+        z: &mut [&mut [f32]],
+        stats: &mut [&mut [f64]],
+        scratch: &mut [f32],
+    ) {
+        match self {
+            Group::Dense(plan, filters) => conv::forward(plan, filters, relu, n, x, z, stats, scratch),
+            Group::Separable(plans, filters) => depthwise::forward(plans, filters, relu, n, x, z, stats, scratch),
+        }
+    }
+
+    pub fn backward(
+        &self,
+        relu: bool,
+        n: usize,
+        x: &[f32],
+        dz: &[Dz<'_>],
+        dx: Option<&mut [f32]>,
+        dw: &mut [&mut [f32]],
+        scratch: &mut [f32],
+    ) {
+        match self {
+            Group::Dense(plan, filters) => conv::backward(plan, filters, relu, n, x, dz, dx, dw, scratch),
+            Group::Separable(plans, filters) => depthwise::backward(plans, filters, relu, n, x, dz, dx, dw, scratch),
+        }
+    }
+}

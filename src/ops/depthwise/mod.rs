@@ -1,0 +1,460 @@
+//! Depthwise-separable convolution: ReLU, depthwise k x k, then 1x1, on the CPU; one block of images on one thread.
+//! May use: `ops::{conv, simd}`.
+//!
+//! d[n, y, x, c] = sum_(ky, kx) relu?(x)[n, y s + ky e - p, x s + kx e - p, c] v[c, ky, kx],   p = e (k - 1) / 2, k odd
+//! z[n, y, x, o] = sum_c d[n, y, x, c] w[o, c],                                                 no bias
+//!
+//! with stride s and dilation e. Shapes as in [`crate::ops::conv`]: NHWC, padded channels, `ho = ceil(h / s)`. Convolutions
+//! that read the same image with the same stride are computed together ("siblings"): each image is copied once, with its
+//! ReLU, into a frame of zeros as wide as the widest kernel needs, and stays in cache for all of them. So does d: it goes
+//! from the depthwise kernel to the matrix product of the 1x1 and is computed again in the backward pass rather than kept.
+//!
+//! The depthwise kernel ([`kernel`]) holds eight pixels in registers over all taps. The input gradient is the same kernel
+//! over the taps that reach a pixel, one phase (y mod s, x mod s) after the other; so no inserted zero is multiplied.
+//!
+//! As in [`crate::ops::conv`], the forward pass of a small layer, and of every layer in strict mode, is exact: d and z are
+//! summed in f64 and rounded once each.
+
+#[cfg(test)]
+mod definition;
+mod filter;
+mod frame;
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+pub use filter::SeparableFilter;
+
+use crate::ops::conv::direct::AddGradient;
+use crate::ops::conv::gemm::{Product, Tap, nn, nn_exact, tn};
+use crate::ops::conv::{Dz, SMALL, Scratch};
+use crate::ops::padded;
+use crate::ops::simd::{Kernel, Level, Simd};
+use frame::Frame;
+use kernel::{FormGradient, Gather, TapGradient};
+
+/// A separable convolution: k x k taps, stride s, dilation e; input h x w, c_in to c_out true channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SeparableShape {
+    /// Taps a side, odd.
+    pub k: usize,
+    /// Stride.
+    pub stride: usize,
+    /// Distance between taps.
+    pub dilation: usize,
+    /// True input channels.
+    pub c_in: usize,
+    /// True output channels.
+    pub c_out: usize,
+    /// Input height in pixels.
+    pub h: usize,
+    /// Input width in pixels.
+    pub w: usize,
+}
+
+impl SeparableShape {
+    /// Output height and width.
+    pub fn out_hw(&self) -> (usize, usize) {
+        (self.h.div_ceil(self.stride), self.w.div_ceil(self.stride))
+    }
+    /// Input channels as stored.
+    pub fn c_in_p(&self) -> usize {
+        padded(self.c_in)
+    }
+    /// Output channels as stored.
+    pub fn c_out_p(&self) -> usize {
+        padded(self.c_out)
+    }
+    /// Multiply-adds of one image, true channels.
+    pub fn macs(&self) -> u64 {
+        (self.pixels() * self.c_in * (self.taps() + self.c_out)) as u64
+    }
+    fn pad(&self) -> usize {
+        self.dilation * (self.k / 2)
+    }
+    fn taps(&self) -> usize {
+        self.k * self.k
+    }
+    fn pixels(&self) -> usize {
+        let (ho, wo) = self.out_hw();
+        ho * wo
+    }
+    fn in_len(&self) -> usize {
+        self.h * self.w * self.c_in_p()
+    }
+    fn out_len(&self) -> usize {
+        self.pixels() * self.c_out_p()
+    }
+}
+
+/// How a shape is computed: with which vectors, and whether forward in f64.
+#[derive(Clone, Debug)]
+pub struct SeparablePlan {
+    shape: SeparableShape,
+    level_in: Level,
+    level_out: Level,
+    exact: bool,
+}
+
+impl SeparablePlan {
+    /// The way for batches of `images` on this machine; `strict` is always exact.
+    ///
+    /// # Panics
+    /// If the shape has a zero in it, or k is even.
+    pub fn new(shape: SeparableShape, images: usize, strict: bool) -> Self {
+        Self::with(shape, strict || shape.macs() * images as u64 <= SMALL, Level::best())
+    }
+
+    /// The same with the vectors of `level` (or narrower, if they do not divide the channels).
+    fn with(shape: SeparableShape, exact: bool, level: Level) -> Self {
+        let s = &shape;
+        assert!([s.k % 2, s.stride, s.dilation, s.c_in, s.c_out, s.h, s.w].iter().all(|&n| n > 0), "{s:?}");
+        Self { shape, level_in: level.dividing(s.c_in_p()), level_out: level.dividing(s.c_out_p()), exact }
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &SeparableShape {
+        &self.shape
+    }
+
+    /// f32s of the weight gradient of a block.
+    pub fn dw_len(&self) -> usize {
+        (self.shape.taps() + self.shape.c_out_p()) * self.shape.c_in_p()
+    }
+
+    /// The block's sums of weight gradients as gradients of the depthwise weights `[c, 1, k, k]` and the 1x1 weights
+    /// `[c_out, c, 1, 1]`; both overwritten.
+    pub fn unpack_dw(&self, dw: &[f32], depthwise: &mut [f32], pointwise: &mut [f32]) {
+        let s = &self.shape;
+        let (taps, c) = (s.taps(), s.c_in_p());
+        let (v, w) = dw.split_at(taps * c);
+        for (i, g) in depthwise.iter_mut().enumerate() {
+            *g = v[i % taps * c + i / taps];
+        }
+        for (i, g) in pointwise.iter_mut().enumerate() {
+            *g = w[self.weight_index(i / s.c_in, i % s.c_in)];
+        }
+    }
+}
+
+/// The frames around the images of siblings, and their scratch memory.
+struct Work<'a> {
+    input: Frame,
+    /// The image in its frame.
+    x: &'a mut [f32],
+    /// Of the gradient that arrives at d.
+    output: Frame,
+    dd: &'a mut [f32],
+    /// d, and the gradient at z.
+    d: &'a mut [f32],
+    dz: &'a mut [f32],
+    /// Gradient of relu(x).
+    gx: &'a mut [f32],
+}
+
+impl<'a> Work<'a> {
+    fn frames(plans: &[&SeparablePlan]) -> (Frame, Frame) {
+        let s = &plans[0].shape;
+        let border = plans.iter().map(|p| p.shape.pad()).max().unwrap_or(0);
+        let (ho, wo) = s.out_hw();
+        let c = s.c_in_p();
+        (Frame { h: s.h, w: s.w, c, border }, Frame { h: ho, w: wo, c, border })
+    }
+
+    fn sizes(plans: &[&SeparablePlan], backward: bool) -> [usize; 5] {
+        let (input, output) = Self::frames(plans);
+        let s = &plans[0].shape;
+        let out = plans.iter().map(|p| p.shape.out_len()).max().unwrap_or(0);
+        let only = |len: usize| if backward { len } else { 0 };
+        [input.len(), only(output.len()), s.pixels() * s.c_in_p(), only(out), only(s.in_len())]
+    }
+
+    fn new(plans: &[&SeparablePlan], backward: bool, memory: &'a mut [f32]) -> Self {
+        let (input, output) = Self::frames(plans);
+        let mut scratch = Scratch::new(memory);
+        let [x, dd, d, dz, gx] = Self::sizes(plans, backward).map(|len| scratch.take(len));
+        x.fill(0.0);
+        dd.fill(0.0);
+        Work { input, x, output, dd, d, dz, gx }
+    }
+}
+
+/// f32s of scratch that [`forward`] or [`backward`] of these siblings needs.
+pub fn scratch_len(plans: &[&SeparablePlan], backward: bool) -> usize {
+    Work::sizes(plans, backward).iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
+}
+
+fn check(plans: &[&SeparablePlan], filters: &[&SeparableFilter], n: usize, x: &[f32], scratch: usize, backward: bool) {
+    let s = &plans[0].shape;
+    let like = |p: &&SeparablePlan| {
+        let t = &p.shape;
+        (t.c_in, t.stride, t.h, t.w) == (s.c_in, s.stride, s.h, s.w)
+    };
+    assert!(plans.iter().all(like), "siblings");
+    assert_eq!((filters.len(), x.len()), (plans.len(), n * s.in_len()), "filters, x");
+    assert!(scratch >= scratch_len(plans, backward), "scratch");
+}
+
+/// z_i of siblings that read the same x (at least one).
+///
+/// x: `[n, h, w, c_in_p]`; z_i: `[n, ho, wo, c_out_p]`, overwritten; stats_i: `2 c_out_p`, overwritten with the sum and the
+/// sum of squares of z_i over the block for each channel. NaN in x reaches every z that reads it.
+pub fn forward(
+    plans: &[&SeparablePlan],
+    filters: &[&SeparableFilter],
+    relu: bool,
+    n: usize,
+    x: &[f32],
+    z: &mut [&mut [f32]],
+    stats: &mut [&mut [f64]],
+    scratch: &mut [f32],
+) {
+    check(plans, filters, n, x, scratch.len(), false);
+    assert!((z.len(), stats.len()) == (plans.len(), plans.len()), "siblings");
+    assert!(plans.iter().zip(&*z).all(|(p, z)| z.len() == n * p.shape.out_len()), "z");
+    assert!(plans.iter().zip(&*stats).all(|(p, t)| t.len() == 2 * p.shape.c_out_p()), "stats");
+    let mut work = Work::new(plans, false, scratch);
+    let in_len = plans[0].shape.in_len();
+    stats.iter_mut().for_each(|t| t.fill(0.0));
+    for image in 0..n {
+        work.input.fill(plans[0].level_in, relu, &x[image * in_len..][..in_len], work.x);
+        for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
+            let len = plan.shape.out_len();
+            plan.depthwise(filter, &mut work);
+            plan.pointwise(filter, work.d, &mut z[i][image * len..][..len], stats[i]);
+        }
+    }
+}
+
+/// dx (if wanted) += the gradient of x through all siblings; dw_i = this block's weight gradient of sibling i, overwritten, in
+/// the layout that [`SeparablePlan::unpack_dw`] reads (blocks' gradients may be added to each other in it).
+pub fn backward(
+    plans: &[&SeparablePlan],
+    filters: &[&SeparableFilter],
+    relu: bool,
+    n: usize,
+    x: &[f32],
+    dz: &[Dz<'_>],
+    mut dx: Option<&mut [f32]>,
+    dw: &mut [&mut [f32]],
+    scratch: &mut [f32],
+) {
+    check(plans, filters, n, x, scratch.len(), true);
+    assert!((dz.len(), dw.len()) == (plans.len(), plans.len()), "siblings");
+    for ((plan, dz), dw) in plans.iter().zip(dz).zip(&*dw) {
+        dz.check(n * plan.shape.out_len(), plan.shape.c_out_p());
+        assert_eq!(dw.len(), plan.dw_len(), "dw");
+    }
+    assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
+    let mut work = Work::new(plans, true, scratch);
+    let in_len = plans[0].shape.in_len();
+    let mut tap_sums: Vec<Vec<f64>> = plans.iter().map(|p| vec![0.0; p.shape.taps() * p.shape.c_in_p()]).collect();
+    dw.iter_mut().for_each(|dw| dw.fill(0.0));
+    for image in 0..n {
+        let x = &x[image * in_len..][..in_len];
+        work.input.fill(plans[0].level_in, relu, x, work.x);
+        work.gx.fill(0.0);
+        for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
+            let (_, pointwise) = dw[i].split_at_mut(tap_sums[i].len());
+            plan.depthwise(filter, &mut work);
+            plan.pointwise_backward(filter, &dz[i], image, pointwise, &mut work);
+            plan.tap_gradient(&mut work, &mut tap_sums[i]);
+            if dx.is_some() {
+                plan.input_gradient(filter, &mut work);
+            }
+        }
+        if let Some(dx) = dx.as_deref_mut() {
+            let dx = &mut dx[image * in_len..][..in_len];
+            plans[0].level_in.run(AddGradient { relu, x, gradient: work.gx, dx });
+        }
+    }
+    for (dw, sums) in dw.iter_mut().zip(&tap_sums) {
+        dw.iter_mut().zip(sums).for_each(|(d, &s)| *d = s as f32);
+    }
+}
+
+impl SeparablePlan {
+    /// d of the image in the frame.
+    fn depthwise(&self, filter: &SeparableFilter, work: &mut Work<'_>) {
+        let (s, c) = (&self.shape, self.shape.c_in_p());
+        let (ho, wo) = s.out_hw();
+        let taps: Vec<kernel::Tap> = self.taps_of(&work.input).map(|(t, x)| kernel::Tap { x, v: t * c }).collect();
+        let gather = Gather {
+            taps: &taps,
+            v: filter.taps(),
+            x: work.x,
+            x_step: (s.stride * work.input.row(), s.stride * c),
+            out: work.d,
+            out_step: (wo * c, c),
+            rows: ho,
+            cols: wo,
+            c,
+            accumulate: false,
+            exact: self.exact,
+        };
+        self.level_in.run(gather);
+    }
+
+    /// For each tap, where the pixel that output (0, 0) reads lies in the frame.
+    fn taps_of(&self, frame: &Frame) -> impl Iterator<Item = (usize, usize)> {
+        let (s, frame) = (self.shape, *frame);
+        let first = frame.border - s.pad();
+        (0..s.taps()).map(move |t| (t, frame.at(first + t / s.k * s.dilation, first + t % s.k * s.dilation)))
+    }
+
+    /// z = d w, and its sums.
+    fn pointwise(&self, filter: &SeparableFilter, d: &[f32], z: &mut [f32], stats: &mut [f64]) {
+        self.level_out.run(Pointwise { shape: &self.shape, exact: self.exact, d, w: filter.forward(), z, stats });
+    }
+
+    /// The gradient at z of one image, from it dw (+=) of the 1x1 and the gradient at d in its frame.
+    fn pointwise_backward(
+        &self,
+        filter: &SeparableFilter,
+        dz: &Dz<'_>,
+        image: usize,
+        dw: &mut [f32],
+        work: &mut Work<'_>,
+    ) {
+        let s = &self.shape;
+        let d_z = &mut work.dz[..s.out_len()];
+        self.level_out.run(FormGradient { dz, at: image * s.out_len(), c: s.c_out_p(), out: d_z });
+        self.level_out.run(PointwiseFilterGradient { shape: s, d: work.d, dz: d_z, dw });
+        let w = filter.transposed();
+        self.level_in.run(PointwiseInputGradient { shape: s, dz: d_z, w, dd: work.dd, frame: work.output });
+    }
+
+    /// sums += the gradient of the depthwise weights, `[tap, c]`.
+    fn tap_gradient(&self, work: &mut Work<'_>, sums: &mut [f64]) {
+        let (s, c) = (&self.shape, self.shape.c_in_p());
+        let (ho, wo) = s.out_hw();
+        let first = work.input.border - s.pad();
+        let gradient = TapGradient {
+            k: s.k,
+            tap_step: (s.dilation * work.input.row(), s.dilation * c),
+            x: &work.x[work.input.at(first, first)..],
+            x_step: (s.stride * work.input.row(), s.stride * c),
+            dd: &work.dd[work.output.at(work.output.border, work.output.border)..],
+            dd_step: (work.output.row(), c),
+            rows: ho,
+            cols: wo,
+            c,
+            sums,
+        };
+        self.level_in.run(gradient);
+    }
+
+    /// gx += the gradient of relu(x): pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
+    fn input_gradient(&self, filter: &SeparableFilter, work: &mut Work<'_>) {
+        let (s, c) = (&self.shape, self.shape.c_in_p());
+        let met = |phase: usize, k: usize| {
+            let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
+            let whole = distance % s.stride as isize == 0;
+            whole.then_some((distance / s.stride as isize + work.output.border as isize) as usize)
+        };
+        for (py, px) in (0..s.stride.min(s.h)).flat_map(|y| (0..s.stride.min(s.w)).map(move |x| (y, x))) {
+            let tap = |t: usize| {
+                let (y, x) = (met(py, t / s.k)?, met(px, t % s.k)?);
+                Some(kernel::Tap { x: work.output.at(y, x), v: t * c })
+            };
+            let taps: Vec<kernel::Tap> = (0..s.taps()).filter_map(tap).collect();
+            let gather = Gather {
+                taps: &taps,
+                v: filter.taps(),
+                x: work.dd,
+                x_step: (work.output.row(), c),
+                out: &mut work.gx[(py * s.w + px) * c..],
+                out_step: (s.stride * s.w * c, s.stride * c),
+                rows: (s.h - py).div_ceil(s.stride),
+                cols: (s.w - px).div_ceil(s.stride),
+                c,
+                accumulate: true,
+                exact: false,
+            };
+            self.level_in.run(gather);
+        }
+    }
+}
+
+/// z = d w of one image; adds its sum and sum of squares to stats.
+struct Pointwise<'a> {
+    shape: &'a SeparableShape,
+    exact: bool,
+    d: &'a [f32],
+    w: &'a [f32],
+    z: &'a mut [f32],
+    stats: &'a mut [f64],
+}
+
+/// The matrix of a 1x1 convolution is a single tap.
+const ONE: [Tap; 1] = [Tap { a: 0, b: 0 }];
+
+impl Kernel for Pointwise<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
+        let product = Product { taps: &ONE, k: self.shape.c_in, b_rows: k, cols, rows, accumulate: false };
+        assert!(self.d.len() >= rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
+        // SAFETY: the lengths are checked above.
+        unsafe {
+            let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
+            if self.exact {
+                nn_exact(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
+            } else {
+                nn(s, product, (d, |r| r * k), w, (z, |r| r * cols), Some(self.stats));
+            }
+        }
+    }
+}
+
+/// dw += d^T dz of one image.
+struct PointwiseFilterGradient<'a> {
+    shape: &'a SeparableShape,
+    d: &'a [f32],
+    dz: &'a [f32],
+    dw: &'a mut [f32],
+}
+
+impl Kernel for PointwiseFilterGradient<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
+        let product = Product { taps: &ONE, k, b_rows: k, cols, rows, accumulate: true };
+        assert!(self.d.len() >= rows * k && self.dz.len() == rows * cols && self.dw.len() == k * cols);
+        // SAFETY: the lengths are checked above.
+        unsafe {
+            let (d, dz, dw) = (self.d.as_ptr(), self.dz.as_ptr(), self.dw.as_mut_ptr());
+            tn(s, product, (d, |r| r * k), (dz, |r| r * cols), dw);
+        }
+    }
+}
+
+/// dd = dz w^T of one image, written row by row into its frame.
+struct PointwiseInputGradient<'a> {
+    shape: &'a SeparableShape,
+    dz: &'a [f32],
+    w: &'a [f32],
+    dd: &'a mut [f32],
+    frame: Frame,
+}
+
+impl Kernel for PointwiseInputGradient<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (cols, b_rows, (ho, wo)) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.out_hw());
+        let product = Product { taps: &ONE, k: self.shape.c_out, b_rows, cols, rows: wo, accumulate: false };
+        assert!(self.dz.len() == ho * wo * b_rows && self.dd.len() == self.frame.len());
+        assert!(self.w.len() >= b_rows * cols);
+        for y in 0..ho {
+            let to = self.frame.at(y + self.frame.border, self.frame.border);
+            // SAFETY: the lengths are checked above, and the frame holds a row of wo pixels from `to`.
+            unsafe {
+                let (dz, dd) = (self.dz.as_ptr().add(y * wo * b_rows), self.dd.as_mut_ptr().add(to));
+                nn(s, product, (dz, |r| r * b_rows), self.w.as_ptr(), (dd, |r| r * cols), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Pools against their definitions, pixel by pixel and in tensor algebra.
+
+use super::*;
+use candle_core::{Device, Tensor, Var};
+use proptest::prelude::*;
+
+fn numbers(len: usize, seed: u64) -> Vec<f32> {
+    use rand::{Rng, SeedableRng};
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    // Few values, so that the maximum is often tied.
+    (0..len).map(|_| rng.random_range(-4i32..4) as f32 / 4.0).collect()
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+}
+
+/// `[n, h, w, c]` as `[n, c, h, w]`.
+fn nchw(x: &[f32], n: usize, s: Image) -> Tensor {
+    let t = Tensor::from_slice(x, (n, s.h, s.w, s.c), &Device::Cpu).unwrap();
+    t.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap()
+}
+
+fn nhwc(t: &Tensor) -> Vec<f32> {
+    t.permute((0, 2, 3, 1)).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn close(got: &[f32], want: &[f32]) -> bool {
+    got.len() == want.len() && got.iter().zip(want).all(|(g, w)| (g - w).abs() < 1e-5 || g.is_nan() && w.is_nan())
+}
+
+/// A pool, its backward, and its definition.
+type Pool = (
+    fn(&[f32], &mut [f32], Image, usize),
+    fn(&[f32], &[f32], &mut [f32], Image, usize),
+    fn(&Tensor, usize) -> candle_core::Result<Tensor>,
+);
+
+const POOLS: [Pool; 2] = [
+    (avg3_add, |_, dy, dx, size, stride| avg3_backward_add(dy, dx, size, stride), tensor::avg_pool3),
+    (max3, max3_backward_add, tensor::max_pool3),
+];
+
+proptest! {
+    #[test]
+    fn pools_and_their_gradients_equal_their_definitions(
+        n in 1usize..3, h in 1usize..9, w in 1usize..9, c8 in 1usize..4, stride in 1usize..3, seed: u64,
+    ) {
+        let s = Image { h, w, c: 8 * c8 };
+        let out = s.strided(stride);
+        let (x, dy) = (numbers(n * s.len(), seed), numbers(n * out.len(), seed ^ 1));
+        for (forward, backward, definition) in POOLS {
+            let mut y = vec![0.0; n * out.len()];
+            forward(&x, &mut y, s, stride);
+            let input = Var::from_tensor(&nchw(&x, n, s)).unwrap();
+            let want = definition(&input, stride).unwrap();
+            prop_assert!(close(&y, &nhwc(&want)));
+            let graph = (want * nchw(&dy, n, out)).unwrap().backward().unwrap();
+            let mut dx = vec![0.5; x.len()];
+            backward(&x, &dy, &mut dx, s, stride);
+            let want: Vec<f32> = nhwc(graph.get(&input).unwrap()).iter().map(|g| g + 0.5).collect();
+            prop_assert!(close(&dx, &want));
+        }
+    }
+
+    #[test]
+    fn the_2x2_average_equals_its_definition_and_backward_is_the_transpose(
+        n in 1usize..3, h in 1usize..9, w in 1usize..9, c8 in 1usize..3,
+    ) {
+        let s = Image { h, w, c: 8 * c8 };
+        let (x, out) = (numbers(n * s.len(), 1), n * (h / 2) * (w / 2) * s.c);
+        let (mut y, dy) = (vec![0.0; out], numbers(out, 3));
+        avg2(&x, &mut y, s);
+        if out > 0 {
+            let want: f64 = [0, s.c, w * s.c, (w + 1) * s.c].iter().map(|&k| f64::from(x[k])).sum::<f64>() / 4.0;
+            prop_assert!((f64::from(y[0]) - want).abs() < 1e-6);
+        }
+        let mut dx = vec![0.0; x.len()];
+        avg2_backward_add(&dy, &mut dx, s);
+        prop_assert!((dot(&y, &dy) - dot(&x, &dx)).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn a_nan_is_the_maximum_of_every_window_that_sees_it() {
+    for stride in [1, 2] {
+        let s = Image { h: 5, w: 6, c: 8 };
+        let mut x = numbers(s.len(), 7);
+        x[(2 * 6 + 3) * 8 + 1] = f32::NAN;
+        let mut y = vec![0.0; s.strided(stride).len()];
+        max3(&x, &mut y, s, stride);
+        let want = nhwc(&tensor::max_pool3(&nchw(&x, 1, s), stride).unwrap());
+        assert!(close(&y, &want), "stride {stride}");
+        assert!(y.iter().any(|v| v.is_nan()) && y.iter().any(|v| !v.is_nan()));
+    }
+}
