@@ -11,13 +11,15 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 7] = [
+pub const STDLIB: [(&str, &str); 9] = [
     ("nas/is_darts", include_str!("../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../stdlib/nas/s_darts.rhai")),
     ("nas/darts", include_str!("../../stdlib/nas/darts.rhai")),
     ("nas/random", include_str!("../../stdlib/nas/random.rhai")),
     ("nas/robust_darts", include_str!("../../stdlib/nas/robust_darts.rhai")),
+    ("nas/rankings", include_str!("../../stdlib/nas/rankings.rhai")),
+    ("nas/importances", include_str!("../../stdlib/nas/importances.rhai")),
     ("nas/seeds", include_str!("../../stdlib/nas/seeds.rhai")),
 ];
 

@@ -3,7 +3,7 @@
 use super::api::Api;
 use super::convert::float;
 use super::errors::{Fallible, wrong};
-use rhai::Array;
+use rhai::{Array, Dynamic};
 
 /// Two lists of equal length, of at least two numbers.
 fn pair(a: &Array, b: &Array, what: &str) -> Fallible<(Vec<f64>, Vec<f64>)> {
@@ -56,8 +56,28 @@ fn ratio(sum: f64, a: f64, b: f64) -> f64 {
     if a == 0.0 || b == 0.0 { 0.0 } else { sum / (a * b).sqrt() }
 }
 
+/// Places of the numbers from the largest to the smallest; equals in order, NaN last.
+fn ranking(values: &[f64]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    let key = |i: usize| if values[i].is_nan() { f64::NEG_INFINITY } else { values[i] + 0.0 };
+    places.sort_by(|a, b| values[*a].is_nan().cmp(&values[*b].is_nan()).then(key(*b).total_cmp(&key(*a))));
+    places
+}
+
 /// Register the statistics.
 pub fn register(api: &mut Api) {
+    api.def(
+        [
+            "ranking",
+            "ranking([number]) -> [integer]",
+            "The places of the numbers, from the largest to the smallest; equals stay in order, NaN goes last.",
+            "assert(ranking([0.5, 2, 1]) == [1, 2, 0]);",
+        ],
+        |values: Array| -> Fallible<Array> {
+            let values = values.iter().map(|v| float(v, "ranking")).collect::<Fallible<Vec<f64>>>()?;
+            Ok(ranking(&values).into_iter().map(|i| Dynamic::from(i as i64)).collect())
+        },
+    );
     api.def(
         [
             "kendall",
@@ -92,6 +112,18 @@ pub fn register(api: &mut Api) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ranking_goes_down_and_keeps_equals_in_order() {
+        let inf = f64::INFINITY;
+        for (values, places) in [
+            (vec![], vec![]),
+            (vec![1.0, 3.0, 2.0, 3.0], vec![1, 3, 2, 0]),
+            (vec![f64::NAN, -inf, inf, -0.0, 0.0], vec![2, 3, 4, 1, 0]),
+        ] {
+            assert_eq!(ranking(&values), places, "{values:?}");
+        }
+    }
 
     /// The numbers are worked out from the definitions, with numpy.
     #[test]
