@@ -102,7 +102,7 @@ impl State {
         let Some((_, engine)) = &mut self.engine else { unreachable!("made above") };
         with_slices(&[x], |x| {
             with_values(&net.params, |values| {
-                engine.forward(values, Input { x: x[0], batch: engine.batch(), mix, mode }, score)
+                engine.forward(values, Input { x: x[0], batch: engine.batch(), mix, scales: &[], mode }, score)
             })
         })
     }
@@ -174,7 +174,7 @@ impl Pass {
     }
 }
 
-fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
+pub(super) fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
     for (to, from) in to.iter_mut().zip(from) {
         match (to.as_mut(), from) {
             (Some(to), Some(from)) => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
@@ -185,12 +185,12 @@ fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
 }
 
 /// The values of all parameters, for as long as `f` runs.
-fn with_values<R>(params: &Params, f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+pub(super) fn with_values<R>(params: &Params, f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
     let tensors: Vec<&Tensor> = params.iter().map(|p| p.var.as_tensor()).collect();
     with_slices(&tensors, f)
 }
 
-fn with_slices<R>(tensors: &[&Tensor], f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+pub(super) fn with_slices<R>(tensors: &[&Tensor], f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
     let guards: Vec<_> = tensors.iter().map(|t| t.storage_and_layout()).collect();
     let slices: Vec<&[f32]> = guards.iter().map(|(s, l)| slice_of(s, l)).collect::<Result<_>>()?;
     f(&slices)
@@ -203,6 +203,6 @@ fn slice_of<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
     mutex.lock().map_err(|_| Error::invalid("supernet", "a pass that panicked", "a fresh supernet"))
 }

@@ -40,7 +40,7 @@ pub fn lower(
     (h, w): (usize, usize),
 ) -> Result<Program> {
     let head = Head {
-        norm: affine(params, "lastact.0")?,
+        norm: Some(affine(params, "lastact.0")?),
         weight: params.position("classifier.weight")?,
         bias: params.position("classifier.bias")?,
         classes: config.classes,

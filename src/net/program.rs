@@ -9,6 +9,7 @@
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
+use crate::ops::window::Window;
 
 /// The weight of a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum Coef {
     One,
     /// An entry of the mixing weights, all cell types one after the other: `[cell type][edge][op]`.
     Mix(usize),
+    /// One of the scales given with a batch, which differs from image to image (drop path).
+    Image(usize),
 }
 
 /// What is added up in a node.
@@ -185,17 +188,26 @@ pub struct Node {
     pub derived: Vec<usize>,
 }
 
-/// The end: batch norm, ReLU, mean, linear, on the last node.
+/// The end: batch norm and ReLU (or neither), mean, linear, on the last node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// Norm.
-    pub norm: AffineNorm,
+    /// Norm; without one there is no ReLU.
+    pub norm: Option<AffineNorm>,
     /// Position of the linear map's weight.
     pub weight: usize,
     /// Position of its bias.
     pub bias: usize,
     /// Number of logits.
     pub classes: usize,
+}
+
+/// A node whose ReLU goes out through an average pool, to what is computed elsewhere (an auxiliary head).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tap {
+    /// Which.
+    pub node: usize,
+    /// The pool's; without padding.
+    pub window: Window,
 }
 
 /// A network under a mask. Nodes are in topological order: node 0 is the image, the last one feeds the head.
@@ -207,6 +219,8 @@ pub struct Program {
     pub convs: Vec<Conv>,
     /// The end.
     pub head: Head,
+    /// Another output.
+    pub tap: Option<Tap>,
     /// Number of mixing weights, all cell types.
     pub n_mix: usize,
 }
@@ -214,7 +228,7 @@ pub struct Program {
 impl Program {
     /// An empty program whose node 0 is an image of `channels x h x w`.
     pub fn new(channels: usize, h: usize, w: usize, head: Head, n_mix: usize) -> Self {
-        let mut program = Program { nodes: Vec::new(), convs: Vec::new(), head, n_mix };
+        let mut program = Program { nodes: Vec::new(), convs: Vec::new(), head, tap: None, n_mix };
         program.add_node(channels, (h, w), Origin::Input);
         program
     }
@@ -333,8 +347,29 @@ impl Program {
             Origin::Concat(_) | Origin::Halves(_) => true,
             Origin::Input | Origin::AvgPool2(_) | Origin::MaxPool3 { .. } => false,
         };
-        let others = !node.copies.is_empty() || !node.pools3.is_empty() || !node.derived.is_empty();
+        let others = self.tap.is_some_and(|t| t.node == i)
+            || !node.copies.is_empty()
+            || !node.pools3.is_empty()
+            || !node.derived.is_empty();
         !quick || others || i + 1 == self.nodes.len()
+    }
+
+    /// Whether a pass over node `i` takes one image at a time: scales that differ from image to image stand before it, or
+    /// before what reads it.
+    pub fn is_by_image(&self, i: usize) -> bool {
+        let node = &self.nodes[i];
+        let scaled = |coef: &Coef| matches!(coef, Coef::Image(_));
+        let of_term = |t: &Term| match t {
+            Term::Conv { coef, .. } | Term::Copy { coef, .. } | Term::AvgPool3 { coef, .. } => scaled(coef),
+        };
+        let feeds = |&c: &usize| {
+            let terms = self.nodes[self.convs[c].dst].origin.terms();
+            terms.iter().any(|t| matches!(t, Term::Conv { conv, coef } if *conv == c && scaled(coef)))
+        };
+        node.origin.terms().iter().any(of_term)
+            || node.convs.iter().flatten().any(feeds)
+            || node.copies.iter().any(|(_, coef)| scaled(coef))
+            || node.pools3.iter().any(|(.., coef)| scaled(coef))
     }
 
     /// For each node, whether the last node depends on it.

@@ -25,6 +25,8 @@ pub struct Backward {
 struct Pass<'a> {
     values: Values<'a>,
     want_mix: bool,
+    /// Gradient of what went out by the tap.
+    tapped: &'a [f32],
     /// Gradient of each node, while it is needed.
     dy: Vec<Buffer>,
     /// Of each convolution whose `dst` is done.
@@ -64,18 +66,20 @@ struct Work {
 }
 
 impl Engine {
-    /// Backward from the gradient of the logits of the last forward pass.
-    pub fn backward(&mut self, values: Values<'_>, dlogits: &[f32], want_mix: bool) -> Result<Backward> {
+    /// Backward from the gradient of the logits of the last forward pass, and behind it that of what went out by the tap.
+    pub fn backward(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
         let nodes = self.program.nodes.len();
         let mut pass = Pass {
             values,
             want_mix,
+            tapped: &gradient[self.batch * self.program.head.classes..],
             dy: (0..nodes).map(|_| Buffer::default()).collect(),
             norms: (0..self.program.convs.len()).map(|_| None).collect(),
             mix: vec![0.0; self.program.n_mix],
             params: vec![None; values.len()],
         };
         let useful = self.program.useful();
+        let dlogits = &gradient[..self.batch * self.program.head.classes];
         let from_head = self.backward_head(&mut pass, dlogits)?;
         for stage in self.stages.clone().into_iter().rev() {
             interrupt::check()?;
@@ -115,7 +119,10 @@ impl Engine {
             .zip(dp.par_chunks(block * size.c))
             .with_max_len(1)
             .map(|((dn, x), dp)| {
-                head::pool_backward(x, &a, &t, pixels, dp, dn);
+                match head.norm {
+                    Some(_) => head::pool_backward(x, &a, &t, pixels, dp, dn),
+                    None => head::mean_backward(size.c, pixels, dp, dn),
+                }
                 let mut part = vec![0.0; 2 * size.c];
                 sums(dn, &[x], size.c, &mut part);
                 part
@@ -127,8 +134,10 @@ impl Engine {
         let channels = self.program.nodes[last].channels;
         gradient.gamma.truncate(channels);
         gradient.beta.truncate(channels);
-        pass.params[head.norm.gamma] = Some(std::mem::take(&mut gradient.gamma));
-        pass.params[head.norm.beta] = Some(std::mem::take(&mut gradient.beta));
+        if let Some(norm) = head.norm {
+            pass.params[norm.gamma] = Some(std::mem::take(&mut gradient.gamma));
+            pass.params[norm.beta] = Some(std::mem::take(&mut gradient.beta));
+        }
         pass.params[head.weight] = Some(dw);
         pass.params[head.bias] = Some(db);
         Ok(FromHead { dn, gradient })
@@ -139,17 +148,24 @@ impl Engine {
         let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
         let ready = &*pass;
-        let arriving: Vec<_> = nodes.iter().map(|&i| self.arriving(i, head, ready)).collect();
-        let sums: Vec<_> = nodes.iter().map(|&i| self.node_sum(i)).collect();
+        let shared = |i: usize| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
+        let arriving: Vec<_> = nodes.iter().map(|&i| shared(i)).collect();
+        let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         self.for_each_block(blocks, scratch, |block, scratch| {
-            self.backward_block(&sums[block.at], &arriving[block.at], ready, block, scratch);
+            match (&sums[block.at], &arriving[block.at]) {
+                (Some(sum), Some(arriving)) => self.backward_block(sum, arriving, ready, block, scratch),
+                _ => {
+                    let sum = self.node_sum(block.node, block.first);
+                    let arriving = self.arriving(block.node, block.first, head, ready);
+                    self.backward_block(&sum, &arriving, ready, block, scratch);
+                }
+            }
             Ok(())
         })?;
         drop((arriving, sums));
         for work in works {
             self.collect_weights(&work, pass);
-            let sums = add_blocks(&work.sums, work.sums.len() / self.n_blocks(work.node));
-            self.collect_norms(work.node, &work.into, &sums, pass);
+            self.collect_norms(&work, pass);
             self.collect_dots(&work, pass);
             pass.dy[work.node] = work.dx;
             self.pool.give(work.dw);
@@ -238,17 +254,18 @@ impl Engine {
         }
     }
 
-    /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel.
-    fn arriving<'a>(&'a self, i: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
+    /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel, for a block that
+    /// begins with image `first`.
+    fn arriving<'a>(&'a self, i: usize, first: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
         let node = &self.program.nodes[i];
         let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
         let mut arriving = Arriving { t: vec![0.0; node.size.c], direct: Vec::new(), pooled: Vec::new() };
         for &(dst, coef) in &node.copies {
-            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef); node.size.c], dy)));
+            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef, first); node.size.c], dy)));
         }
         for &(dst, stride, coef) in &node.pools3 {
             if let Some(dy) = live(dst) {
-                let term = (vec![self.coef(coef); node.size.c], dy);
+                let term = (vec![self.coef(coef, first); node.size.c], dy);
                 add_pooled(&mut arriving.pooled, stride, self.program.nodes[dst].size, term);
             }
         }
@@ -292,6 +309,7 @@ impl Engine {
                 Origin::Input | Origin::Sum(_) => {}
             }
         }
+        self.tapped_backward(block.node, first, x, pass.tapped, dx);
         if pass.want_mix {
             for (d, &(dst, _)) in block.dots.iter_mut().zip(&node.copies) {
                 *d = dy(dst).map_or(0.0, |dy| dot(x, dy));
@@ -318,9 +336,18 @@ impl Engine {
                 let part = block.first * len..(block.first + block.images) * len;
                 let n = pass.norms[c].as_ref()?;
                 let z = (conv.norm != Norm::None).then(|| &self.z[c][part.clone()]);
-                Some(Dz { dy: &pass.dy[conv.dst][part], z, a: &n.a, b: &n.b, g: &n.g })
+                Some((Dz { dy: &pass.dy[conv.dst][part], z, a: &n.a, b: &n.b, g: &n.g }, n.scale))
             };
-            let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
+            let mut dz: Vec<(Dz<'_>, Coef)> = group.iter().filter_map(gradient).collect();
+            // What differs from image to image stands before dy alone: b and g have the whole batch in them.
+            let scaled = |(dz, scale): &(Dz<'_>, Coef)| -> Vec<f32> {
+                let scale = self.coef(*scale, block.first) as f32;
+                dz.a.iter().map(|a| scale * a).collect()
+            };
+            let scaled: Vec<Vec<f32>> = dz.iter().map(scaled).collect();
+            let is_scaled = |(_, scale): &(Dz<'_>, Coef)| *scale != Coef::One;
+            dz.iter_mut().zip(&scaled).filter(|(dz, _)| is_scaled(dz)).for_each(|((dz, _), a)| dz.a = a);
+            let dz: Vec<Dz<'_>> = dz.into_iter().map(|(dz, _)| dz).collect();
             let relu = self.program.convs[group[0]].relu;
             let dx = (block.node > 0).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
@@ -364,18 +391,36 @@ impl Engine {
         }
     }
 
-    /// The norms of the convolutions into node `i`, now that its gradient is known.
-    fn collect_norms(&self, i: usize, into: &[usize], sums: &[f64], pass: &mut Pass<'_>) {
-        let node = &self.program.nodes[i];
+    /// The norms of the convolutions into a node, now that its gradient is known.
+    fn collect_norms(&self, work: &Work, pass: &mut Pass<'_>) {
+        let node = &self.program.nodes[work.node];
+        let c_p = node.size.c;
         let pixels = self.batch * node.size.h * node.size.w;
-        let (sum, dots) = sums.split_at(node.size.c);
+        let len = (1 + work.into.len()) * c_p;
+        let total = add_blocks(&work.sums, len);
         let convs = (node.origin.terms().iter())
             .filter_map(|t| if let Term::Conv { conv, coef } = *t { Some((conv, coef)) } else { None });
-        for (((c, coef), dots), &id) in convs.zip(dots.chunks_exact(node.size.c)).zip(into) {
+        for (at, ((c, coef), &id)) in convs.zip(&work.into).enumerate() {
             debug_assert_eq!(c, id);
+            let dots = (1 + at) * c_p;
+            // Blocks are images then, each with a scale of its own before its gradient.
+            let scaled = matches!(coef, Coef::Image(_)).then(|| {
+                let mut sums = work.sums.clone();
+                for (image, block) in sums.chunks_exact_mut(len).enumerate() {
+                    let scale = self.coef(coef, image);
+                    block.iter_mut().for_each(|s| *s *= scale);
+                }
+                add_blocks(&sums, len)
+            });
+            let (weight, scale) = match coef {
+                Coef::Image(_) => (1.0, coef),
+                _ => (self.coef(coef, 0), Coef::One),
+            };
+            let total = scaled.as_ref().unwrap_or(&total);
+            let (sum, dots) = (&total[..c_p], &total[dots..dots + c_p]);
             let affine = if let Norm::Affine(n) = self.program.convs[c].norm { Some(n) } else { None };
             let beta = affine.map(|n| pass.values[n.beta]);
-            let mut gradient = self.norms[c].backward(self.coef(coef), beta, sum, dots, pixels);
+            let mut gradient = self.norms[c].backward(weight, beta, sum, dots, pixels);
             if let Coef::Mix(mix) = coef {
                 pass.mix[mix] += gradient.coef;
             }
@@ -385,13 +430,16 @@ impl Engine {
                 pass.params[n.gamma] = Some(std::mem::take(&mut gradient.gamma));
                 pass.params[n.beta] = Some(std::mem::take(&mut gradient.beta));
             }
-            pass.norms[c] = Some(DzMap { a: narrow(&gradient.a), b: narrow(&gradient.b), g: narrow(&gradient.g) });
+            pass.norms[c] =
+                Some(DzMap { scale, a: narrow(&gradient.a), b: narrow(&gradient.b), g: narrow(&gradient.g) });
         }
     }
 }
 
 /// `dz = a dy + b z + g` of a convolution, per channel, as its kernel takes it.
 struct DzMap {
+    /// Stands before `dy`, besides `a`: a [`Coef::Image`], or one.
+    scale: Coef,
     a: Vec<f32>,
     b: Vec<f32>,
     g: Vec<f32>,

@@ -21,6 +21,8 @@ pub struct Forward {
     pub running: Vec<(usize, Vec<f32>)>,
     /// If asked for: the sum over images, and over the cells of a type, of the score of each candidate, by mixing index.
     pub scores: Vec<f64>,
+    /// What goes out through the tap, `[b, h, w, c]`.
+    pub tapped: Vec<f32>,
 }
 
 /// One block of images of a pass over a node.
@@ -56,6 +58,7 @@ impl Engine {
     pub fn forward(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
         self.check_statistics(input.mode)?;
         self.mix = input.mix.to_vec();
+        self.scales = input.scales.to_vec();
         self.mode = input.mode;
         let (convs, wanted) = (&self.program.convs, &self.wanted);
         self.filters.par_iter_mut().zip(&self.plans).zip(convs).for_each(|((filter, plan), conv)| {
@@ -63,12 +66,18 @@ impl Engine {
                 filter.pack(plan, &conv.filter, values);
             }
         });
-        let mut out = Forward { logits: Vec::new(), running: Vec::new(), scores: vec![0.0; self.program.n_mix] };
+        let mut out = Forward {
+            logits: Vec::new(),
+            running: Vec::new(),
+            scores: vec![0.0; self.program.n_mix],
+            tapped: Vec::new(),
+        };
         for stage in self.stages.clone() {
             interrupt::check()?;
             self.forward_stage(stage, values, input, score, &mut out)?;
         }
         self.forward_head(values, &mut out)?;
+        out.tapped = self.tapped();
         Ok(out)
     }
 
@@ -83,10 +92,10 @@ impl Engine {
         let nodes: Vec<usize> = stage.filter(|&i| self.wanted[i]).collect();
         let mut works: Vec<Work> = nodes.iter().map(|&i| self.forward_work(i)).collect();
         let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
-        let sums: Vec<_> = nodes.iter().map(|&i| self.node_sum(i)).collect();
+        let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.forward_blocks(at, work)).collect();
         self.for_each_block(blocks, scratch, |block, scratch| {
-            self.forward_block(&sums[block.at], input.x, block, score, scratch);
+            self.forward_block(sums[block.at].as_ref(), input.x, block, score, scratch);
             Ok(())
         })?;
         drop(sums);
@@ -145,11 +154,21 @@ impl Engine {
         scores.iter_mut().enumerate().map(block).collect()
     }
 
-    fn forward_block(&self, sum: &NodeSum<'_>, input: &[f32], mut block: Block<'_>, score: bool, scratch: &mut [f32]) {
+    fn forward_block(
+        &self,
+        sum: Option<&NodeSum<'_>>,
+        input: &[f32],
+        mut block: Block<'_>,
+        score: bool,
+        scratch: &mut [f32],
+    ) {
         let (own, scratch) = scratch.split_at_mut(self.own_len(block.node));
         let len = block.images * self.program.nodes[block.node].size.len();
         let x = block.x.take().unwrap_or_else(|| &mut own[..len]);
-        self.fill(block.node, sum, input, block.first, x, scratch);
+        match sum {
+            Some(sum) => self.fill(block.node, sum, input, block.first, x, scratch),
+            None => self.fill(block.node, &self.node_sum(block.node, block.first), input, block.first, x, scratch),
+        }
         if score {
             self.score_block(x, &mut block, scratch);
         }
@@ -235,25 +254,28 @@ impl Engine {
         let (node, block, batch) = (&self.program.nodes[last], self.block(last), self.batch);
         let (size, head) = (node.size, self.program.head);
         let (pixels, x) = (size.h * size.w, &self.x[last]);
-        let state = if self.mode == Mode::Train {
-            let sums: Vec<Vec<f64>> = x
-                .par_chunks(block * size.len())
-                .with_max_len(1)
-                .map(|x| {
-                    let mut sums = vec![0.0; 2 * size.c];
-                    linear_sum::sums(x, &[x], size.c, &mut sums);
-                    sums
-                })
-                .collect();
-            let (mean, var) = batch_moments(&add_blocks(&sums.concat(), 2 * size.c), batch * pixels);
-            self.affine(&head.norm, (&mean, &var), (batch * pixels, node.channels, size.c), values, out)
-        } else {
-            NormState::running(&head.norm, values, size.c)
+        let state = match head.norm {
+            None => NormState::identity(node.channels, size.c),
+            Some(norm) if self.mode == Mode::Train => {
+                let sums: Vec<Vec<f64>> = x
+                    .par_chunks(block * size.len())
+                    .with_max_len(1)
+                    .map(|x| {
+                        let mut sums = vec![0.0; 2 * size.c];
+                        linear_sum::sums(x, &[x], size.c, &mut sums);
+                        sums
+                    })
+                    .collect();
+                let (mean, var) = batch_moments(&add_blocks(&sums.concat(), 2 * size.c), batch * pixels);
+                self.affine(&norm, (&mean, &var), (batch * pixels, node.channels, size.c), values, out)
+            }
+            Some(norm) => NormState::running(&norm, values, size.c),
         };
         let (a, t) = (narrow(&state.a), narrow(&state.t));
         let mut pooled = vec![0.0; batch * size.c];
-        pooled.par_chunks_mut(size.c).zip(x.par_chunks(size.len())).for_each(|(p, x)| {
-            head::pool(x, &a, &t, pixels, p);
+        pooled.par_chunks_mut(size.c).zip(x.par_chunks(size.len())).for_each(|(p, x)| match head.norm {
+            Some(_) => head::pool(x, &a, &t, pixels, p),
+            None => head::mean(x, size.c, pixels, p),
         });
         out.logits = vec![0.0; batch * head.classes];
         head::linear(&pooled, size.c, values[head.weight], values[head.bias], &mut out.logits);

@@ -28,6 +28,7 @@ mod fill;
 mod forward;
 mod norm;
 mod plan;
+mod tap;
 
 use super::Mode;
 use super::program::{Coef, Filter, Node, Norm, Origin, Program};
@@ -54,6 +55,8 @@ pub struct Input<'a> {
     pub batch: usize,
     /// Mixing weights of all cell types, one after the other.
     pub mix: &'a [f32],
+    /// Of each [`Coef::Image`], one for each image: `[n, b]`.
+    pub scales: &'a [f32],
     /// Statistics of the affine norms.
     pub mode: Mode,
 }
@@ -79,6 +82,9 @@ pub struct Engine {
     /// Input of the linear map, `[b, c]`.
     pooled: Vec<f32>,
     mix: Vec<f32>,
+    scales: Vec<f32>,
+    /// Passes over these nodes take one image at a time.
+    by_image: Vec<bool>,
     mode: Mode,
     scratch: Mutex<Vec<Buffer>>,
     pool: Pool,
@@ -106,6 +112,7 @@ impl Engine {
             norms: vec![NormState::default(); program.convs.len()],
             head_norm: NormState::default(),
             stages: program.stages(),
+            by_image: (0..program.nodes.len()).map(|i| program.is_by_image(i)).collect(),
             program,
             batch,
             wanted,
@@ -116,6 +123,7 @@ impl Engine {
             z,
             pooled: Vec::new(),
             mix: Vec::new(),
+            scales: Vec::new(),
             mode: Mode::Eval,
             scratch: Mutex::default(),
             pool,
@@ -130,7 +138,7 @@ impl Engine {
     /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
     pub fn check_statistics(&self, mode: Mode) -> Result<()> {
         let last = self.program.nodes.len() - 1;
-        let head = (Norm::Affine(self.program.head.norm), last);
+        let head = (self.program.head.norm.map_or(Norm::None, Norm::Affine), last);
         for (norm, node) in self.program.convs.iter().map(|c| (c.norm, c.dst)).chain([head]) {
             let size = self.program.nodes[node].size;
             let of_batch = match norm {
@@ -155,10 +163,13 @@ impl Engine {
         self.pool
     }
 
-    fn coef(&self, coef: Coef) -> f64 {
+    /// The weight of a term for the images of a block, of which `image` is the first (and, by [`Program::is_by_image`], the
+    /// only one where it differs).
+    fn coef(&self, coef: Coef, image: usize) -> f64 {
         match coef {
             Coef::One => 1.0,
             Coef::Mix(i) => f64::from(self.mix[i]),
+            Coef::Image(i) => f64::from(self.scales[i * self.batch + image]),
         }
     }
 
@@ -166,6 +177,9 @@ impl Engine {
     /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
     /// each image many times, about 64 KiB (and not the whole of a small batch, so that threads share it).
     fn block(&self, node: usize) -> usize {
+        if self.by_image[node] {
+            return 1;
+        }
         let Node { size, convs, .. } = &self.program.nodes[node];
         let separable = |c: &usize| matches!(self.program.convs[*c].filter, Filter::Separable { .. });
         if convs.iter().flatten().any(separable) {

@@ -60,6 +60,22 @@ pub fn forward(graph: &Graph, params: &Params, x: &Tensor, how: How) -> Result<(
     Ok((take(graph.logits)?, auxiliary.map(take).transpose()?))
 }
 
+/// Logits of the auxiliary head from the image behind its first pool, which the engine computes.
+pub fn auxiliary_head(graph: &Graph, params: &Params, pooled: Tensor, how: How) -> Result<Tensor> {
+    let mut chain =
+        vec![graph.auxiliary.ok_or_else(|| Error::invalid("evaluation network", "no auxiliary head", "one"))?];
+    while !matches!(graph.steps[chain[chain.len() - 1]].op, Op::Pool { .. } | Op::Input) {
+        chain.push(graph.steps[chain[chain.len() - 1]].op.inputs()[0]);
+    }
+    let mut values: Vec<Option<Tensor>> = vec![None; graph.steps.len()];
+    let mut value = pooled;
+    for pair in chain.windows(2).rev() {
+        values[pair[1]] = Some(value);
+        value = Pass { params, values: &values, how }.step(&graph.steps[pair[0]].op)?;
+    }
+    Ok(value.to_dtype(DType::F32)?)
+}
+
 struct Pass<'a> {
     params: &'a Params,
     values: &'a [Option<Tensor>],

@@ -5,7 +5,9 @@
 
 pub mod build;
 pub mod definition;
+mod fast;
 pub mod graph;
+mod lower;
 pub mod networks;
 pub mod plan;
 
@@ -13,10 +15,12 @@ pub use definition::DropPath;
 pub use graph::Graph;
 pub use plan::Plan;
 
-use super::{Gradients, Mode, Params, Role};
+use super::{Gradients, Mode, Param, Params, Role};
 use crate::error::{Error, Result};
+use crate::interrupt;
 use crate::space::Topology;
 use candle_core::{DType, Device, Tensor};
+use fast::Fast;
 use std::sync::Arc;
 
 /// Which skeleton the cells go into.
@@ -124,9 +128,11 @@ pub struct Logits {
 pub struct Subnet {
     plan: Plan,
     config: SubnetConfig,
-    graph: Graph,
+    graph: Arc<Graph>,
     params: Arc<Params>,
     device: Device,
+    /// The CPU engine; without it, every pass is the [`definition`].
+    fast: Option<Arc<Fast>>,
     /// What the definition computes in.
     dtype: DType,
 }
@@ -135,14 +141,15 @@ impl Subnet {
     /// Fresh weights, by `config.seed`. An error for a size of 0, or cells that the skeleton does not take.
     pub fn new(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
         config.check(&plan)?;
-        let graph = networks::graph(&plan, &config);
+        let graph = Arc::new(networks::graph(&plan, &config));
+        let fast = device.is_cpu().then(Arc::default);
         let params = Arc::new(Params::of_specs(graph.params.clone(), config.seed, device)?);
-        Ok(Subnet { plan, config, graph, params, device: device.clone(), dtype: DType::F32 })
+        Ok(Subnet { plan, config, graph, params, device: device.clone(), fast, dtype: DType::F32 })
     }
 
     /// As [`Subnet::new`], but every pass is the readable [`definition`] in f64: the oracle.
     pub fn new_reference(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
-        Ok(Subnet { dtype: DType::F64, ..Self::new(plan, config, device)? })
+        Ok(Subnet { fast: None, dtype: DType::F64, ..Self::new(plan, config, device)? })
     }
 
     /// Its cells.
@@ -172,7 +179,7 @@ impl Subnet {
 
     /// Trained numbers; without the auxiliary head, as papers count them.
     pub fn n_weights(&self) -> usize {
-        let counts = |p: &&super::Param| p.role == Role::Weight && !p.name.starts_with("auxiliary_head.");
+        let counts = |p: &&Param| p.role == Role::Weight && !p.name.starts_with("auxiliary_head.");
         self.params.iter().filter(counts).map(|p| p.var.elem_count()).sum()
     }
 
@@ -185,15 +192,33 @@ impl Subnet {
     /// the weights come out of [`Subnet::backward`].
     pub fn forward(&self, x: &Tensor, mode: Mode, drop: Option<&DropPath>) -> Result<Logits> {
         self.check_input(x, mode, drop)?;
-        let how = definition::How { mode, drop, auxiliary: mode == Mode::Train, dtype: self.dtype };
-        let (logits, auxiliary) = definition::forward(&self.graph, &self.params, x, how)?;
+        let auxiliary = mode == Mode::Train && self.config.auxiliary;
+        let how = definition::How { mode, drop, auxiliary, dtype: self.dtype };
+        let (logits, auxiliary) = match &self.fast {
+            None => definition::forward(&self.graph, &self.params, x, how)?,
+            Some(fast) => {
+                let network = (&self.graph, &self.params);
+                let (logits, tapped) = fast.forward(network, x, mode, drop, auxiliary)?;
+                let head = |pooled| definition::auxiliary_head(&self.graph, &self.params, pooled, how);
+                (logits, tapped.map(head).transpose()?)
+            }
+        };
         Ok(Logits { logits, auxiliary })
     }
 
     /// Backward from a scalar made of logits of this network.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        let mut graph = loss.backward()?;
-        let params = self.params.iter().map(|p| graph.remove(p.var.as_tensor())).collect();
+        if let Some(fast) = &self.fast {
+            fast.take_gradients()?;
+        }
+        let mut graph = loss.backward().map_err(interrupt::or)?;
+        let mut left = self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients())?.into_iter();
+        // The engine's, or (the auxiliary head, the definition) the graph's.
+        let tensor = |p: &Param| match left.next().flatten() {
+            Some(gradient) => Tensor::from_vec(gradient, p.var.shape(), &self.device).map(Some),
+            None => Ok(graph.remove(p.var.as_tensor())),
+        };
+        let params = self.params.iter().map(tensor).collect::<candle_core::Result<_>>()?;
         Ok(Gradients { params, graph })
     }
 

@@ -24,6 +24,25 @@ pub fn pool(x: &[f32], a: &[f32], t: &[f32], pixels: usize, p: &mut [f32]) {
     }
 }
 
+/// The same without norm and ReLU: `p[n, c] = mean over pixels of x[c]`.
+pub fn mean(x: &[f32], c: usize, pixels: usize, p: &mut [f32]) {
+    for (x, p) in x.chunks_exact(pixels * c).zip(p.chunks_exact_mut(c)) {
+        p.fill(0.0);
+        for x in x.chunks_exact(c) {
+            p.iter_mut().zip(x).for_each(|(p, x)| *p += x);
+        }
+        p.iter_mut().for_each(|p| *p /= pixels as f32);
+    }
+}
+
+/// Its gradient, overwritten: `dn = dp / pixels`.
+pub fn mean_backward(c: usize, pixels: usize, dp: &[f32], dn: &mut [f32]) {
+    for (dp, dn) in dp.chunks_exact(c).zip(dn.chunks_exact_mut(pixels * c)) {
+        let scaled: Vec<f32> = dp.iter().map(|d| d / pixels as f32).collect();
+        dn.chunks_exact_mut(c).for_each(|dn| dn.copy_from_slice(&scaled));
+    }
+}
+
 /// What reaches the batch norm: `dn = dp / pixels` where `a x + t > 0`, else 0; `dn: [n, pixels, c]`, overwritten.
 pub fn pool_backward(x: &[f32], a: &[f32], t: &[f32], pixels: usize, dp: &[f32], dn: &mut [f32]) {
     let c = a.len();
