@@ -18,7 +18,7 @@ fn noise(side: usize) -> Dataset {
         indices: Arc::new((0..N as u32).collect()),
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
-        augment: Augment { crop_pad: (side + 4) / 8, flip: true, cutout: 0 },
+        augment: Augment { crop_pad: (side + 4) / 8, flip: true, cutout: 0, photo: false },
     }
 }
 

@@ -110,15 +110,20 @@ fn ctrl_c_stops_training_and_measuring_at_once_and_every_value_stays_usable() {
     let mut session = start(dir.path(), &[]);
     answer(&mut session, "let train = data().train;", "");
     answer(&mut session, "let net = supernet(\"nas-bench-201\", #{ channels: 16, cells: 2, batch_size: 256 });", "");
+    answer(&mut session, "let wide = supernet(\"darts\", #{ channels: 4, cells: 1, batch_size: 32 });", "");
     let work = [
+        "for e in 0..1000 { wide.train_epoch(train, #{ epochs: 1000, batch_size: 32 }); }",
+        "for e in 0..1000 { wide.measure_iim(train, 0); }",
         "for e in 0..1000 { net.train_epoch(train, #{ epochs: 1000, batch_size: 256 }); }",
         "for e in 0..1000 { net.measure_iim(train, 0); }",
     ];
     for line in work {
         let mut waits = Vec::new();
-        for _ in 0..3 {
+        for i in 0..3 {
             session.send(format!("{line}\r")).unwrap();
             session.expect(" img/s").unwrap();
+            // Somewhere in a pass, forward or backward.
+            std::thread::sleep(Duration::from_millis(37 * i));
             let begin = Instant::now();
             session.send("\x03").unwrap();
             session.expect("interrupted").unwrap();
@@ -129,6 +134,7 @@ fn ctrl_c_stops_training_and_measuring_at_once_and_every_value_stays_usable() {
         println!("{line}: {waits:?}");
         assert!(*fastest < Duration::from_millis(200), "{line}: {waits:?}");
     }
+    answer(&mut session, "wide.evaluate(train.take(8)).images + 1000", "1008");
     answer(&mut session, "net.evaluate(train.take(64)).images + 1000", "1064");
     answer(&mut session, "net.drop(net.space.candidates[0]); net.mask.n_alive", "29");
     answer(&mut session, "net.train_epoch(train.take(64), #{ epochs: 1000 }).images + 2000", "2064");

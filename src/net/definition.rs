@@ -5,6 +5,7 @@ use super::layers::{self, Block, Layer, PoolKind};
 use super::{Mode, Param, Params, SupernetConfig};
 use crate::error::Result;
 use crate::interrupt;
+use crate::ops::poll::poll;
 use crate::ops::window::Window;
 use crate::ops::{batch_norm, conv, head, linear_sum, noise, pool, relu};
 use crate::space::{Candidate, Edge, Mask, Primitive, SearchSpace};
@@ -217,7 +218,8 @@ impl Definition<'_> {
     fn weight(&self, name: &str) -> Result<Tensor> {
         let var = &self.params.get(name)?.var;
         let weight = if self.track { var.as_tensor().clone() } else { var.as_detached_tensor() };
-        Ok(weight.to_dtype(self.dtype)?)
+        // Every layer with weights is a place to stop at, on the way there and back.
+        Ok(poll(&weight).map_err(interrupt::or)?.to_dtype(self.dtype)?)
     }
 }
 

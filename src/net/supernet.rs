@@ -150,7 +150,7 @@ impl Supernet {
     /// Backward from a scalar made of logits of this supernet.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
         let Some(fast) = &self.fast else {
-            let mut graph = loss.backward()?;
+            let mut graph = loss.backward().map_err(interrupt::or)?;
             let params = self.params().iter().map(|p| graph.remove(p.var.as_tensor())).collect();
             return Ok(Gradients { params, graph });
         };

@@ -15,6 +15,7 @@ pub mod head;
 pub mod iim;
 pub mod linear_sum;
 pub mod noise;
+pub mod poll;
 pub mod pool;
 pub mod relu;
 pub mod sgd;

@@ -16,7 +16,8 @@ pub(super) fn run(prompt: Prompt, quiet: bool) -> Result<()> {
     let mut input = String::new();
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(Error::io("read", "standard input"))?;
-        if !quiet && !(input.is_empty() && line.trim().is_empty()) {
+        let blank = input.is_empty() && line.trim().is_empty();
+        if !quiet && !blank {
             eprintln!("{}", format!("{}{line}", if input.is_empty() { PROMPT } else { MORE }).trim_end());
         }
         input.push_str(&line);

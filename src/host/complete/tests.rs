@@ -107,6 +107,7 @@ fn texts_complete_to_modules_names_cells_and_files() {
         ("supernet(`da", vec!["darts`".into()]),
         ("net.space.candidate(0, \"avg", vec!["avg_pool_3x3\"".into()]),
         ("data(\"cifar10", vec!["cifar10\"".into(), "cifar100\"".into()]),
+        ("genotype(\"DARTS_V", vec!["DARTS_V1\"".into(), "DARTS_V2\"".into()]),
         ("genotype(\"|nor_conv_1", vec!["nor_conv_1x1~0|+|".into()]),
         ("genotype(\"|none~0|+|none~0|sk", vec!["skip_connect~1|+|".into()]),
         ("genotype(\"|none~0|+|sk", vec!["skip_connect~0|".into()]),

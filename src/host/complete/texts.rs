@@ -5,7 +5,7 @@ use crate::data::formats::FORMATS;
 use crate::host::lexer::Token;
 use crate::host::modules::STDLIB;
 use crate::host::session::Session;
-use crate::space::SearchSpace;
+use crate::space::{SearchSpace, literature::LITERATURE};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -45,6 +45,9 @@ impl Session {
                 let spaces = [SearchSpace::nas_bench_201(), SearchSpace::darts()];
                 let ops = spaces.iter().flat_map(|s| s.ops().iter().map(|op| op.name().to_string()));
                 named(&mut ops.chain(["normal", "reduction"].map(String::from)))
+            }
+            Some("genotype" | "report" | "bench_query") => {
+                named(&mut LITERATURE.iter().map(|published| published.name.to_string()))
             }
             Some("help") => named(&mut self.manual_names(false).into_iter()),
             Some("data") => {

@@ -290,14 +290,14 @@ fn last_values(input: &str) -> Vec<(usize, usize)> {
         (before.matches('\n').count() + 1, line.chars().count() + 1)
     };
     let mut found = Vec::new();
-    let mut parts = vec![0..input.len()];
-    while let Some(part) = parts.pop() {
-        let text = &input[part.clone()];
+    // The input, and the script inside of its texts.
+    let mut parts = vec![(0, input)];
+    while let Some((start, text)) = parts.pop() {
         for token in lexer::tokens(text) {
-            parts.extend(token.inserted(text).into_iter().map(|r| part.start + r.start..part.start + r.end));
+            parts.extend(token.inserted(text).into_iter().map(|range| (start + range.start, &text[range])));
             let case = text[token.range.end..].trim_start().starts_with("=>");
             if token.kind == Kind::Name && token.text(text) == LAST && !case {
-                found.push(place(part.start + token.range.start));
+                found.push(place(start + token.range.start));
             }
         }
     }

@@ -90,7 +90,7 @@ fn map_history(maps: &[Map], look: &Look) -> Option<String> {
 fn short(x: f64) -> String {
     match x.abs() {
         0.0 => "0".into(),
-        a if a >= 1e6 || a < 1e-3 => format!("{x:.2e}"),
+        a if !(1e-3..1e6).contains(&a) => format!("{x:.2e}"),
         _ if x.fract() == 0.0 => format!("{x}"),
         a => format!("{x:.*}", (3.0 - a.log10().floor()).max(0.0) as usize),
     }

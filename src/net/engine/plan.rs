@@ -6,6 +6,7 @@ use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
 
 /// How a convolution is computed.
+#[allow(clippy::large_enum_variant, reason = "one a convolution, and shared by those of one shape")]
 pub(super) enum Plan {
     Dense(ConvPlan),
     Separable(SeparablePlan),

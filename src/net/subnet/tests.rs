@@ -1,7 +1,7 @@
 //! Sizes and refusals of evaluation networks; their values are held to PyTorch's by `tests/golden_eval.rs`.
 
 use super::*;
-use crate::space::{Genotype, NetworkShape};
+use crate::space::{Genotype, NetworkShape, Primitive};
 
 const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
 const V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
@@ -54,4 +54,62 @@ fn what_a_network_cannot_take_is_refused_in_words() {
         assert!(got.contains(message), "{message}: {got}");
     }
     assert_eq!(run(V2, small(Family::Cifar, false), 8), "");
+}
+
+/// Of every op that an evaluation network may have, values and gradients of the CPU engine beside those of the definition in
+/// f64, in training (with drop path and auxiliary head) and in eval mode.
+#[test]
+fn the_engine_keeps_to_the_definition_in_every_op() {
+    let cells = |ops: [&str; 4]| {
+        let node = |(i, op): (usize, &str)| {
+            vec![(Primitive::parse(op).unwrap(), i % 2), (Primitive::SkipConnect, (i + 1) % 2)]
+        };
+        let nodes: Vec<_> = ops.into_iter().enumerate().map(node).collect();
+        Plan { topology: Topology::Darts, cells: vec![nodes.clone(), nodes] }
+    };
+    let stacks = [
+        (Family::Cifar, cells(["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]), 32, true),
+        (Family::Cifar, cells(["avg_pool_3x3", "max_pool_3x3", "none", "sep_conv_3x3"]), 9, false),
+        (Family::ImageNet, cells(["sep_conv_7x7", "nor_conv_7x7", "nor_conv_3x3", "nor_conv_1x1"]), 40, false),
+        (Family::NasBench201, Plan::parse(CELL).unwrap(), 12, false),
+    ];
+    for (family, plan, side, auxiliary) in stacks {
+        let config = SubnetConfig { channels: 4, cells: 3, auxiliary, ..SubnetConfig::usual(family, 5, 3) };
+        let (fast, slow) =
+            (Subnet::new(plan.clone(), config, &Device::Cpu), Subnet::new_reference(plan, config, &Device::Cpu));
+        let (fast, slow) = (fast.unwrap(), slow.unwrap());
+        assert!(fast.fast.is_some() && slow.fast.is_none());
+        let numbers = (0..3 * 3 * side * side).map(|i| ((i * 7919 % 1009) as f32 / 504.5) - 1.0).collect();
+        let x = Tensor::from_vec(numbers, (3, 3, side, side), &Device::Cpu).unwrap();
+        let masks = (0..fast.drop_paths()).map(|i| (0..3).map(|b| f32::from(u8::from((i * 5 + b) % 3 > 0))).collect());
+        let drop = DropPath { keep: 0.6, masks: masks.collect() };
+        let close = |what: &str, a: &Tensor, b: &Tensor, bound: f64| {
+            let norm = |t: Tensor| f64::from(t.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap()).sqrt();
+            let (error, size) = (norm((a - b).unwrap()), norm(b.clone()));
+            assert!(error <= bound * size + 1e-6, "{family:?} {side} {what}: {error} of {size}");
+        };
+        let passes = [&fast, &slow].map(|net| {
+            let out = net.forward(&x, Mode::Train, Some(&drop)).unwrap();
+            let mut loss = out.logits.sqr().unwrap().sum_all().unwrap();
+            if let Some(auxiliary) = &out.auxiliary {
+                loss = (loss + auxiliary.sqr().unwrap().sum_all().unwrap()).unwrap();
+            }
+            let gradients = net.backward(&loss).unwrap();
+            (out, gradients.params, net.forward(&x, Mode::Eval, None).unwrap().logits)
+        });
+        let [(out, gradients, eval), (out_b, gradients_b, eval_b)] = passes;
+        close("logits", &out.logits, &out_b.logits, 1e-3);
+        assert_eq!(out.auxiliary.is_some(), auxiliary);
+        if let (Some(a), Some(b)) = (&out.auxiliary, &out_b.auxiliary) {
+            close("auxiliary", a, b, 1e-3);
+        }
+        close("eval", &eval, &eval_b, 1e-3);
+        for ((param, a), b) in fast.params().iter().zip(&gradients).zip(&gradients_b) {
+            let zeros = param.var.zeros_like().unwrap();
+            close(&param.name, a.as_ref().unwrap_or(&zeros), b.as_ref().unwrap_or(&zeros), 2e-2);
+        }
+        for (a, b) in fast.params().iter().zip(slow.params().iter()).filter(|(p, _)| p.role == Role::Buffer) {
+            close(&a.name, &a.var, &b.var, 1e-4);
+        }
+    }
 }

@@ -75,7 +75,8 @@ impl Rows {
     }
 
     pub fn scratch_len(&self, s: &ConvShape) -> usize {
-        [2 * self.x_len(s), self.dz_len(s), s.in_len()].iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
+        [2 * self.x_len(s), self.dz_len(s), s.in_len()].iter().map(|&l| Scratch::size(l)).sum::<usize>()
+            + Scratch::SLACK
     }
 
     pub fn forward(

@@ -10,6 +10,8 @@ use crate::ops::conv::gemm::panel_index;
 pub struct SeparableFilter {
     taps: Lines,
     forward: Lines,
+    /// In place of `forward` in an exact plan: `[c_in_p, c_out_p]`.
+    exact: Vec<f64>,
     transposed: Lines,
 }
 
@@ -30,7 +32,8 @@ impl SeparableFilter {
         let s = &plan.shape;
         let matrix = s.c_in_p() * s.c_out_p();
         let taps = Lines::zeros(s.taps() * s.c_in_p());
-        Self { taps, forward: Lines::zeros(matrix), transposed: Lines::zeros(matrix) }
+        let (forward, exact) = if plan.exact { (0, matrix) } else { (matrix, 0) };
+        Self { taps, forward: Lines::zeros(forward), exact: vec![0.0; exact], transposed: Lines::zeros(matrix) }
     }
 
     /// Takes over the weights, `[c, 1, k, k]` and `[c_out, c, 1, 1]` with true channels. Allocates nothing.
@@ -44,7 +47,11 @@ impl SeparableFilter {
         let (forward, transposed) = (self.forward.get_mut(), self.transposed.get_mut());
         for (i, w) in pointwise.iter().enumerate() {
             let (o, c) = (i / s.c_in, i % s.c_in);
-            forward[plan.weight_index(o, c)] = *w;
+            if plan.exact {
+                self.exact[c * s.c_out_p() + o] = f64::from(*w);
+            } else {
+                forward[plan.weight_index(o, c)] = *w;
+            }
             transposed[plan.transposed_index(o, c)] = *w;
         }
     }
@@ -55,6 +62,10 @@ impl SeparableFilter {
 
     pub(super) fn forward(&self) -> &[f32] {
         self.forward.get()
+    }
+
+    pub(super) fn exact(&self) -> &[f64] {
+        &self.exact
     }
 
     pub(super) fn transposed(&self) -> &[f32] {

@@ -147,6 +147,8 @@ struct Work<'a> {
     dd: &'a mut [f32],
     /// d, and the gradient at z.
     d: &'a mut [f32],
+    /// d in f64, where the plan is exact.
+    wide: &'a mut [f64],
     dz: &'a mut [f32],
     /// Gradient of relu(x).
     gx: &'a mut [f32],
@@ -161,21 +163,23 @@ impl<'a> Work<'a> {
         (Frame { h: s.h, w: s.w, c, border }, Frame { h: ho, w: wo, c, border })
     }
 
-    fn sizes(plans: &[&SeparablePlan], backward: bool) -> [usize; 5] {
+    fn sizes(plans: &[&SeparablePlan], backward: bool) -> [usize; 6] {
         let (input, output) = Self::frames(plans);
         let s = &plans[0].shape;
         let out = plans.iter().map(|p| p.shape.out_len()).max().unwrap_or(0);
         let only = |len: usize| if backward { len } else { 0 };
-        [input.len(), only(output.len()), s.pixels() * s.c_in_p(), only(out), only(s.in_len())]
+        let d = s.pixels() * s.c_in_p();
+        let wide = if plans.iter().any(|p| p.exact) && !backward { 2 * d } else { 0 };
+        [input.len(), only(output.len()), d, wide, only(out), only(s.in_len())]
     }
 
     fn new(plans: &[&SeparablePlan], backward: bool, memory: &'a mut [f32]) -> Self {
         let (input, output) = Self::frames(plans);
         let mut scratch = Scratch::new(memory);
-        let [x, dd, d, dz, gx] = Self::sizes(plans, backward).map(|len| scratch.take(len));
+        let [x, dd, d, wide, dz, gx] = Self::sizes(plans, backward).map(|len| scratch.take(len));
         x.fill(0.0);
         dd.fill(0.0);
-        Work { input, x, output, dd, d, dz, gx }
+        Work { input, x, output, dd, d, wide: bytemuck::cast_slice_mut(wide), dz, gx }
     }
 }
 
@@ -221,7 +225,7 @@ pub fn forward(
         for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
             let len = plan.shape.out_len();
             plan.depthwise(filter, &mut work);
-            plan.pointwise(filter, work.d, &mut z[i][image * len..][..len], stats[i]);
+            plan.pointwise(filter, &mut work, &mut z[i][image * len..][..len], stats[i]);
         }
     }
 }
@@ -303,8 +307,15 @@ impl SeparablePlan {
     }
 
     /// z = d w, and its sums.
-    fn pointwise(&self, filter: &SeparableFilter, d: &[f32], z: &mut [f32], stats: &mut [f64]) {
-        self.level_out.run(Pointwise { shape: &self.shape, exact: self.exact, d, w: filter.forward(), z, stats });
+    fn pointwise(&self, filter: &SeparableFilter, work: &mut Work<'_>, z: &mut [f32], stats: &mut [f64]) {
+        let (shape, d) = (&self.shape, &*work.d);
+        if self.exact {
+            let wide = &mut *work.wide;
+            wide.iter_mut().zip(d).for_each(|(wide, &d)| *wide = f64::from(d));
+            self.level_out.run(PointwiseExact { shape, d: wide, w: filter.exact(), z, stats });
+        } else {
+            self.level_out.run(Pointwise { shape, d, w: filter.forward(), z, stats });
+        }
     }
 
     /// The gradient at z of one image, from it dw (+=) of the 1x1 and the gradient at d in its frame.
@@ -379,7 +390,6 @@ impl SeparablePlan {
 /// z = d w of one image; adds its sum and sum of squares to stats.
 struct Pointwise<'a> {
     shape: &'a SeparableShape,
-    exact: bool,
     d: &'a [f32],
     w: &'a [f32],
     z: &'a mut [f32],
@@ -399,11 +409,31 @@ impl Kernel for Pointwise<'_> {
         // SAFETY: the lengths are checked above.
         unsafe {
             let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            if self.exact {
-                nn_exact(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
-            } else {
-                nn(s, product, (d, |r| r * k), w, (z, |r| r * cols), Some(self.stats));
-            }
+            nn(s, product, (d, |r| r * k), w, (z, |r| r * cols), Some(self.stats));
+        }
+    }
+}
+
+/// The same in f64, rounded once; w: `[c_in_p, c_out_p]`.
+struct PointwiseExact<'a> {
+    shape: &'a SeparableShape,
+    d: &'a [f64],
+    w: &'a [f64],
+    z: &'a mut [f32],
+    stats: &'a mut [f64],
+}
+
+impl Kernel for PointwiseExact<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
+        let product = Product { taps: &ONE, k: self.shape.c_in, b_rows: k, cols, rows, accumulate: false };
+        assert!(self.d.len() >= rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
+        // SAFETY: the lengths are checked above.
+        unsafe {
+            let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
+            nn_exact(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
         }
     }
 }
