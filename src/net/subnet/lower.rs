@@ -194,6 +194,12 @@ impl Lowering<'_> {
                 Made::Conv { src, relu, filter, norm: Norm::None } => {
                     Made::Conv { src, relu, filter, norm: Norm::Affine(norm) }
                 }
+                // On its own, and not half of a factorised reduction.
+                Made::Half { src, weight } => {
+                    let ((h, w), c_in) = (self.hw(src), self.program.nodes[src].channels);
+                    let shape = ConvShape { k: 1, stride: 2, pad: 0, dilation: 1, c_in, c_out: co, h, w };
+                    Made::Conv { src, relu: true, filter: Filter::Dense { shape, weight }, norm: Norm::Affine(norm) }
+                }
                 Made::Node(src) => Made::Last { src, norm },
                 _ => return Err(unknown(graph, value)),
             },

@@ -134,7 +134,7 @@ impl ConvPlan {
                 Method::Direct(direct::Rows::new(s))
             }
         };
-        Self { shape, level_in, level_out, forward: method(exact || strict), exact, backward: method(strict) }
+        Self { shape, level_in, level_out, forward: method(exact || strict), exact, backward: method(exact || strict) }
     }
 
     /// The shape.
