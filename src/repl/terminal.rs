@@ -8,7 +8,7 @@ pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
-/// How results look on stdout: colours on a terminal that has them unless `NO_COLOR` (https://no-color.org) is set; plain
+/// How results look on stdout: colours on a terminal that has them unless `NO_COLOR` (<https://no-color.org>) is set; plain
 /// text elsewhere.
 pub fn look() -> Look {
     if !std::io::stdout().is_terminal() {
