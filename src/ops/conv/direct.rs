@@ -4,7 +4,7 @@
 //! The input gradient of stride s is s x s independent products, one for each phase (iy mod s, ix mod s) of the input
 //! pixels: in a phase, the taps that reach it are fixed, so no product with an inserted zero is computed.
 
-use super::gemm::{Product, Tap, nn, nn_exact, tn};
+use super::gemm::{Operand, Product, Tap, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Simd};
 
@@ -90,12 +90,31 @@ impl Rows {
         stats: &mut [&mut [f64]],
         scratch: &mut Scratch<'_>,
     ) {
-        let s = &plan.shape;
+        let copy_len = self.x_len(&plan.shape);
         if plan.exact {
-            return self.forward_exact(plan, filters, relu, n, x, z, stats, scratch);
+            let copy = bytemuck::cast_slice_mut::<f32, f64>(scratch.take(2 * copy_len));
+            self.forward_in(plan, filters, PackedFilter::exact, relu, n, x, z, stats, copy);
+        } else {
+            let copy = scratch.take(copy_len);
+            self.forward_in(plan, filters, PackedFilter::forward, relu, n, x, z, stats, copy);
         }
-        let copy = scratch.take(self.x_len(s));
-        copy.fill(0.0);
+    }
+
+    /// With operands in `T`; `copy` holds one padded image.
+    fn forward_in<T: Operand>(
+        &self,
+        plan: &ConvPlan,
+        filters: &[&PackedFilter],
+        weights: fn(&PackedFilter) -> &[T],
+        relu: bool,
+        n: usize,
+        x: &[f32],
+        z: &mut [&mut [f32]],
+        stats: &mut [&mut [f64]],
+        copy: &mut [T],
+    ) {
+        let s = &plan.shape;
+        copy.fill(T::zeroed());
         for image in 0..n {
             let x = &x[image * s.in_len()..][..s.in_len()];
             plan.level_in.run(PadInput { rows: self, shape: s, relu, x, copy });
@@ -104,37 +123,7 @@ impl Rows {
                     rows: self,
                     shape: s,
                     x: copy,
-                    w: filter.forward(),
-                    z: &mut z[i][image * s.out_len()..][..s.out_len()],
-                    stats: stats[i],
-                });
-            }
-        }
-    }
-
-    fn forward_exact(
-        &self,
-        plan: &ConvPlan,
-        filters: &[&PackedFilter],
-        relu: bool,
-        n: usize,
-        x: &[f32],
-        z: &mut [&mut [f32]],
-        stats: &mut [&mut [f64]],
-        scratch: &mut Scratch<'_>,
-    ) {
-        let s = &plan.shape;
-        let copy: &mut [f64] = bytemuck::cast_slice_mut(scratch.take(2 * self.x_len(s)));
-        copy.fill(0.0);
-        for image in 0..n {
-            let x = &x[image * s.in_len()..][..s.in_len()];
-            plan.level_in.run(PadInputExact { rows: self, shape: s, relu, x, copy });
-            for (i, filter) in filters.iter().enumerate() {
-                plan.level_out.run(ForwardExact {
-                    rows: self,
-                    shape: s,
-                    x: copy,
-                    w: filter.exact(),
+                    w: weights(filter),
                     z: &mut z[i][image * s.out_len()..][..s.out_len()],
                     stats: stats[i],
                 });
@@ -237,15 +226,15 @@ impl Reached {
 }
 
 /// copy = relu?(x), one image, inside its border of zeros.
-struct PadInput<'a> {
+struct PadInput<'a, T> {
     rows: &'a Rows,
     shape: &'a ConvShape,
     relu: bool,
     x: &'a [f32],
-    copy: &'a mut [f32],
+    copy: &'a mut [T],
 }
 
-impl Kernel for PadInput<'_> {
+impl<T: Operand> Kernel for PadInput<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -257,35 +246,7 @@ impl Kernel for PadInput<'_> {
                 // SAFETY: the lanes divide the channels, so i + LANES <= line.
                 unsafe {
                     let v = s.load(from.as_ptr().add(i));
-                    s.store(to.as_mut_ptr().add(i), if self.relu { s.relu(v) } else { v });
-                }
-            }
-        }
-    }
-}
-
-/// copy = relu?(x) in f64, one image, inside its border of zeros.
-struct PadInputExact<'a> {
-    rows: &'a Rows,
-    shape: &'a ConvShape,
-    relu: bool,
-    x: &'a [f32],
-    copy: &'a mut [f64],
-}
-
-impl Kernel for PadInputExact<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (line, pad) = (self.shape.w * self.shape.c_in_p(), self.shape.pad);
-        for (y, from) in self.x.chunks_exact(line).enumerate() {
-            let to = ((y + pad) * self.rows.x_hw.1 + pad) * self.shape.c_in_p();
-            let to = &mut self.copy[to..][..line];
-            for i in (0..line).step_by(S::LANES) {
-                // SAFETY: the lanes divide the channels, so i + LANES <= line.
-                unsafe {
-                    let v = s.load(from.as_ptr().add(i));
-                    s.wide_store(to.as_mut_ptr().add(i), s.widen(if self.relu { s.relu(v) } else { v }));
+                    T::store(s, to.as_mut_ptr().add(i), if self.relu { s.relu(v) } else { v });
                 }
             }
         }
@@ -332,16 +293,16 @@ impl Kernel for PadGradient<'_> {
 }
 
 /// z of one image and one convolution.
-struct Forward<'a> {
+struct Forward<'a, T> {
     rows: &'a Rows,
     shape: &'a ConvShape,
-    x: &'a [f32],
-    w: &'a [f32],
+    x: &'a [T],
+    w: &'a [T],
     z: &'a mut [f32],
     stats: &'a mut [f64],
 }
 
-impl Kernel for Forward<'_> {
+impl<T: Operand> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -358,39 +319,7 @@ impl Kernel for Forward<'_> {
         // SAFETY: `Rows` names only places within the copy; z holds a row of c for each output pixel.
         unsafe {
             let (a, w, z) = (self.x.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            nn(s, product, (a, x), w, (z, |r| r * c), Some(self.stats));
-        }
-    }
-}
-
-/// z of one image and one convolution, in f64 and rounded once.
-struct ForwardExact<'a> {
-    rows: &'a Rows,
-    shape: &'a ConvShape,
-    x: &'a [f64],
-    w: &'a [f64],
-    z: &'a mut [f32],
-    stats: &'a mut [f64],
-}
-
-impl Kernel for ForwardExact<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let c = self.shape.c_out_p();
-        let product = Product {
-            taps: &self.rows.taps,
-            k: self.shape.c_in,
-            b_rows: self.shape.c_in_p(),
-            cols: c,
-            rows: self.rows.x.len(),
-            accumulate: false,
-        };
-        let x = |r: usize| self.rows.x[r] as usize;
-        // SAFETY: `Rows` names only places within the copy; z holds a row of c for each output pixel.
-        unsafe {
-            let (a, w, z) = (self.x.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            nn_exact(s, product, (a, x), w, (z, |r| r * c), self.stats);
+            T::product(s, product, (a, x), w, (z, |r| r * c), self.stats);
         }
     }
 }

@@ -38,6 +38,65 @@ pub(in crate::ops) struct Product<'a> {
     pub accumulate: bool,
 }
 
+/// What the operands of a product are held in: f32, for [`nn`], or f64, for [`nn_exact`].
+pub(in crate::ops) trait Operand: bytemuck::Pod {
+    /// Writes a vector to `to`.
+    /// # Safety
+    /// `LANES` of them must be writable.
+    unsafe fn store<S: Simd>(s: S, to: *mut Self, v: S::V);
+    /// out = the product; to `stats` the sum and the sum of squares of each column are added. Overwrites.
+    /// # Safety
+    /// As [`nn`].
+    unsafe fn product<S: Simd>(
+        s: S,
+        g: Product<'_>,
+        a: (*const Self, impl Fn(usize) -> usize),
+        b: *const Self,
+        out: (*mut f32, impl Fn(usize) -> usize),
+        stats: &mut [f64],
+    );
+}
+
+impl Operand for f32 {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, to: *mut f32, v: S::V) {
+        // SAFETY: the caller's word.
+        unsafe { s.store(to, v) }
+    }
+    #[inline(always)]
+    unsafe fn product<S: Simd>(
+        s: S,
+        g: Product<'_>,
+        a: (*const f32, impl Fn(usize) -> usize),
+        b: *const f32,
+        out: (*mut f32, impl Fn(usize) -> usize),
+        stats: &mut [f64],
+    ) {
+        // SAFETY: the caller's word.
+        unsafe { nn(s, g, a, b, out, Some(stats)) }
+    }
+}
+
+impl Operand for f64 {
+    #[inline(always)]
+    unsafe fn store<S: Simd>(s: S, to: *mut f64, v: S::V) {
+        // SAFETY: the caller's word.
+        unsafe { s.wide_store(to, s.widen(v)) }
+    }
+    #[inline(always)]
+    unsafe fn product<S: Simd>(
+        s: S,
+        g: Product<'_>,
+        a: (*const f64, impl Fn(usize) -> usize),
+        b: *const f64,
+        out: (*mut f32, impl Fn(usize) -> usize),
+        stats: &mut [f64],
+    ) {
+        // SAFETY: the caller's word.
+        unsafe { nn_exact(s, g, a, b, out, stats) }
+    }
+}
+
 /// See the top of the file. To `stats`, where given, the sum and the sum of squares of each column of out are added.
 ///
 /// # Safety
@@ -180,7 +239,7 @@ unsafe fn nn_step<S: Simd, const R: usize, const V: usize>(
 /// # Safety
 /// As [`nn`].
 #[inline(always)]
-pub(in crate::ops) unsafe fn nn_exact<S: Simd>(
+unsafe fn nn_exact<S: Simd>(
     s: S,
     g: Product<'_>,
     (a, a_row): (*const f64, impl Fn(usize) -> usize),

@@ -11,10 +11,11 @@
 //! 3x3 of stride 1 goes by Winograd's F(4x4, 3x3) ([`winograd`]), a quarter of the multiplications; everything else, and
 //! 3x3 in strict mode, directly ([`direct`]).
 //!
-//! The forward pass of a small layer, and of every layer in strict mode, is exact: direct, in f64, rounded once. What follows
-//! a convolution is a ReLU, and where its input is within a rounding error of zero, the error decides whether a gradient
-//! passes. In a large layer one such input among millions does not matter; in a small one it turns a whole run, and there
-//! the f64 costs microseconds. Measured on recorded PyTorch runs: sums in f64 and storage in f32 keep to runs in f64.
+//! The forward pass of a small layer, and of every layer in strict mode, is exact: direct, in f64, rounded once; its backward
+//! pass is direct too. What follows a convolution is a ReLU, and where its input is within a rounding error of zero, the error
+//! decides whether a gradient passes. In a large layer one such input among millions does not matter; in a small one it
+//! turns a whole run. Measured on recorded PyTorch runs: sums in f64 and storage in f32 keep to runs in f64; with Winograd's
+//! gradients the weights stray enough to turn one of them.
 //!
 //! The functions panic on slices of the wrong length: a mistake of the caller, never of a user.
 

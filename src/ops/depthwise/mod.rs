@@ -26,7 +26,7 @@ mod tests;
 pub use filter::SeparableFilter;
 
 use crate::ops::conv::direct::AddGradient;
-use crate::ops::conv::gemm::{Product, Tap, nn, nn_exact, tn};
+use crate::ops::conv::gemm::{Operand, Product, Tap, nn, tn};
 use crate::ops::conv::{Dz, SMALL, Scratch};
 use crate::ops::padded;
 use crate::ops::simd::{Kernel, Level, Simd};
@@ -312,7 +312,7 @@ impl SeparablePlan {
         if self.exact {
             let wide = &mut *work.wide;
             wide.iter_mut().zip(d).for_each(|(wide, &d)| *wide = f64::from(d));
-            self.level_out.run(PointwiseExact { shape, d: wide, w: filter.exact(), z, stats });
+            self.level_out.run(Pointwise { shape, d: wide, w: filter.exact(), z, stats });
         } else {
             self.level_out.run(Pointwise { shape, d, w: filter.forward(), z, stats });
         }
@@ -388,10 +388,10 @@ impl SeparablePlan {
 }
 
 /// z = d w of one image; adds its sum and sum of squares to stats.
-struct Pointwise<'a> {
+struct Pointwise<'a, T> {
     shape: &'a SeparableShape,
-    d: &'a [f32],
-    w: &'a [f32],
+    d: &'a [T],
+    w: &'a [T],
     z: &'a mut [f32],
     stats: &'a mut [f64],
 }
@@ -399,7 +399,7 @@ struct Pointwise<'a> {
 /// The matrix of a 1x1 convolution is a single tap.
 const ONE: [Tap; 1] = [Tap { a: 0, b: 0 }];
 
-impl Kernel for Pointwise<'_> {
+impl<T: Operand> Kernel for Pointwise<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -409,31 +409,7 @@ impl Kernel for Pointwise<'_> {
         // SAFETY: the lengths are checked above.
         unsafe {
             let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            nn(s, product, (d, |r| r * k), w, (z, |r| r * cols), Some(self.stats));
-        }
-    }
-}
-
-/// The same in f64, rounded once; w: `[c_in_p, c_out_p]`.
-struct PointwiseExact<'a> {
-    shape: &'a SeparableShape,
-    d: &'a [f64],
-    w: &'a [f64],
-    z: &'a mut [f32],
-    stats: &'a mut [f64],
-}
-
-impl Kernel for PointwiseExact<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
-        let product = Product { taps: &ONE, k: self.shape.c_in, b_rows: k, cols, rows, accumulate: false };
-        assert!(self.d.len() >= rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
-        // SAFETY: the lengths are checked above.
-        unsafe {
-            let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            nn_exact(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
+            T::product(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
         }
     }
 }
