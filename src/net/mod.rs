@@ -8,6 +8,7 @@ pub mod lower;
 pub mod onnx;
 pub mod params;
 pub mod program;
+mod slot;
 pub mod subnet;
 pub mod supernet;
 

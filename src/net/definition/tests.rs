@@ -13,6 +13,11 @@ fn recorded() -> HashMap<String, Tensor> {
     candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap()
 }
 
+fn definition<'a>(space: &'a SearchSpace, params: &'a Params, mask: &'a Mask, draws: u64) -> Definition<'a> {
+    let draws = Cell::new(draws);
+    Definition { space, config: &CONFIG, params, mask, mode: Mode::Train, track: true, dtype: DType::F32, draws }
+}
+
 /// The output of a layer on `x`, and its parameters.
 fn run(layer: Layer, x: &Tensor, values: &dyn Fn(&str) -> Option<Tensor>) -> (Tensor, Params) {
     let space = SearchSpace::darts();
@@ -22,19 +27,7 @@ fn run(layer: Layer, x: &Tensor, values: &dyn Fn(&str) -> Option<Tensor>) -> (Te
             p.var.set(&value).unwrap();
         }
     }
-    let mask = space.full_mask();
-    let draws = Cell::new(5);
-    let definition = Definition {
-        space: &space,
-        config: &CONFIG,
-        params: &params,
-        mask: &mask,
-        mode: Mode::Train,
-        track: true,
-        dtype: DType::F32,
-        draws,
-    };
-    let y = definition.layer(layer, "p", x).unwrap();
+    let y = definition(&space, &params, &space.full_mask(), 5).layer(layer, "p", x).unwrap();
     (y, params)
 }
 
@@ -114,17 +107,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let space = space.with_lists(&lists).unwrap();
         let params = Params::init(&space, &CONFIG, &Device::Cpu).unwrap();
         let mask = space.full_mask();
-        let draws = Cell::new(0);
-        let definition = Definition {
-            space: &space,
-            config: &CONFIG,
-            params: &params,
-            mask: &mask,
-            mode: Mode::Train,
-            track: true,
-            dtype: DType::F32,
-            draws,
-        };
+        let definition = definition(&space, &params, &mask, 0);
         let x = Tensor::randn(0f32, 1., (3, 3, 8, 8), &Device::Cpu).unwrap();
         let mixing: Vec<Tensor> = (space.cell_types().iter())
             .map(|_| Tensor::full(0.3f32, (space.edges().len(), space.ops().len()), &Device::Cpu).unwrap())

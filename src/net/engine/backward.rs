@@ -179,7 +179,7 @@ impl Engine {
 
     fn backward_work(&mut self, i: usize) -> Result<Work> {
         let node = &self.program.nodes[i];
-        let (convs, n_blocks) = (self.groups(i).concat(), self.n_blocks(i));
+        let (convs, n_blocks) = (self.groups[i].concat(), self.n_blocks(i));
         let conv = |t: &Term| if let Term::Conv { conv, .. } = *t { Some(conv) } else { None };
         let into: Vec<usize> = node.origin.terms().iter().filter_map(conv).collect();
         let n_dots = node.copies.len() + node.pools3.len();
@@ -329,7 +329,7 @@ impl Engine {
 
     fn convs_backward(&self, x: &[f32], pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
         let mut done = 0;
-        for group in &self.groups(block.node) {
+        for group in &self.groups[block.node] {
             let gradient = |&c: &usize| {
                 let conv = &self.program.convs[c];
                 let len = self.out_len(c);

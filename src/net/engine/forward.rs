@@ -115,7 +115,7 @@ impl Engine {
     }
 
     fn forward_work(&mut self, node: usize) -> Work {
-        let convs = self.groups(node).concat();
+        let convs = self.groups[node].concat();
         let n_blocks = self.batch.div_ceil(self.block(node));
         let stats_len = |&c: &usize| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
         Work {
@@ -173,7 +173,7 @@ impl Engine {
             self.score_block(x, &mut block, scratch);
         }
         let mut done = 0;
-        for group in &self.groups(block.node) {
+        for group in &self.groups[block.node] {
             let (z, stats) = (&mut block.z[done..][..group.len()], &mut block.stats[done..][..group.len()]);
             let relu = self.program.convs[group[0]].relu;
             self.group(group).forward(relu, block.images, x, z, stats, scratch);

@@ -49,10 +49,8 @@ pub type Values<'a> = &'a [&'a [f32]];
 /// The input of a forward pass.
 #[derive(Clone, Copy)]
 pub struct Input<'a> {
-    /// `[b, 3, h, w]`
+    /// `[b, 3, h, w]`, with the b that the engine was made for.
     pub x: &'a [f32],
-    /// b
-    pub batch: usize,
     /// Mixing weights of all cell types, one after the other.
     pub mix: &'a [f32],
     /// Of each [`Coef::Image`], one for each image: `[n, b]`.
@@ -73,6 +71,8 @@ pub struct Engine {
     /// One for each convolution; those of equal size share it.
     plans: Vec<Arc<Plan>>,
     filters: Vec<Packed>,
+    /// Of each node: the convolutions that read it and are computed, group by group of siblings.
+    groups: Vec<Vec<Vec<usize>>>,
     /// Node images, of nodes that are kept.
     x: Vec<Buffer>,
     /// Convolution outputs.
@@ -98,6 +98,7 @@ impl Engine {
         wanted.iter_mut().for_each(|w| *w |= all);
         let plans = plans(&program, batch, strict);
         let filters = plans.iter().map(|p| Packed::new(p)).collect();
+        let groups = program.nodes.iter().map(|node| computed(&node.convs, |c| wanted[program.convs[c].dst])).collect();
         let kept: Vec<bool> = (0..program.nodes.len()).map(|i| program.is_kept(i)).collect();
         let mut x = Vec::new();
         for (i, node) in program.nodes.iter().enumerate() {
@@ -119,6 +120,7 @@ impl Engine {
             kept,
             plans,
             filters,
+            groups,
             x,
             z,
             pooled: Vec::new(),
@@ -128,11 +130,6 @@ impl Engine {
             scratch: Mutex::default(),
             pool,
         })
-    }
-
-    /// The batch size it was made for.
-    pub fn batch(&self) -> usize {
-        self.batch
     }
 
     /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
@@ -189,12 +186,6 @@ impl Engine {
         (64 / tiles).clamp(1, 16).min(self.batch)
     }
 
-    /// The convolutions of a node that are computed, group by group of siblings.
-    fn groups(&self, node: usize) -> Vec<Vec<usize>> {
-        let wanted = |g: &Vec<usize>| g.iter().copied().filter(|&c| self.wanted[self.program.convs[c].dst]).collect();
-        self.program.nodes[node].convs.iter().map(wanted).filter(|g: &Vec<usize>| !g.is_empty()).collect()
-    }
-
     fn group(&self, convs: &[usize]) -> Group<'_> {
         Group::new(convs, &self.plans, &self.filters)
     }
@@ -211,7 +202,7 @@ impl Engine {
     /// Scratch for a block of a pass over `node`: the node where it is not kept, temporary images, and what convolutions need.
     fn scratch_len(&self, node: usize) -> usize {
         let block = self.block(node);
-        let convs = self.groups(node).iter().map(|g| self.group(g).scratch_len(block)).max().unwrap_or(0);
+        let convs = self.groups[node].iter().map(|g| self.group(g).scratch_len(block)).max().unwrap_or(0);
         self.own_len(node) + self.temporary_len(node).max(convs)
     }
 
@@ -237,6 +228,12 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+/// Of groups of convolutions, those that are wanted; groups of none are left out.
+fn computed(groups: &[Vec<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Vec<usize>> {
+    let wanted = |g: &Vec<usize>| g.iter().copied().filter(|&c| wanted(c)).collect();
+    groups.iter().map(wanted).filter(|g: &Vec<usize>| !g.is_empty()).collect()
 }
 
 /// The plan of each convolution; those of equal size share one.

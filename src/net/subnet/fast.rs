@@ -4,27 +4,18 @@
 
 use super::graph::Graph;
 use super::{DropPath, lower::lower};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interrupt;
 use crate::net::engine::{Engine, Forward, Input};
-use crate::net::fast::{add, lock, with_slices, with_values};
+use crate::net::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
 use crate::net::{Mode, Params};
-use crate::ops::buffer::Pool;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use std::sync::{Arc, Mutex};
 
 /// The engine of one network, its memory, and the gradients it left.
 #[derive(Default)]
 pub struct Fast {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    engine: Option<(Key, Engine)>,
-    /// Counts forward passes: tells whether the engine still holds the one that a backward pass wants.
-    pass: u64,
-    gradients: Vec<Option<Vec<f32>>>,
+    slot: Mutex<Slot<Key>>,
 }
 
 #[derive(PartialEq)]
@@ -60,10 +51,7 @@ impl Fast {
         let ticket = Tensor::zeros(1, DType::F32, &Device::Cpu)?;
         let ticket = if mode == Mode::Train { Var::from_tensor(&ticket)?.into_inner() } else { ticket };
         let out = ticket.apply_op1(pass).map_err(interrupt::or)?;
-        for (position, values) in lock(&running)?.iter() {
-            let var = &params.at(*position).var;
-            var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;
-        }
+        write_running(params, &lock(&running)?)?;
         let classes = graph.steps[graph.logits].channels;
         let logits = out.narrow(0, 0, b * classes)?.reshape((b, classes))?;
         let rest = out.elem_count() - b * classes;
@@ -79,7 +67,7 @@ impl Fast {
 
     /// Gradients that backward passes left since the last call, by position in [`Params`].
     pub fn take_gradients(&self) -> Result<Vec<Option<Vec<f32>>>> {
-        Ok(std::mem::take(&mut lock(&self.state)?.gradients))
+        Ok(lock(&self.slot)?.take_gradients())
     }
 }
 
@@ -126,51 +114,27 @@ impl CustomOp1 for Pass {
 
 impl Pass {
     fn run(&self) -> Result<Forward> {
-        let mut state = lock(&self.fast.state)?;
+        let (batch, _, h, w) = self.x.dims4()?;
         let key = Key { shape: self.x.dims().to_vec(), auxiliary: self.auxiliary };
-        if state.engine.as_ref().is_none_or(|(k, _)| *k != key) {
-            let pool = state.engine.take().map_or_else(Pool::default, |(_, engine)| engine.into_pool());
-            let (batch, _, h, w) = self.x.dims4()?;
-            let program = lower(&self.graph, (h, w), self.auxiliary)?;
-            state.engine = Some((key, Engine::new(program, batch, false, false, pool)?));
-        }
-        state.pass += 1;
-        *lock(&self.number)? = state.pass;
-        let Some((_, engine)) = &mut state.engine else { unreachable!("made above") };
-        with_slices(&[&self.x], |x| {
-            with_values(&self.params, |values| {
-                let input = Input { x: x[0], batch: engine.batch(), mix: &[], scales: &self.scales, mode: self.mode };
-                engine.forward(values, input, false)
+        let make = |pool| Engine::new(lower(&self.graph, (h, w), self.auxiliary)?, batch, false, false, pool);
+        let mut slot = lock(&self.fast.slot)?;
+        let out = slot.forward(key, make, |engine| {
+            with_slices(&[&self.x], |x| {
+                let input = Input { x: x[0], mix: &[], scales: &self.scales, mode: self.mode };
+                with_values(&self.params, |values| engine.forward(values, input, false))
             })
-        })
+        })?;
+        *lock(&self.number)? = slot.pass();
+        Ok(out)
     }
 
     fn backward(&self, out: &Tensor, gradient: &Tensor) -> Result<()> {
-        let number = *lock(&self.number)?;
-        if number != lock(&self.fast.state)?.pass {
-            // Another pass used the engine since: run this one again. The same weights give the same bits.
+        if *lock(&self.number)? != lock(&self.fast.slot)?.pass() {
+            // Another pass used the engine since: run this one again.
             let again = self.run()?;
-            let first = out.to_vec1::<f32>()?;
-            let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
-            if !again.logits.iter().chain(&again.tapped).zip(&first).all(same) {
-                return Err(Error::invalid(
-                    "backward",
-                    "weights that changed since the forward pass",
-                    "the same weights",
-                ));
-            }
+            check_again(again.logits.iter().chain(&again.tapped), &out.to_vec1::<f32>()?)?;
         }
-        let gradient = gradient.to_vec1::<f32>()?;
-        let mut state = lock(&self.fast.state)?;
-        let State { engine: Some((_, engine)), gradients, .. } = &mut *state else {
-            return Err(Error::invalid("backward", "no forward pass", "a forward pass before it"));
-        };
-        let back = with_values(&self.params, |values| engine.backward(values, &gradient, false))?;
-        if gradients.is_empty() {
-            *gradients = back.params;
-        } else {
-            add(gradients, back.params);
-        }
+        lock(&self.fast.slot)?.backward(&self.params, &gradient.to_vec1::<f32>()?, false)?;
         Ok(())
     }
 }

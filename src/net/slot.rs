@@ -1,0 +1,118 @@
+//! A CPU engine behind candle's graph, and the gradients of the weights that backward passes leave there: what the custom ops
+//! of supernets ([`super::fast`]) and of evaluation networks ([`super::subnet`]) share. May use: `engine`, candle.
+
+use super::Params;
+use super::engine::{Engine, Forward};
+use crate::error::{Error, Result};
+use crate::ops::buffer::Pool;
+use candle_core::{Layout, Storage, Tensor};
+use std::sync::{Mutex, MutexGuard};
+
+/// An engine for what `K` says, made anew when that changes.
+pub struct Slot<K> {
+    engine: Option<(K, Engine)>,
+    /// Counts forward passes: tells whether the engine still holds the one that a backward pass wants.
+    pass: u64,
+    gradients: Vec<Option<Vec<f32>>>,
+}
+
+impl<K> Default for Slot<K> {
+    fn default() -> Self {
+        Slot { engine: None, pass: 0, gradients: Vec::new() }
+    }
+}
+
+impl<K: PartialEq> Slot<K> {
+    /// Runs the engine of `key`; `make` makes one of the memory of the last.
+    pub fn forward(
+        &mut self,
+        key: K,
+        make: impl FnOnce(Pool) -> Result<Engine>,
+        run: impl FnOnce(&mut Engine) -> Result<Forward>,
+    ) -> Result<Forward> {
+        if self.engine.as_ref().is_none_or(|(k, _)| *k != key) {
+            let pool = self.engine.take().map_or_else(Pool::default, |(_, engine)| engine.into_pool());
+            self.engine = Some((key, make(pool)?));
+        }
+        self.pass += 1;
+        let Some((_, engine)) = &mut self.engine else { unreachable!("made above") };
+        run(engine)
+    }
+
+    /// The number of the last forward pass.
+    pub fn pass(&self) -> u64 {
+        self.pass
+    }
+
+    /// Backward from the gradient of what the last forward pass gave: that of the mixing weights; those of the weights stay
+    /// here until [`Slot::take_gradients`].
+    pub fn backward(&mut self, params: &Params, gradient: &[f32], want_mix: bool) -> Result<Vec<f32>> {
+        let Slot { engine: Some((_, engine)), gradients, .. } = self else {
+            return Err(Error::invalid("backward", "no forward pass", "a forward pass before it"));
+        };
+        let back = with_values(params, |values| engine.backward(values, gradient, want_mix))?;
+        if gradients.is_empty() {
+            *gradients = back.params;
+        } else {
+            add(gradients, back.params);
+        }
+        Ok(back.mix)
+    }
+
+    /// Gradients that backward passes left since the last call, by position in [`Params`].
+    pub fn take_gradients(&mut self) -> Vec<Option<Vec<f32>>> {
+        std::mem::take(&mut self.gradients)
+    }
+}
+
+/// An error unless a pass that was run again came to the same bits: with the same weights it does.
+pub fn check_again<'a>(again: impl Iterator<Item = &'a f32>, first: &[f32]) -> Result<()> {
+    if again.zip(first).all(|(a, b)| a.to_bits() == b.to_bits()) {
+        return Ok(());
+    }
+    Err(Error::invalid("backward", "weights that changed since the forward pass", "the same weights"))
+}
+
+/// Running statistics that a pass moved, by position.
+pub fn write_running(params: &Params, running: &[(usize, Vec<f32>)]) -> Result<()> {
+    for (position, values) in running {
+        let var = &params.at(*position).var;
+        var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;
+    }
+    Ok(())
+}
+
+fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
+    for (to, from) in to.iter_mut().zip(from) {
+        match (to.as_mut(), from) {
+            (Some(to), Some(from)) => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
+            (None, from) => *to = from,
+            (_, None) => {}
+        }
+    }
+}
+
+/// The values of all parameters, for as long as `f` runs.
+pub fn with_values<R>(params: &Params, f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+    let tensors: Vec<&Tensor> = params.iter().map(|p| p.var.as_tensor()).collect();
+    with_slices(&tensors, f)
+}
+
+/// The values of contiguous tensors, for as long as `f` runs.
+pub fn with_slices<R>(tensors: &[&Tensor], f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+    let guards: Vec<_> = tensors.iter().map(|t| t.storage_and_layout()).collect();
+    let slices: Vec<&[f32]> = guards.iter().map(|(s, l)| slice_of(s, l)).collect::<Result<_>>()?;
+    f(&slices)
+}
+
+fn slice_of<'a>(storage: &'a Storage, layout: &Layout) -> Result<&'a [f32]> {
+    match (storage, layout.contiguous_offsets()) {
+        (Storage::Cpu(storage), Some((start, end))) => Ok(&storage.as_slice::<f32>()?[start..end]),
+        _ => Err(Error::invalid("tensor of the CPU engine", "another device or strides", "contiguous, on the CPU")),
+    }
+}
+
+/// The lock of a network's engine.
+pub fn lock<T>(mutex: &Mutex<T>) -> Result<MutexGuard<'_, T>> {
+    mutex.lock().map_err(|_| Error::invalid("network", "a pass that panicked", "a fresh network"))
+}
