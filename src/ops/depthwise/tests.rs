@@ -18,7 +18,8 @@ fn rms(v: impl Iterator<Item = f64> + Clone) -> f64 {
     (v.clone().map(|x| x * x).sum::<f64>() / v.count().max(1) as f64).sqrt()
 }
 
-/// The rms of the difference against that of what is expected, or of what a single product adds where that is greater.
+/// The rms of the difference against that of what is expected, or of `one`, the size that the sum has where nothing cancels, if
+/// that is greater.
 fn close(what: &str, got: &[f32], want: &[f64], one: f64, bound: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     let wrong = rms(got.iter().zip(want).map(|(&g, w)| f64::from(g) - w));
@@ -93,9 +94,11 @@ fn check(shape: SeparableShape, ks: &[(usize, usize)], n: usize, relu: bool, wit
         want_dx.iter_mut().zip(&gx).for_each(|(e, g)| *e += g);
         let (mut got_v, mut got_w) = (vec![f32::NAN; v.len()], vec![f32::NAN; w.len()]);
         plans[i].unpack_dw(&dw[i], &mut got_v, &mut got_w);
-        let one = rms(dz.iter().copied());
-        close(&what("depthwise weights"), &got_v, &gv, one, 2e-6);
-        close(&what("1x1 weights"), &got_w, &gw, one, 2e-6);
+        // Sums over all pixels, of products of noise: as large as the root of their number.
+        let size = |v: &[f32]| rms(v.iter().map(|&v| f64::from(v)));
+        let one = rms(dz.iter().copied()) * size(&x) * ((n * s.pixels()) as f64).sqrt();
+        close(&what("depthwise weights"), &got_v, &gv, one * size(w) * (co as f64).sqrt(), 2e-6);
+        close(&what("1x1 weights"), &got_w, &gw, one * size(v) * s.k as f64, 2e-6);
     }
     close("dx", &dx, &want_dx, 0.3, 2e-6);
     for pixel in dx.chunks(s.c_in_p()) {
