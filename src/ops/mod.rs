@@ -27,10 +27,22 @@ pub fn padded(c: usize) -> usize {
     c.next_multiple_of(8)
 }
 
-/// Run a readable loop with the widest vector instructions this processor has: the compiler makes one copy of `f` for
-/// each instruction set, and this picks one.
+/// `vectorized!(body)` runs readable loops with the widest vector instructions that this processor has: the compiler makes a
+/// copy of them for each instruction set, and this picks one. A plain closure would not do: unless it is inlined, it keeps the
+/// instructions that every processor has, and is several times as slow.
+macro_rules! vectorized {
+    ($body:expr) => {
+        $crate::ops::with_vectors(
+            #[inline(always)]
+            || $body,
+        )
+    };
+}
+pub(crate) use vectorized;
+
+/// See [`vectorized`].
 #[inline(always)]
-pub(crate) fn vectorized<R>(f: impl FnOnce() -> R) -> R {
+pub(crate) fn with_vectors<R>(f: impl FnOnce() -> R) -> R {
     struct Loop<F>(F);
     impl<R, F: FnOnce() -> R> simd::Kernel for Loop<F> {
         type Output = R;

@@ -26,7 +26,7 @@ fn add(to: &mut [f32], from: &[f32]) {
 
 /// `wide[p, at..at + c] = x[p, ..c]` for every pixel; channels as stored: `c_p` of x, `wide_p` of `wide`.
 pub fn put(x: &[f32], c: usize, wide: &mut [f32], wide_p: usize, at: usize) {
-    vectorized(|| {
+    vectorized!({
         for (x, wide) in x.chunks_exact(padded(c)).zip(wide.chunks_exact_mut(wide_p)) {
             copy(&mut wide[at..at + c], &x[..c]);
         }
@@ -43,7 +43,7 @@ pub fn clear_padding(x: &mut [f32], c: usize) {
 
 /// `dx[p, ..c] += wide[p, at..at + c]` for every pixel.
 pub fn take_add(wide: &[f32], wide_p: usize, at: usize, dx: &mut [f32], c: usize) {
-    vectorized(|| {
+    vectorized!({
         for (dx, wide) in dx.chunks_exact_mut(padded(c)).zip(wide.chunks_exact(wide_p)) {
             add(&mut dx[..c], &wide[at..at + c]);
         }
@@ -61,7 +61,7 @@ fn sources(size: Image, p: usize) -> [Option<usize>; 2] {
 pub fn halves(x: &[f32], y: &mut [f32], size: Image, c: usize) {
     let (out, wide) = (size.strided(2), padded(2 * c));
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut(out.h * out.w * wide)) {
-        vectorized(|| {
+        vectorized!({
             for (p, y) in y.chunks_exact_mut(wide).enumerate() {
                 for (half, from) in sources(size, p).into_iter().enumerate() {
                     let y = &mut y[half * c..][..c];
@@ -80,7 +80,7 @@ pub fn halves(x: &[f32], y: &mut [f32], size: Image, c: usize) {
 pub fn halves_backward_add(dy: &[f32], dx: &mut [f32], size: Image, c: usize) {
     let (out, wide) = (size.strided(2), padded(2 * c));
     for (dy, dx) in dy.chunks_exact(out.h * out.w * wide).zip(dx.chunks_exact_mut(size.len())) {
-        vectorized(|| {
+        vectorized!({
             for (p, dy) in dy.chunks_exact(wide).enumerate() {
                 for (half, to) in sources(size, p).into_iter().enumerate() {
                     if let Some(to) = to {

@@ -10,7 +10,7 @@ use super::vectorized;
 pub fn pool(x: &[f32], a: &[f32], t: &[f32], pixels: usize, p: &mut [f32]) {
     let c = a.len();
     for (x, p) in x.chunks_exact(pixels * c).zip(p.chunks_exact_mut(c)) {
-        vectorized(|| {
+        vectorized!({
             p.fill(0.0);
             for x in x.chunks_exact(c) {
                 for i in 0..c {
@@ -48,7 +48,7 @@ pub fn pool_backward(x: &[f32], a: &[f32], t: &[f32], pixels: usize, dp: &[f32],
     let c = a.len();
     for ((x, dp), dn) in x.chunks_exact(pixels * c).zip(dp.chunks_exact(c)).zip(dn.chunks_exact_mut(pixels * c)) {
         let scaled: Vec<f32> = dp.iter().map(|d| d / pixels as f32).collect();
-        vectorized(|| {
+        vectorized!({
             for (x, dn) in x.chunks_exact(c).zip(dn.chunks_exact_mut(c)) {
                 for i in 0..c {
                     dn[i] = if a[i] * x[i] + t[i] > 0.0 { scaled[i] } else { 0.0 };

@@ -79,7 +79,7 @@ impl Kernel for Variances<'_> {
 /// `sum of v^-2`.
 fn inverse_squares(variances: &[f32]) -> f64 {
     let mut lanes = [0f64; 8];
-    vectorized(|| {
+    vectorized!({
         for v in variances.chunks(8) {
             for (lane, &v) in lanes.iter_mut().zip(v) {
                 let inverse = 1.0 / (f64::from(v) * f64::from(v));

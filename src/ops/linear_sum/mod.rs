@@ -40,7 +40,7 @@ pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
     let row = row_len(t.len());
     let t = tile(t, row);
     let a: Vec<Vec<f64>> = sources.iter().map(|s| tile(s.a, row)).collect();
-    vectorized(|| {
+    vectorized!({
         for (r, y) in y.chunks_mut(row).enumerate() {
             for (i, y) in y.chunks_exact_mut(LANES).enumerate() {
                 let at = i * LANES;
@@ -72,7 +72,7 @@ pub fn sums(dy: &[f32], xs: &[&[f32]], c: usize, out: &mut [f64]) {
     for start in (0..dy.len()).step_by(block) {
         let end = (start + block).min(dy.len());
         acc.fill(0.0);
-        vectorized(|| {
+        vectorized!({
             for (r, dy) in dy[start..end].chunks(row).enumerate() {
                 let n = dy.len();
                 let (first, rest) = acc.split_at_mut(row);
@@ -103,7 +103,7 @@ pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     let mut total = 0.0;
     for (x, y) in x.chunks(WIDTH * F32_ROWS).zip(y.chunks(WIDTH * F32_ROWS)) {
         let mut acc = [0f32; WIDTH];
-        vectorized(|| {
+        vectorized!({
             for (x, y) in x.chunks(WIDTH).zip(y.chunks(WIDTH)) {
                 for ((a, &x), &y) in acc.iter_mut().zip(x).zip(y) {
                     *a += x * y;

@@ -3,9 +3,6 @@
 use super::{Image, window};
 use crate::ops::vectorized;
 
-/// Channels side by side.
-const LANES: usize = 8;
-
 /// What a later pixel must be to take the place of the maximum so far.
 #[inline(always)]
 fn beats(x: f32, max: f32) -> bool {
@@ -18,7 +15,7 @@ pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
     let n = size.w * c;
     let mut tall = vec![0f32; n];
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut(out.len())) {
-        vectorized(|| {
+        vectorized!({
             for (i, y) in y.chunks_exact_mut(out.w * c).enumerate() {
                 // The maximum of three rows, then of three neighbours in it.
                 tall.fill(f32::NEG_INFINITY);
@@ -43,41 +40,113 @@ pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
 }
 
 /// `dx[first maximal pixel of the window] += dy`; `size` is that of `x` and `dx`.
+///
+/// The first maximum row by row is that of the first row among the rows' own first maxima, and which pixel that is depends on
+/// the row and the column alone. So the gradient goes up the columns to a row first, then along the row: 3 + 3 comparisons
+/// and additions, in plain loops over rows in cache, rather than 9 + 9.
 pub fn max3_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image, stride: usize) {
     let (out, c) = (size.strided(stride), size.c);
+    let (n, line) = (out.w * c, size.w * c);
+    let mut rows: [Row; 3] = std::array::from_fn(|_| Row { max: vec![0.0; n], tap: vec![0; n], g: vec![0.0; n] });
+    let (mut best, mut winner) = (vec![0f32; n], vec![0u32; n]);
+    // A row of the image and one pixel on either side.
+    let mut framed = vec![0f32; line + 2 * c];
     for ((x, dy), dx) in x.chunks_exact(size.len()).zip(dy.chunks_exact(out.len())).zip(dx.chunks_exact_mut(size.len()))
     {
-        vectorized(|| {
-            for (p, dy) in dy.chunks_exact(c).enumerate() {
-                let (rows, cols) = (window(p / out.w * stride, size.h), window(p % out.w * stride, size.w));
-                for q in (0..c).step_by(LANES) {
-                    let dy = &dy[q..][..LANES];
-                    let (mut max, mut at) = ([f32::NEG_INFINITY; LANES], [u32::MAX; LANES]);
-                    let mut tap = 0u32;
-                    for i in rows.clone() {
-                        for j in cols.clone() {
-                            let x = &x[(i * size.w + j) * c + q..][..LANES];
-                            for l in 0..LANES {
-                                // The first pixel is taken even if it is -inf.
-                                let take = beats(x[l], max[l]) || at[l] == u32::MAX;
-                                max[l] = if take { x[l] } else { max[l] };
-                                at[l] = if take { tap } else { at[l] };
-                            }
-                            tap += 1;
-                        }
+        vectorized!({
+            // Rows from `made` on have no maxima yet; rows from `done` on have not given their gradient away.
+            let (mut made, mut done) = (0, 0);
+            for (i, dy) in dy.chunks_exact(n).enumerate() {
+                let seen = window(i * stride, size.h);
+                for r in done..seen.start.min(made) {
+                    rows[r % 3].spread(&mut framed, &mut dx[r * line..][..line], c, stride);
+                }
+                done = seen.start;
+                for r in seen.start.max(made)..seen.end {
+                    rows[r % 3].find(&x[r * line..][..line], &mut framed, c, stride);
+                }
+                made = seen.end;
+
+                let (best, winner, dy) = (&mut best[..n], &mut winner[..n], &dy[..n]);
+                best.copy_from_slice(&rows[seen.start % 3].max);
+                winner.fill(seen.start as u32);
+                for r in seen.start + 1..seen.end {
+                    let max = &rows[r % 3].max[..n];
+                    for q in 0..n {
+                        let take = beats(max[q], best[q]);
+                        best[q] = if take { max[q] } else { best[q] };
+                        winner[q] = if take { r as u32 } else { winner[q] };
                     }
-                    let mut tap = 0u32;
-                    for i in rows.clone() {
-                        for j in cols.clone() {
-                            let dx = &mut dx[(i * size.w + j) * c + q..][..LANES];
-                            for l in 0..LANES {
-                                dx[l] += if at[l] == tap { dy[l] } else { 0.0 };
-                            }
-                            tap += 1;
-                        }
+                }
+                for r in seen {
+                    let g = &mut rows[r % 3].g[..n];
+                    for q in 0..n {
+                        g[q] += if winner[q] == r as u32 { dy[q] } else { 0.0 };
                     }
                 }
             }
+            for r in done..made {
+                rows[r % 3].spread(&mut framed, &mut dx[r * line..][..line], c, stride);
+            }
         });
     }
+}
+
+/// One row of the image as the windows see it.
+struct Row {
+    /// The maximum of the (up to) 3 pixels around each output column, and which of them has it first.
+    max: Vec<f32>,
+    tap: Vec<u32>,
+    /// What arrives at that pixel.
+    g: Vec<f32>,
+}
+
+impl Row {
+    /// Take the maxima of a row of the image. Beyond the edges the edge pixel stands again: it never wins over itself.
+    #[inline(always)]
+    fn find(&mut self, row: &[f32], framed: &mut [f32], c: usize, stride: usize) {
+        let (n, end) = (self.max.len(), framed.len() - c);
+        framed[c..end].copy_from_slice(row);
+        framed[..c].copy_from_slice(&row[..c]);
+        framed[end..].copy_from_slice(&row[row.len() - c..]);
+        self.g.fill(0.0);
+        let run = run(n, c, stride);
+        for (j, (max, tap)) in self.max.chunks_exact_mut(run).zip(self.tap.chunks_exact_mut(run)).enumerate() {
+            let at = |d: usize| &framed[(j * stride + d) * c..][..run];
+            let (left, centre, right, max, tap) = (at(0), at(1), at(2), &mut max[..run], &mut tap[..run]);
+            for q in 0..run {
+                let take = beats(centre[q], left[q]);
+                let (m, t) = if take { (centre[q], 1) } else { (left[q], 0) };
+                let take = beats(right[q], m);
+                max[q] = if take { right[q] } else { m };
+                tap[q] = if take { 2 } else { t };
+            }
+        }
+    }
+
+    /// `dx += ` what has arrived, each at its pixel; what went to an edge pixel's copy is the edge pixel's.
+    #[inline(always)]
+    fn spread(&self, framed: &mut [f32], dx: &mut [f32], c: usize, stride: usize) {
+        let run = run(self.g.len(), c, stride);
+        framed.fill(0.0);
+        for (j, (g, tap)) in self.g.chunks_exact(run).zip(self.tap.chunks_exact(run)).enumerate() {
+            for d in 0..3 {
+                let (to, g, tap) = (&mut framed[(j * stride + d) * c..][..run], &g[..run], &tap[..run]);
+                for q in 0..run {
+                    to[q] += if tap[q] == d as u32 { g[q] } else { 0.0 };
+                }
+            }
+        }
+        let (first, rest) = framed.split_at(c);
+        let (middle, last) = rest.split_at(dx.len());
+        dx.iter_mut().zip(middle).for_each(|(dx, g)| *dx += g);
+        dx.iter_mut().zip(first).for_each(|(dx, g)| *dx += g);
+        let edge = dx.len() - c;
+        dx[edge..].iter_mut().zip(last).for_each(|(dx, g)| *dx += g);
+    }
+}
+
+/// Floats that lie side by side in input and output: the whole row with stride 1, otherwise a pixel.
+fn run(row: usize, c: usize, stride: usize) -> usize {
+    if stride == 1 { row } else { c }
 }

@@ -72,7 +72,7 @@ fn avg3_image(x: &[f32], y: &mut [f32], Image { h, w, c }: Image, stride: usize)
     let inverse: Vec<f32> = (0..w.div_ceil(stride) * c).map(|i| 1.0 / Image::valid(i / c * stride, w)).collect();
     // One pixel of zeros on either side of the row.
     let mut sum = vec![0f32; n + 2 * c];
-    vectorized(|| {
+    vectorized!({
         for (i, y) in y.chunks_exact_mut(inverse.len()).enumerate() {
             let middle = &mut sum[c..c + n];
             middle.fill(0.0);
@@ -101,7 +101,7 @@ fn avg3_image_backward(dy: &[f32], dx: &mut [f32], Image { h, w, c }: Image, str
     let inverse: Vec<f32> = (0..w.div_ceil(stride) * c).map(|i| 1.0 / Image::valid(i / c * stride, w)).collect();
     let mut sum = vec![0f32; n + 2 * c];
     let run = if stride == 1 { n } else { c };
-    vectorized(|| {
+    vectorized!({
         for (r, dx) in dx.chunks_exact_mut(n).enumerate() {
             let middle = &mut sum[c..c + n];
             middle.fill(0.0);
@@ -126,7 +126,7 @@ fn avg3_image_backward(dy: &[f32], dx: &mut [f32], Image { h, w, c }: Image, str
 pub fn avg2(x: &[f32], y: &mut [f32], size: Image) {
     let (ho, wo, c) = (size.h / 2, size.w / 2, size.c);
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut((ho * wo * c).max(1))) {
-        vectorized(|| {
+        vectorized!({
             for i in 0..ho {
                 for j in 0..wo {
                     let at = |di: usize, dj: usize| &x[((2 * i + di) * size.w + 2 * j + dj) * c..][..c];
@@ -145,7 +145,7 @@ pub fn avg2(x: &[f32], y: &mut [f32], size: Image) {
 pub fn avg2_backward_add(dy: &[f32], dx: &mut [f32], size: Image) {
     let (ho, wo, c) = (size.h / 2, size.w / 2, size.c);
     for (dy, dx) in dy.chunks_exact((ho * wo * c).max(1)).zip(dx.chunks_exact_mut(size.len())) {
-        vectorized(|| {
+        vectorized!({
             for i in 0..2 * ho {
                 for j in 0..2 * wo {
                     let (dx, dy) = (&mut dx[(i * size.w + j) * c..][..c], &dy[((i / 2) * wo + j / 2) * c..][..c]);

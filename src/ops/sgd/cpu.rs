@@ -29,7 +29,7 @@ impl Update<'_> {
         let Step { lr, momentum, weight_decay, scale } = *self.step;
         let (lr, mu, decay, scale) = (lr as f32, momentum as f32, weight_decay as f32, scale as f32);
         let mut m = self.momentum.borrow_mut();
-        vectorized(|| {
+        vectorized!({
             for ((w, m), g) in w.iter_mut().zip(m.iter_mut()).zip(g) {
                 let d = scale * g + decay * *w;
                 *m = mu * *m + d;
@@ -80,7 +80,7 @@ pub(super) fn sum_of_squares(g: &Tensor) -> Result<f64> {
     let (storage, layout) = g.storage_and_layout();
     let candle_core::Storage::Cpu(storage) = &*storage else { unreachable!("called for CPU tensors only") };
     let values = slice(storage, layout)?;
-    Ok(vectorized(|| {
+    Ok(vectorized!({
         let mut partial = [0f64; 8];
         let (chunks, rest) = values.as_chunks::<8>();
         for chunk in chunks {
