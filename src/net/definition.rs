@@ -36,7 +36,7 @@ pub struct Definition<'a> {
 }
 
 impl Definition<'_> {
-    /// Logits `[b, classes]` of `x: [b, 3, h, w]`; `mixing`: one `[edges, ops]` tensor per cell type.
+    /// Logits `[b, classes]` of `x: [b, 3, h, w]`, in [`Definition::dtype`]; `mixing`: one `[edges, ops]` tensor per cell type.
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mut probe: Option<Probe>) -> Result<Tensor> {
         if self.space.ops().contains(&Primitive::Noise) {
             self.draws.set(noise::key(x, self.config.seed)?);
@@ -56,8 +56,7 @@ impl Definition<'_> {
         }
         let c = layers::head_channels(self.space, self.config);
         let features = self.layer(Layer::BnRelu { c }, "lastact", &s1)?;
-        let logits = self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)?;
-        Ok(logits.to_dtype(DType::F32)?)
+        self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)
     }
 
     fn in_dtype(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {

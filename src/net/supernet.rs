@@ -143,7 +143,7 @@ impl Supernet {
         self.check_input(x, mixing)?;
         match &self.fast {
             Some(fast) => fast.forward(&self.network, x, mixing, mode),
-            None => self.definition(mode, true).forward(x, mixing, None),
+            None => Ok(self.definition(mode, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
         }
     }
 
