@@ -19,12 +19,13 @@ fn rms(v: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 /// The rms of the difference against that of what is expected, or of `one`, the size that the sum has where nothing cancels, if
-/// that is greater.
+/// that is greater. The rms of many values keeps to `bound`; a few may be the unlucky ones.
 fn close(what: &str, got: &[f32], want: &[f64], one: f64, bound: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     let wrong = rms(got.iter().zip(want).map(|(&g, w)| f64::from(g) - w));
     let size = rms(want.iter().copied()).max(one);
-    assert!(wrong <= bound * size, "{what}: {wrong} of {size}");
+    let few = 1.0 + 5.0 / (got.len() as f64).sqrt();
+    assert!(wrong <= bound * few * size, "{what}: {wrong} of {size}");
 }
 
 /// Two siblings of one image: kernels `ks` with their dilations.
