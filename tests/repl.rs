@@ -134,6 +134,15 @@ fn ctrl_c_stops_training_and_measuring_at_once_and_every_value_stays_usable() {
         println!("{line}: {waits:?}");
         assert!(*fastest < Duration::from_millis(200), "{line}: {waits:?}");
     }
+    let begin = Instant::now();
+    for line in ["sleep(60);", "loop { }"] {
+        session.send(format!("{line}\r")).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        session.send("\x03").unwrap();
+        session.expect("interrupted").unwrap();
+        session.expect(READY).unwrap();
+    }
+    assert!(begin.elapsed() < Duration::from_secs(50));
     answer(&mut session, "wide.evaluate(train.take(8)).images + 1000", "1008");
     answer(&mut session, "net.evaluate(train.take(64)).images + 1000", "1064");
     answer(&mut session, "net.drop(net.space.candidates[0]); net.mask.n_alive", "29");

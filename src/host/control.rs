@@ -7,8 +7,10 @@ use super::epochs::Epochs;
 use super::errors::{Fallible, raise, wrong};
 use super::random::Stream;
 use crate::error::Error;
+use crate::interrupt;
 use rhai::{Array, Dynamic, INT};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// Register the functions of the run.
 pub fn register(api: &mut Api, host: &Rc<Host>) {
@@ -76,6 +78,16 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move || h.seconds(),
     );
+    api.def(
+        [
+            "sleep",
+            "sleep(seconds)",
+            "Wait so long, an integer or a float; Ctrl-C ends it.",
+            "let before = run_seconds();\nsleep(0.01);\nassert(run_seconds() >= before + 0.01);",
+        ],
+        sleep,
+    );
+    api.also("sleep", |seconds: INT| sleep(seconds as f64));
     let h = host.clone();
     api.def(
         ["args", "args() -> [string]", "What stood after `--` on the command line.", "assert(args().len == 0);"],
@@ -109,6 +121,18 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             }
         },
     );
+}
+
+/// Rhai's own sees no Ctrl-C.
+fn sleep(seconds: f64) -> Fallible<()> {
+    let wanted = Duration::try_from_secs_f64(seconds)
+        .map_err(|_| wrong("sleep, seconds", seconds, "a number of at least 0 that a clock can hold"))?;
+    let begin = Instant::now();
+    while let Some(left) = wanted.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()) {
+        interrupt::check().map_err(raise)?;
+        std::thread::sleep(left.min(Duration::from_millis(20)));
+    }
+    Ok(())
 }
 
 fn assert(holds: bool, message: &str) -> Fallible<()> {

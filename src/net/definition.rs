@@ -150,14 +150,15 @@ impl Definition<'_> {
                 let mut y = relu::tensor::relu(x)?;
                 for (i, [down, across]) in Layer::windows(kernels, stride).into_iter().enumerate() {
                     let weight = self.weight(&at(&format!("op.{}.weight", i + 1)))?;
-                    y = conv::tensor::conv2d_of(&y, &weight, down, across)?;
+                    y = conv::tensor::conv2d_of(&y, &weight, down, across).map_err(interrupt::or)?;
                 }
                 batch_norm::tensor::batch_norm(&y)?
             }
             Layer::SepConv { kernel, stride, dilation, .. } => {
                 let depthwise = self.weight(&at("op.1.weight"))?;
                 let window = Window::same(kernel, stride, dilation);
-                let y = conv::tensor::depthwise_conv2d(&relu::tensor::relu(x)?, &depthwise, window)?;
+                let x = relu::tensor::relu(x)?;
+                let y = conv::tensor::depthwise_conv2d(&x, &depthwise, window).map_err(interrupt::or)?;
                 batch_norm::tensor::batch_norm(&self.conv(&at("op.2"), &y, Window::same(1, 1, 1))?)?
             }
             Layer::DualSepConv { c, kernel, stride } => {
@@ -197,7 +198,8 @@ impl Definition<'_> {
 
     /// Biases in front of a batch norm are left out: it cancels them.
     fn conv(&self, prefix: &str, x: &Tensor, window: Window) -> Result<Tensor> {
-        Ok(conv::tensor::conv2d(x, &self.weight(&format!("{prefix}.weight"))?, window)?)
+        let weight = self.weight(&format!("{prefix}.weight"))?;
+        conv::tensor::conv2d(x, &weight, window).map_err(interrupt::or)
     }
 
     fn batch_norm(&self, prefix: &str, x: &Tensor) -> Result<Tensor> {

@@ -102,10 +102,11 @@ impl Pass<'_> {
             Op::Input => return Err(Error::invalid("evaluation network", "a second input", "one")),
             Op::Relu { x } => relu::tensor::relu(self.value(*x)?)?,
             Op::Conv { x, weight, window, depthwise: false } => {
-                conv::tensor::conv2d(self.value(*x)?, &self.param(*weight)?, *window)?
+                conv::tensor::conv2d(self.value(*x)?, &self.param(*weight)?, *window).map_err(interrupt::or)?
             }
             Op::Conv { x, weight, window, depthwise: true } => {
-                conv::tensor::depthwise_conv2d(self.value(*x)?, &self.param(*weight)?, *window)?
+                conv::tensor::depthwise_conv2d(self.value(*x)?, &self.param(*weight)?, *window)
+                    .map_err(interrupt::or)?
             }
             Op::Norm { x, norm } => {
                 let (x, gamma, beta) = (self.value(*x)?, self.param(norm.gamma)?, self.param(norm.beta)?);
