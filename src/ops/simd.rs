@@ -16,6 +16,9 @@ pub enum Level {
     /// 8 lanes, AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 8 lanes and AVX-512's 32 registers, for channels that 16 does not divide.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Half,
     /// 16 lanes, AVX-512 F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -31,7 +34,7 @@ impl Level {
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             levels.push(Level::Avx2);
             if ["f", "bw", "dq", "vl"].iter().all(|f| has_avx512(f)) {
-                levels.push(Level::Avx512);
+                levels.extend([Level::Avx512Half, Level::Avx512]);
             }
         }
         levels
@@ -50,7 +53,7 @@ impl Level {
             #[cfg(target_arch = "aarch64")]
             Level::Neon => 4,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => 8,
+            Level::Avx2 | Level::Avx512Half => 8,
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => 16,
         }
@@ -60,7 +63,7 @@ impl Level {
     pub fn dividing(self, channels: usize) -> Level {
         #[cfg(target_arch = "x86_64")]
         if self == Level::Avx512 && !channels.is_multiple_of(16) {
-            return Level::Avx2;
+            return Level::Avx512Half;
         }
         let _ = channels;
         self
@@ -77,6 +80,9 @@ impl Level {
             // SAFETY: the level is available, as `available` found by asking the processor.
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { x86::run_avx2(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Half => unsafe { x86::run_avx512_half(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => unsafe { x86::run_avx512(kernel) },
@@ -286,6 +292,9 @@ mod x86 {
     /// Made only by `run_avx2`, so the processor has AVX2 and FMA.
     #[derive(Clone, Copy)]
     struct Avx2(());
+    /// Made only by `run_avx512_half`, so the processor has AVX-512 F, BW, DQ and VL.
+    #[derive(Clone, Copy)]
+    struct Avx512Half(());
     /// Made only by `run_avx512`, so the processor has AVX-512 F, BW, DQ and VL.
     #[derive(Clone, Copy)]
     struct Avx512(());
@@ -293,6 +302,11 @@ mod x86 {
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
         kernel.run(Avx2(()))
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(super) fn run_avx512_half<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512Half(()))
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -390,35 +404,41 @@ mod x86 {
         };
     }
 
-    x86_vectors!(
-        Avx2,
-        __m256,
-        8,
-        16,
-        _mm256_set1_ps,
-        _mm256_loadu_ps,
-        _mm256_storeu_ps,
-        _mm256_add_ps,
-        _mm256_sub_ps,
-        _mm256_mul_ps,
-        _mm256_fmadd_ps,
-        _mm256_max_ps,
-        _mm256_setzero_ps,
-        |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
-        |v| {
-            let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-            let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-            _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-        },
-        __m256d,
-        _mm256_set1_pd,
-        _mm256_add_pd,
-        _mm256_fmadd_pd,
-        _mm256_loadu_pd,
-        _mm256_storeu_pd,
-        |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
-        |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
-    );
+    macro_rules! eight_lanes {
+        ($name:ident, $registers:literal) => {
+            x86_vectors!(
+                $name,
+                __m256,
+                8,
+                $registers,
+                _mm256_set1_ps,
+                _mm256_loadu_ps,
+                _mm256_storeu_ps,
+                _mm256_add_ps,
+                _mm256_sub_ps,
+                _mm256_mul_ps,
+                _mm256_fmadd_ps,
+                _mm256_max_ps,
+                _mm256_setzero_ps,
+                |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
+                |v| {
+                    let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                    let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+                },
+                __m256d,
+                _mm256_set1_pd,
+                _mm256_add_pd,
+                _mm256_fmadd_pd,
+                _mm256_loadu_pd,
+                _mm256_storeu_pd,
+                |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
+                |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
+            );
+        };
+    }
+    eight_lanes!(Avx2, 16);
+    eight_lanes!(Avx512Half, 32);
     x86_vectors!(
         Avx512,
         __m512,

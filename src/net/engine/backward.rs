@@ -9,9 +9,12 @@ use crate::interrupt;
 use crate::net::program::{Coef, Norm, Origin, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
-use crate::ops::linear_sum::{dot, linear_sum, sums};
+use crate::ops::linear_sum::{self, dot, linear_sum, sums};
 use crate::ops::{channels, head, pool};
 use rayon::prelude::*;
+
+/// Weights whose blocks' gradients one thread adds up.
+const SUM_LEN: usize = 2048;
 
 /// What a backward pass comes to.
 pub struct Backward {
@@ -368,9 +371,11 @@ impl Engine {
             .into_par_iter()
             .map(|(c, at, len)| {
                 let mut total = vec![0f64; len];
-                for block in work.dw.chunks_exact(all) {
-                    total.iter_mut().zip(&block[at..]).for_each(|(t, &d)| *t += f64::from(d));
-                }
+                total.par_chunks_mut(SUM_LEN).enumerate().for_each(|(i, total)| {
+                    for block in work.dw.chunks_exact(all) {
+                        linear_sum::add(total, &block[at + i * SUM_LEN..]);
+                    }
+                });
                 self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values)
             })
             .collect();

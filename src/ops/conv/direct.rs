@@ -114,7 +114,9 @@ impl Rows {
         copy: &mut [T],
     ) {
         let s = &plan.shape;
-        copy.fill(T::zeroed());
+        if self.x_hw != (s.h, s.w) {
+            copy.fill(T::zeroed());
+        }
         for image in 0..n {
             let x = &x[image * s.in_len()..][..s.in_len()];
             plan.level_in.run(PadInput { rows: self, shape: s, relu, x, copy });
@@ -147,8 +149,13 @@ impl Rows {
         let copy = scratch.take(self.x_len(s));
         let dz_copy = scratch.take(self.dz_len(s));
         let gradient = scratch.take(s.in_len());
-        copy.fill(0.0);
-        dz_copy.fill(0.0);
+        // What no image reaches.
+        if self.x_hw != (s.h, s.w) {
+            copy.fill(0.0);
+        }
+        if self.dz_hw != s.out_hw() {
+            dz_copy.fill(0.0);
+        }
         if n == 0 {
             dw.iter_mut().for_each(|dw| dw.fill(0.0));
         }

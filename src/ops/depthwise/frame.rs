@@ -26,6 +26,17 @@ impl Frame {
         y * self.row() + x * self.c
     }
 
+    /// The border of `frame` = 0.
+    pub fn clear_border(&self, frame: &mut [f32]) {
+        let mut done = 0;
+        for y in 0..self.h {
+            let inside = self.at(y + self.border, self.border);
+            frame[done..inside].fill(0.0);
+            done = inside + self.w * self.c;
+        }
+        frame[done..self.len()].fill(0.0);
+    }
+
     /// The inside of `frame` = relu?(x), one image.
     pub fn fill(&self, level: Level, relu: bool, x: &[f32], frame: &mut [f32]) {
         let line = self.w * self.c;

@@ -177,8 +177,10 @@ impl<'a> Work<'a> {
         let (input, output) = Self::frames(plans);
         let mut scratch = Scratch::new(memory);
         let [x, dd, d, wide, dz, gx] = Self::sizes(plans, backward).map(|len| scratch.take(len));
-        x.fill(0.0);
-        dd.fill(0.0);
+        input.clear_border(x);
+        if backward {
+            output.clear_border(dd);
+        }
         Work { input, x, output, dd, d, wide: bytemuck::cast_slice_mut(wide), dz, gx }
     }
 }

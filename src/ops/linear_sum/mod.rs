@@ -97,6 +97,11 @@ pub fn sums(dy: &[f32], xs: &[&[f32]], c: usize, out: &mut [f64]) {
     }
 }
 
+/// `total[i] += x[i]` for all of `total`.
+pub fn add(total: &mut [f64], x: &[f32]) {
+    vectorized!(total.iter_mut().zip(x).for_each(|(t, &x)| *t += f64::from(x)));
+}
+
 /// `sum_i x[i] y[i]`.
 pub fn dot(x: &[f32], y: &[f32]) -> f64 {
     const WIDTH: usize = 64;
