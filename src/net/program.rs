@@ -354,8 +354,7 @@ impl Program {
         !quick || others || i + 1 == self.nodes.len()
     }
 
-    /// Whether a pass over node `i` takes one image at a time: scales that differ from image to image stand before it, or
-    /// before what reads it.
+    /// Whether scales that differ from image to image stand before the terms of node `i`, or before what reads it.
     pub fn is_by_image(&self, i: usize) -> bool {
         let node = &self.nodes[i];
         let scaled = |coef: &Coef| matches!(coef, Coef::Image(_));

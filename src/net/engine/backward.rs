@@ -49,7 +49,7 @@ struct Block<'a> {
     dx: &'a mut [f32],
     /// Per convolution that reads the node: its weight gradient from this block.
     dw: Vec<&'a mut [f32]>,
-    /// `sum dx`, then `sum dx z` for each convolution into the node.
+    /// `sum dx`, then `sum dx z` for each convolution into the node; of the block, or of each image.
     sums: &'a mut [f64],
     /// Gradient of the weight of each copy, then each pool, out of the node.
     dots: &'a mut [f64],
@@ -155,14 +155,8 @@ impl Engine {
         let arriving: Vec<_> = nodes.iter().map(|&i| shared(i)).collect();
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         self.for_each_block(blocks, scratch, |block, scratch| {
-            match (&sums[block.at], &arriving[block.at]) {
-                (Some(sum), Some(arriving)) => self.backward_block(sum, arriving, ready, block, scratch),
-                _ => {
-                    let sum = self.node_sum(block.node, block.first);
-                    let arriving = self.arriving(block.node, block.first, head, ready);
-                    self.backward_block(&sum, &arriving, ready, block, scratch);
-                }
-            }
+            let shared = (sums[block.at].as_ref(), arriving[block.at].as_ref());
+            self.backward_block(shared, head, ready, block, scratch);
             Ok(())
         })?;
         drop((arriving, sums));
@@ -189,7 +183,7 @@ impl Engine {
         let dw_len: usize = convs.iter().map(|&c| self.plans[c].dw_len()).sum();
         Ok(Work {
             node: i,
-            sums: vec![0.0; n_blocks * (1 + into.len()) * node.size.c],
+            sums: vec![0.0; if self.by_image[i] { self.batch } else { n_blocks } * (1 + into.len()) * node.size.c],
             dots: vec![0.0; n_blocks * n_dots.max(1)],
             dx: self.pool.take(self.batch * node.size.len())?,
             dw: self.pool.take(n_blocks * dw_len)?,
@@ -211,7 +205,9 @@ impl Engine {
             work.convs.iter().map(of).collect::<Vec<_>>()
         };
         let dw: Vec<Vec<&mut [f32]>> = (0..n_blocks).map(&mut gradients).collect();
-        let (sums_len, dots_len) = (work.sums.len() / n_blocks, work.dots.len() / n_blocks);
+        let sums_len = (1 + work.into.len()) * self.program.nodes[node].size.c;
+        let sums_len = if self.by_image[node] { len * sums_len } else { sums_len };
+        let dots_len = work.dots.len() / n_blocks;
         let parts = work.dx.chunks_mut(len * size).zip(work.sums.chunks_mut(sums_len));
         let parts = parts.zip(work.dots.chunks_mut(dots_len)).zip(dw).enumerate();
         let block = |(b, (((dx, sums), dots), dw))| Block {
@@ -229,8 +225,8 @@ impl Engine {
 
     fn backward_block(
         &self,
-        sum: &NodeSum<'_>,
-        arriving: &Arriving<'_>,
+        (sum, arriving): (Option<&NodeSum<'_>>, Option<&Arriving<'_>>),
+        head: &FromHead,
         pass: &Pass<'_>,
         mut block: Block<'_>,
         scratch: &mut [f32],
@@ -245,7 +241,16 @@ impl Engine {
             self.fill(node, sum, &[], block.first, x, scratch);
             x
         };
-        self.gather(x, arriving, pass, &mut block, scratch);
+        match arriving {
+            Some(arriving) => self.gather(x, arriving, pass, (node, block.first), (block.dx, block.dots), scratch),
+            None => {
+                let images = x.chunks_exact(size.len()).zip(block.dx.chunks_exact_mut(size.len()));
+                for (image, (x, dx)) in (block.first..).zip(images) {
+                    let arriving = self.arriving(node, image, head, pass);
+                    self.gather(x, &arriving, pass, (node, image), (dx, block.dots), scratch);
+                }
+            }
+        }
         self.convs_backward(x, pass, &mut block, scratch);
         let z = self.program.nodes[node].origin.terms().iter().filter_map(|t| match *t {
             Term::Conv { conv, .. } => Some(&self.z[conv][part.clone()]),
@@ -253,22 +258,28 @@ impl Engine {
         });
         let z: Vec<&[f32]> = z.collect();
         if !z.is_empty() {
-            sums(block.dx, &z, size.c, block.sums);
+            // One part of a block, or one an image.
+            let parts = block.sums.len() / ((1 + z.len()) * size.c);
+            let len = part.len() / parts;
+            let each = block.dx.chunks_exact(len).zip(block.sums.chunks_exact_mut((1 + z.len()) * size.c));
+            for (i, (dx, out)) in each.enumerate() {
+                let z: Vec<&[f32]> = z.iter().map(|z| &z[i * len..][..len]).collect();
+                sums(dx, &z, size.c, out);
+            }
         }
     }
 
-    /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel, for a block that
-    /// begins with image `first`.
-    fn arriving<'a>(&'a self, i: usize, first: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
+    /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel, for one image.
+    fn arriving<'a>(&'a self, i: usize, image: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
         let node = &self.program.nodes[i];
         let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
         let mut arriving = Arriving { t: vec![0.0; node.size.c], direct: Vec::new(), pooled: Vec::new() };
         for &(dst, coef) in &node.copies {
-            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef, first); node.size.c], dy)));
+            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef, image); node.size.c], dy)));
         }
         for &(dst, stride, coef) in &node.pools3 {
             if let Some(dy) = live(dst) {
-                let term = (vec![self.coef(coef, first); node.size.c], dy);
+                let term = (vec![self.coef(coef, image); node.size.c], dy);
                 add_pooled(&mut arriving.pooled, stride, self.program.nodes[dst].size, term);
             }
         }
@@ -281,11 +292,20 @@ impl Engine {
         arriving
     }
 
-    /// `dx = ` everything that does not come through a convolution; and the gradients of those weights.
-    fn gather(&self, x: &[f32], arriving: &Arriving<'_>, pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
-        let (node, first, n) = (&self.program.nodes[block.node], block.first, block.images);
-        let (size, len) = (node.size, block.dx.len());
-        let (dx, at) = (&mut *block.dx, first * size.len());
+    /// `dx = ` everything that does not come through a convolution, for the images of x, of which `first` is the first; to `dots`
+    /// the gradients of those weights are added.
+    fn gather(
+        &self,
+        x: &[f32],
+        arriving: &Arriving<'_>,
+        pass: &Pass<'_>,
+        (i, first): (usize, usize),
+        (dx, dots): (&mut [f32], &mut [f64]),
+        scratch: &mut [f32],
+    ) {
+        let node = &self.program.nodes[i];
+        let (size, len) = (node.size, dx.len());
+        let (n, at) = (len / size.len(), first * size.len());
         linear_sum(dx, &arriving.t, &slices(&arriving.direct, at, len));
         for pooled in &arriving.pooled {
             pool::avg3_backward_add(pooled.sum(first, n, scratch), dx, size, pooled.stride);
@@ -303,7 +323,7 @@ impl Engine {
                 Origin::Concat(ref parts) => {
                     let mut at = 0;
                     for &part in parts {
-                        if part == block.node {
+                        if part == i {
                             channels::take_add(dy, to.size.c, at, dx, node.channels);
                         }
                         at += self.program.nodes[part].channels;
@@ -312,10 +332,10 @@ impl Engine {
                 Origin::Input | Origin::Sum(_) => {}
             }
         }
-        self.tapped_backward(block.node, first, x, pass.tapped, dx);
+        self.tapped_backward(i, first, x, pass.tapped, dx);
         if pass.want_mix {
-            for (d, &(dst, _)) in block.dots.iter_mut().zip(&node.copies) {
-                *d = dy(dst).map_or(0.0, |dy| dot(x, dy));
+            for (d, &(dst, _)) in dots.iter_mut().zip(&node.copies) {
+                *d += dy(dst).map_or(0.0, |dy| dot(x, dy));
             }
             let mut at = node.copies.len();
             for pools in same_stride(&node.pools3) {
@@ -323,7 +343,7 @@ impl Engine {
                 temporary.fill(0.0);
                 pool::avg3_add(x, temporary, size, pools[0].1);
                 for (dst, ..) in pools {
-                    block.dots[at] = dy(dst).map_or(0.0, |dy| dot(temporary, dy));
+                    dots[at] += dy(dst).map_or(0.0, |dy| dot(temporary, dy));
                     at += 1;
                 }
             }
@@ -339,18 +359,13 @@ impl Engine {
                 let part = block.first * len..(block.first + block.images) * len;
                 let n = pass.norms[c].as_ref()?;
                 let z = (conv.norm != Norm::None).then(|| &self.z[c][part.clone()]);
-                Some((Dz { dy: &pass.dy[conv.dst][part], z, a: &n.a, b: &n.b, g: &n.g }, n.scale))
+                let r = match n.scale {
+                    Coef::Image(i) => Some(&self.scales[i * self.batch + block.first..][..block.images]),
+                    Coef::One | Coef::Mix(_) => None,
+                };
+                Some(Dz { dy: &pass.dy[conv.dst][part], z, r, a: &n.a, b: &n.b, g: &n.g })
             };
-            let mut dz: Vec<(Dz<'_>, Coef)> = group.iter().filter_map(gradient).collect();
-            // What differs from image to image stands before dy alone: b and g have the whole batch in them.
-            let scaled = |(dz, scale): &(Dz<'_>, Coef)| -> Vec<f32> {
-                let scale = self.coef(*scale, block.first) as f32;
-                dz.a.iter().map(|a| scale * a).collect()
-            };
-            let scaled: Vec<Vec<f32>> = dz.iter().map(scaled).collect();
-            let is_scaled = |(_, scale): &(Dz<'_>, Coef)| *scale != Coef::One;
-            dz.iter_mut().zip(&scaled).filter(|(dz, _)| is_scaled(dz)).for_each(|((dz, _), a)| dz.a = a);
-            let dz: Vec<Dz<'_>> = dz.into_iter().map(|(dz, _)| dz).collect();
+            let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
             let relu = self.program.convs[group[0]].relu;
             let dx = (block.node > 0).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
@@ -408,7 +423,7 @@ impl Engine {
         for (at, ((c, coef), &id)) in convs.zip(&work.into).enumerate() {
             debug_assert_eq!(c, id);
             let dots = (1 + at) * c_p;
-            // Blocks are images then, each with a scale of its own before its gradient.
+            // The sums are those of images then, each with a scale of its own before its gradient.
             let scaled = matches!(coef, Coef::Image(_)).then(|| {
                 let mut sums = work.sums.clone();
                 for (image, block) in sums.chunks_exact_mut(len).enumerate() {

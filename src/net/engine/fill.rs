@@ -47,23 +47,23 @@ pub(super) fn slices<'a>(terms: &'a [Scaled<'_>], at: usize, len: usize) -> Vec<
 }
 
 impl Engine {
-    /// The sum that is node `i` (empty for a node that is none), for a block that begins with image `first`.
-    pub(super) fn node_sum(&self, i: usize, first: usize) -> NodeSum<'_> {
+    /// The sum that is node `i` (empty for a node that is none), for one image.
+    fn node_sum(&self, i: usize, image: usize) -> NodeSum<'_> {
         let node = &self.program.nodes[i];
         let c = node.size.c;
         let mut sum = NodeSum { t: vec![0.0; c], direct: Vec::new(), pooled: Vec::new() };
         for term in node.origin.terms() {
             match *term {
                 Term::Conv { conv, coef } => {
-                    let (w, norm) = (self.coef(coef, first), &self.norms[conv]);
+                    let (w, norm) = (self.coef(coef, image), &self.norms[conv]);
                     for (sum, t) in sum.t.iter_mut().zip(&norm.t) {
                         *sum += w * t;
                     }
                     sum.direct.push((norm.a.iter().map(|a| w * a).collect(), &self.z[conv]));
                 }
-                Term::Copy { src, coef } => sum.direct.push((vec![self.coef(coef, first); c], &self.x[src])),
+                Term::Copy { src, coef } => sum.direct.push((vec![self.coef(coef, image); c], &self.x[src])),
                 Term::AvgPool3 { src, stride, coef } => {
-                    let term = (vec![self.coef(coef, first); c], &self.x[src][..]);
+                    let term = (vec![self.coef(coef, image); c], &self.x[src][..]);
                     add_pooled(&mut sum.pooled, stride, self.program.nodes[src].size, term);
                 }
             }
@@ -71,13 +71,31 @@ impl Engine {
         sum
     }
 
-    /// The sum of a node for every block, or, where it differs from image to image, none: it is made for each.
+    /// The sum of a node for every image, or, where it differs from image to image, none: it is made for each.
     pub(super) fn shared_sum(&self, i: usize) -> Option<NodeSum<'_>> {
         (!self.by_image[i]).then(|| self.node_sum(i, 0))
     }
 
     /// The block `x` of node `i` that begins with image `first`; `temporary` as [`Engine::temporary_len`] says.
     pub(super) fn fill(
+        &self,
+        i: usize,
+        shared: Option<&NodeSum<'_>>,
+        input: &[f32],
+        first: usize,
+        x: &mut [f32],
+        temporary: &mut [f32],
+    ) {
+        if let Some(sum) = shared {
+            return self.fill_with(i, sum, input, first, x, temporary);
+        }
+        for (image, x) in x.chunks_exact_mut(self.program.nodes[i].size.len()).enumerate() {
+            let image = first + image;
+            self.fill_with(i, &self.node_sum(i, image), input, image, x, temporary);
+        }
+    }
+
+    fn fill_with(
         &self,
         i: usize,
         sum: &NodeSum<'_>,

@@ -165,10 +165,7 @@ impl Engine {
         let (own, scratch) = scratch.split_at_mut(self.own_len(block.node));
         let len = block.images * self.program.nodes[block.node].size.len();
         let x = block.x.take().unwrap_or_else(|| &mut own[..len]);
-        match sum {
-            Some(sum) => self.fill(block.node, sum, input, block.first, x, scratch),
-            None => self.fill(block.node, &self.node_sum(block.node, block.first), input, block.first, x, scratch),
-        }
+        self.fill(block.node, sum, input, block.first, x, scratch);
         if score {
             self.score_block(x, &mut block, scratch);
         }

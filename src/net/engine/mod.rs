@@ -83,7 +83,7 @@ pub struct Engine {
     pooled: Vec<f32>,
     mix: Vec<f32>,
     scales: Vec<f32>,
-    /// Passes over these nodes take one image at a time.
+    /// The terms of these nodes, or what arrives at them, differ from image to image.
     by_image: Vec<bool>,
     mode: Mode,
     scratch: Mutex<Vec<Buffer>>,
@@ -160,8 +160,7 @@ impl Engine {
         self.pool
     }
 
-    /// The weight of a term for the images of a block, of which `image` is the first (and, by [`Program::is_by_image`], the
-    /// only one where it differs).
+    /// The weight of a term for an image; the same for all of them, unless it is a [`Coef::Image`].
     fn coef(&self, coef: Coef, image: usize) -> f64 {
         match coef {
             Coef::One => 1.0,
@@ -172,15 +171,14 @@ impl Engine {
 
     /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
     /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
-    /// each image many times, about 64 KiB (and not the whole of a small batch, so that threads share it).
+    /// each image many times, about 64 KiB, or enough pixels for the block's own weight gradients to be worth it (and not the
+    /// whole of a small batch, so that threads share it).
     fn block(&self, node: usize) -> usize {
-        if self.by_image[node] {
-            return 1;
-        }
         let Node { size, convs, .. } = &self.program.nodes[node];
         let separable = |c: &usize| matches!(self.program.convs[*c].filter, Filter::Separable { .. });
         if convs.iter().flatten().any(separable) {
-            return (16 * 1024 / size.len()).clamp(1, 16).min(self.batch.div_ceil(4));
+            let images = (16 * 1024 / size.len()).max(512 / (size.h * size.w));
+            return images.clamp(1, 16).min(self.batch.div_ceil(4));
         }
         let tiles = size.h.div_ceil(4) * size.w.div_ceil(4);
         (64 / tiles).clamp(1, 16).min(self.batch)

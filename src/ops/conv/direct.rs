@@ -275,7 +275,7 @@ impl Kernel for PadGradient<'_> {
     fn run<S: Simd>(self, s: S) {
         let (ho, wo) = self.shape.out_hw();
         let c = self.shape.c_out_p();
-        let Dz { dy, z, a, b, g } = self.dz;
+        let Dz { dy, z, b, g, .. } = self.dz;
         for y in 0..ho {
             let from = (self.image * ho + y) * wo * c;
             let to = ((y + self.rows.dz_at.0) * self.rows.dz_hw.1 + self.rows.dz_at.1) * c;
@@ -283,7 +283,7 @@ impl Kernel for PadGradient<'_> {
             for v in (0..c).step_by(S::LANES) {
                 // SAFETY: the lanes divide c, and `backward` has checked every length.
                 unsafe {
-                    let av = s.load(a.as_ptr().add(v));
+                    let av = self.dz.factor(s, self.image, v);
                     let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
                     for i in (v..wo * c).step_by(c) {
                         let dyv = s.load(dy.as_ptr().add(from + i));

@@ -34,7 +34,7 @@ mod winograd;
 pub use filter::PackedFilter;
 
 use crate::ops::padded;
-use crate::ops::simd::Level;
+use crate::ops::simd::{Level, Simd};
 use gemm::panel_index;
 
 /// A dense convolution: k x k taps, stride s, zero padding p, dilation d; input h x w.
@@ -196,14 +196,17 @@ pub fn forward(
     }
 }
 
-/// The gradient arriving at z_i, formed on load and never stored whole: dz = a\[c\] dy + b\[c\] z + g\[c\] for each channel
-/// (the backward pass of batch norm is affine in dy and z). `z: None` means dz = a\[c\] dy. In padded channels a, b, g are 0.
+/// The gradient arriving at z_i, formed on load and never stored whole: dz = r\[n\] a\[c\] dy + b\[c\] z + g\[c\] for each image and
+/// channel (the backward pass of batch norm is affine in dy and z; r is a scale of its own before each image, behind the norm).
+/// `z: None` means dz = r\[n\] a\[c\] dy. In padded channels a, b, g are 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Dz<'a> {
     /// The gradient behind the affine map, shaped as z.
     pub dy: &'a [f32],
     /// The convolution's output.
     pub z: Option<&'a [f32]>,
+    /// Factor of dy for each image, one if not given, `[n]`.
+    pub r: Option<&'a [f32]>,
     /// Factor of dy, `[c_out_p]`.
     pub a: &'a [f32],
     /// Factor of z, `[c_out_p]`; read only with z.
@@ -213,12 +216,25 @@ pub struct Dz<'a> {
 }
 
 impl Dz<'_> {
-    /// Panics unless it is for `len` values in `c` stored channels.
-    pub(in crate::ops) fn check(&self, len: usize, c: usize) {
+    /// Panics unless it is for `n` images of `len` values in `c` stored channels.
+    pub(in crate::ops) fn check(&self, n: usize, len: usize, c: usize) {
+        let len = n * len;
         assert_eq!((self.dy.len(), self.a.len()), (len, c), "dy, a");
+        assert!(self.r.is_none_or(|r| r.len() == n), "r");
         if let Some(z) = self.z {
             assert_eq!((z.len(), self.b.len(), self.g.len()), (len, c, c), "z, b, g");
         }
+    }
+
+    /// The factor of dy in the channels from `ch` on.
+    ///
+    /// # Safety
+    /// `ch + LANES` must be at most the channels.
+    #[inline(always)]
+    pub(in crate::ops) unsafe fn factor<S: Simd>(&self, s: S, image: usize, ch: usize) -> S::V {
+        // SAFETY: the caller's word.
+        let a = unsafe { s.load(self.a.as_ptr().add(ch)) };
+        self.r.map_or(a, |r| s.mul(s.splat(r[image]), a))
     }
 }
 
@@ -238,7 +254,7 @@ pub fn backward(
     let s = &plan.shape;
     assert_eq!(x.len(), n * s.in_len(), "x");
     assert_eq!((dz.len(), dw.len()), (filters.len(), filters.len()), "siblings");
-    dz.iter().for_each(|d| d.check(n * s.out_len(), s.c_out_p()));
+    dz.iter().for_each(|d| d.check(n, s.out_len(), s.c_out_p()));
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
     assert!(dw.iter().all(|dw| dw.len() == plan.dw_len()), "dw");
     assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");

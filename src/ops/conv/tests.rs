@@ -15,6 +15,8 @@ struct Case {
     dy: Vec<Vec<f32>>,
     z: Vec<Vec<f32>>,
     affine: Vec<[Vec<f32>; 3]>,
+    /// Factors of the images, for every second convolution.
+    r: Vec<f32>,
 }
 
 fn noise(rng: &mut ChaCha8Rng, len: usize) -> Vec<f32> {
@@ -41,6 +43,7 @@ impl Case {
             dy: many(rng),
             z: many(rng),
             affine: (0..convs).map(|_| [(); 3].map(|()| stored(rng, 1, shape.c_out))).collect(),
+            r: noise(rng, n),
         }
     }
 
@@ -50,9 +53,14 @@ impl Case {
         let [a, b, g] = &self.affine[i];
         let dz = |(at, dy): (usize, &f32)| {
             let affine = f64::from(b[at % c]) * f64::from(self.z[i][at]) + f64::from(g[at % c]);
-            f64::from(a[at % c]) * f64::from(*dy) + if with_z { affine } else { 0.0 }
+            let r = self.r(i).map_or(1.0, |r| f64::from(r[at / self.shape.out_len()]));
+            r * f64::from(a[at % c]) * f64::from(*dy) + if with_z { affine } else { 0.0 }
         };
         self.dy[i].iter().enumerate().map(dz).collect()
+    }
+
+    fn r(&self, i: usize) -> Option<&[f32]> {
+        (i % 2 == 1).then_some(&self.r[..])
     }
 
     fn packed(&self, plan: &ConvPlan) -> Vec<PackedFilter> {
@@ -89,7 +97,7 @@ impl Case {
         let dz: Vec<Dz<'_>> = (0..self.w.len())
             .map(|i| {
                 let [a, b, g] = &self.affine[i];
-                Dz { dy: &self.dy[i], z: with_z.then_some(&self.z[i][..]), a, b, g }
+                Dz { dy: &self.dy[i], z: with_z.then_some(&self.z[i][..]), r: self.r(i), a, b, g }
             })
             .collect();
         let mut dw = vec![vec![f32::NAN; plan.dw_len()]; self.w.len()];

@@ -541,7 +541,7 @@ impl Kernel for TransformGradient<'_> {
             for ch in (0..c).step_by(S::LANES) {
                 // SAFETY: `backward` has checked every length; only pixels within the image are read.
                 unsafe {
-                    let av = s.load(self.dz.a.as_ptr().add(ch));
+                    let av = self.dz.factor(s, image, ch);
                     let affine = self.dz.z.map(|z| {
                         let (b, g) = (self.dz.b.as_ptr().add(ch), self.dz.g.as_ptr().add(ch));
                         (z.as_ptr(), s.load(b), s.load(g))

@@ -219,10 +219,10 @@ impl TapGradient<'_> {
     }
 }
 
-/// out = a dy + b z + g of one image that begins at `at`.
+/// out = r a dy + b z + g of one image.
 pub(super) struct FormGradient<'a> {
     pub dz: &'a Dz<'a>,
-    pub at: usize,
+    pub image: usize,
     pub c: usize,
     pub out: &'a mut [f32],
 }
@@ -231,16 +231,16 @@ impl Kernel for FormGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Dz { dy, z, a, b, g } = *self.dz;
+        let Dz { dy, z, a, b, g, .. } = *self.dz;
         let (n, c) = (self.out.len(), self.c);
-        let dy = &dy[self.at..][..n];
-        let z = z.map(|z| &z[self.at..][..n]);
+        let dy = &dy[self.image * n..][..n];
+        let z = z.map(|z| &z[self.image * n..][..n]);
         assert!(n.is_multiple_of(c) && c.is_multiple_of(S::LANES) && a.len() == c);
         assert!(z.is_none() || (b.len() == c && g.len() == c));
         for v in (0..c).step_by(S::LANES) {
             // SAFETY: the lanes divide c, c divides n, and every slice is as long as checked above.
             unsafe {
-                let av = s.load(a.as_ptr().add(v));
+                let av = self.dz.factor(s, self.image, v);
                 let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
                 for i in (v..n).step_by(c) {
                     let dyv = s.load(dy.as_ptr().add(i));

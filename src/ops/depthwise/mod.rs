@@ -248,7 +248,7 @@ pub fn backward(
     check(plans, filters, n, x, scratch.len(), true);
     assert!((dz.len(), dw.len()) == (plans.len(), plans.len()), "siblings");
     for ((plan, dz), dw) in plans.iter().zip(dz).zip(&*dw) {
-        dz.check(n * plan.shape.out_len(), plan.shape.c_out_p());
+        dz.check(n, plan.shape.out_len(), plan.shape.c_out_p());
         assert_eq!(dw.len(), plan.dw_len(), "dw");
     }
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
@@ -331,7 +331,7 @@ impl SeparablePlan {
     ) {
         let s = &self.shape;
         let d_z = &mut work.dz[..s.out_len()];
-        self.level_out.run(FormGradient { dz, at: image * s.out_len(), c: s.c_out_p(), out: d_z });
+        self.level_out.run(FormGradient { dz, image, c: s.c_out_p(), out: d_z });
         self.level_out.run(PointwiseFilterGradient { shape: s, d: work.d, dz: d_z, dw });
         let w = filter.transposed();
         self.level_in.run(PointwiseInputGradient { shape: s, dz: d_z, w, dd: work.dd, frame: work.output });

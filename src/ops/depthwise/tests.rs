@@ -61,10 +61,13 @@ fn check(shape: SeparableShape, ks: &[(usize, usize)], n: usize, relu: bool, wit
     scratch.fill(f32::NAN);
     let dy: Vec<Vec<f32>> = ks.iter().map(|_| stored(rng, n * s.pixels(), co)).collect();
     let affine: Vec<[Vec<f32>; 3]> = ks.iter().map(|_| [(); 3].map(|()| stored(rng, 1, co))).collect();
+    // Every second sibling has factors of the images.
+    let of_images = noise(rng, n);
+    let r = |i: usize| (i % 2 == 1).then_some(&of_images[..]);
     let dz: Vec<Dz<'_>> = (0..ks.len())
         .map(|i| {
             let [a, b, g] = &affine[i];
-            Dz { dy: &dy[i], z: with_z.then_some(&z[i][..]), a, b, g }
+            Dz { dy: &dy[i], z: with_z.then_some(&z[i][..]), r: r(i), a, b, g }
         })
         .collect();
     let before = stored(rng, n * s.h * s.w, ci);
@@ -85,10 +88,12 @@ fn check(shape: SeparableShape, ks: &[(usize, usize)], n: usize, relu: bool, wit
             let want: f64 = channel().map(|v| v * v).sum();
             assert!((square - want).abs() <= 1e-6 * want, "{}", what("sum of squares"));
         }
+        let sibling = i;
         let at = |(i, d): (usize, &f32), z: &[f32], [a, b, g]: &[Vec<f32>; 3]| {
             let c = i % s.c_out_p();
             let rest = f64::from(b[c]) * f64::from(z[i]) + f64::from(g[c]);
-            f64::from(a[c]) * f64::from(*d) + if with_z { rest } else { 0.0 }
+            let r = r(sibling).map_or(1.0, |r| f64::from(r[i / s.out_len()]));
+            r * f64::from(a[c]) * f64::from(*d) + if with_z { rest } else { 0.0 }
         };
         let dz: Vec<f64> = dy[i].iter().enumerate().map(|d| at(d, &z[i], &affine[i])).collect();
         let [gx, gv, gw] = definition::backward(s, relu, n, &x, v, w, &dz);
