@@ -92,6 +92,7 @@ fn bench(criterion: &mut Criterion) {
                         .map(|z| Dz {
                             dy: &dy[part.clone()],
                             z: Some(&z[part.clone()]),
+                            r: None,
                             a: &affine,
                             b: &affine,
                             g: &affine,

@@ -3,6 +3,7 @@
 use super::fill::{NodeSum, Pooled, Scaled, add_pooled, slices};
 use super::forward::{add_blocks, same_stride};
 use super::norm::{NormGradient, narrow};
+use super::profile::{elsewhere, timed};
 use super::{Engine, Values};
 use crate::error::Result;
 use crate::interrupt;
@@ -83,7 +84,7 @@ impl Engine {
         };
         let useful = self.program.useful();
         let dlogits = &gradient[..self.batch * self.program.head.classes];
-        let from_head = self.backward_head(&mut pass, dlogits)?;
+        let from_head = timed(|| elsewhere("head", true), || self.backward_head(&mut pass, dlogits))?;
         for stage in self.stages.clone().into_iter().rev() {
             interrupt::check()?;
             let first = stage.start;
@@ -113,7 +114,7 @@ impl Engine {
         let mut dp = vec![0.0; self.pooled.len()];
         let (mut dw, mut db) = (vec![0.0; values[head.weight].len()], vec![0.0; head.classes]);
         head::linear_backward(&self.pooled, size.c, values[head.weight], dlogits, &mut dp, &mut dw, &mut db);
-        let mut dn = self.pool.take(self.batch * size.len())?;
+        let mut dn = self.pool.borrow(self.batch * size.len())?;
         let (norm, block) = (&self.head_norm, self.block(last));
         let (a, t) = (narrow(&norm.a), narrow(&norm.t));
         let parts: Vec<Vec<f64>> = dn
@@ -148,13 +149,12 @@ impl Engine {
 
     fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut Pass<'_>) -> Result<()> {
         let mut works = nodes.iter().map(|&i| self.backward_work(i)).collect::<Result<Vec<Work>>>()?;
-        let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
         let ready = &*pass;
         let shared = |i: usize| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
         let arriving: Vec<_> = nodes.iter().map(|&i| shared(i)).collect();
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
-        self.for_each_block(blocks, scratch, |block, scratch| {
+        self.for_each_block(blocks, |block, scratch| {
             let shared = (sums[block.at].as_ref(), arriving[block.at].as_ref());
             self.backward_block(shared, head, ready, block, scratch);
             Ok(())
@@ -185,8 +185,8 @@ impl Engine {
             node: i,
             sums: vec![0.0; if self.by_image[i] { self.batch } else { n_blocks } * (1 + into.len()) * node.size.c],
             dots: vec![0.0; n_blocks * n_dots.max(1)],
-            dx: self.pool.take(self.batch * node.size.len())?,
-            dw: self.pool.take(n_blocks * dw_len)?,
+            dx: self.pool.borrow(self.batch * node.size.len())?,
+            dw: self.pool.borrow(n_blocks * dw_len)?,
             convs,
             into,
         })
@@ -231,26 +231,29 @@ impl Engine {
         mut block: Block<'_>,
         scratch: &mut [f32],
     ) {
-        let (node, size) = (block.node, self.program.nodes[block.node].size);
+        let (node, n, size) = (block.node, block.images, self.program.nodes[block.node].size);
         let (own, scratch) = scratch.split_at_mut(self.own_len(node));
-        let part = block.first * size.len()..(block.first + block.images) * size.len();
+        let part = block.first * size.len()..(block.first + n) * size.len();
         let x = if self.kept[node] {
             &self.x[node][part.clone()]
         } else {
             let x = &mut own[..part.len()];
-            self.fill(node, sum, &[], block.first, x, scratch);
+            timed(|| self.filling(node, n, true), || self.fill(node, sum, &[], block.first, x, scratch));
             x
         };
-        match arriving {
-            Some(arriving) => self.gather(x, arriving, pass, (node, block.first), (block.dx, block.dots), scratch),
-            None => {
-                let images = x.chunks_exact(size.len()).zip(block.dx.chunks_exact_mut(size.len()));
-                for (image, (x, dx)) in (block.first..).zip(images) {
-                    let arriving = self.arriving(node, image, head, pass);
-                    self.gather(x, &arriving, pass, (node, image), (dx, block.dots), scratch);
+        timed(
+            || self.gathering(node, n),
+            || match arriving {
+                Some(arriving) => self.gather(x, arriving, pass, (node, block.first), (block.dx, block.dots), scratch),
+                None => {
+                    let images = x.chunks_exact(size.len()).zip(block.dx.chunks_exact_mut(size.len()));
+                    for (image, (x, dx)) in (block.first..).zip(images) {
+                        let arriving = self.arriving(node, image, head, pass);
+                        self.gather(x, &arriving, pass, (node, image), (dx, block.dots), scratch);
+                    }
                 }
-            }
-        }
+            },
+        );
         self.convs_backward(x, pass, &mut block, scratch);
         let z = self.program.nodes[node].origin.terms().iter().filter_map(|t| match *t {
             Term::Conv { conv, .. } => Some(&self.z[conv][part.clone()]),
@@ -262,10 +265,13 @@ impl Engine {
             let parts = block.sums.len() / ((1 + z.len()) * size.c);
             let len = part.len() / parts;
             let each = block.dx.chunks_exact(len).zip(block.sums.chunks_exact_mut((1 + z.len()) * size.c));
-            for (i, (dx, out)) in each.enumerate() {
-                let z: Vec<&[f32]> = z.iter().map(|z| &z[i * len..][..len]).collect();
-                sums(dx, &z, size.c, out);
-            }
+            let sums = || {
+                for (i, (dx, out)) in each.enumerate() {
+                    let z: Vec<&[f32]> = z.iter().map(|z| &z[i * len..][..len]).collect();
+                    sums(dx, &z, size.c, out);
+                }
+            };
+            timed(|| self.summing(node, n), sums);
         }
     }
 
@@ -369,7 +375,10 @@ impl Engine {
             let relu = self.program.convs[group[0]].relu;
             let dx = (block.node > 0).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
-            self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch);
+            timed(
+                || self.convolving(group, block.images, true),
+                || self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch),
+            );
             done += group.len();
         }
     }
@@ -386,12 +395,15 @@ impl Engine {
             .into_par_iter()
             .map(|(c, at, len)| {
                 let mut total = vec![0f64; len];
+                let what = || elsewhere("sums of weight gradients", true);
                 total.par_chunks_mut(SUM_LEN).enumerate().for_each(|(i, total)| {
-                    for block in work.dw.chunks_exact(all) {
-                        linear_sum::add(total, &block[at + i * SUM_LEN..]);
-                    }
+                    timed(what, || {
+                        for block in work.dw.chunks_exact(all) {
+                            linear_sum::add(total, &block[at + i * SUM_LEN..]);
+                        }
+                    });
                 });
-                self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values)
+                timed(what, || self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values))
             })
             .collect();
         for (position, gradient) in gradients.into_iter().flatten() {

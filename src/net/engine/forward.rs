@@ -2,6 +2,7 @@
 
 use super::fill::NodeSum;
 use super::norm::{NormState, batch_moments, moved, narrow};
+use super::profile::{elsewhere, timed};
 use super::{Engine, Input, Values};
 use crate::error::Result;
 use crate::interrupt;
@@ -63,7 +64,7 @@ impl Engine {
         let (convs, wanted) = (&self.program.convs, &self.wanted);
         self.filters.par_iter_mut().zip(&self.plans).zip(convs).for_each(|((filter, plan), conv)| {
             if wanted[conv.dst] {
-                filter.pack(plan, &conv.filter, values);
+                timed(|| elsewhere("packing of weights", false), || filter.pack(plan, &conv.filter, values));
             }
         });
         let mut out = Forward {
@@ -76,7 +77,7 @@ impl Engine {
             interrupt::check()?;
             self.forward_stage(stage, values, input, score, &mut out)?;
         }
-        self.forward_head(values, &mut out)?;
+        timed(|| elsewhere("head", false), || self.forward_head(values, &mut out))?;
         out.tapped = self.tapped();
         Ok(out)
     }
@@ -91,10 +92,9 @@ impl Engine {
     ) -> Result<()> {
         let nodes: Vec<usize> = stage.filter(|&i| self.wanted[i]).collect();
         let mut works: Vec<Work> = nodes.iter().map(|&i| self.forward_work(i)).collect();
-        let scratch = nodes.iter().map(|&i| self.scratch_len(i)).max().unwrap_or(0);
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.forward_blocks(at, work)).collect();
-        self.for_each_block(blocks, scratch, |block, scratch| {
+        self.for_each_block(blocks, |block, scratch| {
             self.forward_block(sums[block.at].as_ref(), input.x, block, score, scratch);
             Ok(())
         })?;
@@ -162,18 +162,19 @@ impl Engine {
         score: bool,
         scratch: &mut [f32],
     ) {
-        let (own, scratch) = scratch.split_at_mut(self.own_len(block.node));
-        let len = block.images * self.program.nodes[block.node].size.len();
+        let (node, n) = (block.node, block.images);
+        let (own, scratch) = scratch.split_at_mut(self.own_len(node));
+        let len = n * self.program.nodes[node].size.len();
         let x = block.x.take().unwrap_or_else(|| &mut own[..len]);
-        self.fill(block.node, sum, input, block.first, x, scratch);
+        timed(|| self.filling(node, n, false), || self.fill(node, sum, input, block.first, x, scratch));
         if score {
-            self.score_block(x, &mut block, scratch);
+            timed(|| self.scoring(node, n), || self.score_block(x, &mut block, scratch));
         }
         let mut done = 0;
-        for group in &self.groups[block.node] {
+        for group in &self.groups[node] {
             let (z, stats) = (&mut block.z[done..][..group.len()], &mut block.stats[done..][..group.len()]);
             let relu = self.program.convs[group[0]].relu;
-            self.group(group).forward(relu, block.images, x, z, stats, scratch);
+            timed(|| self.convolving(group, n, false), || self.group(group).forward(relu, n, x, z, stats, scratch));
             done += group.len();
         }
     }

@@ -28,6 +28,7 @@ mod fill;
 mod forward;
 mod norm;
 mod plan;
+pub mod profile;
 mod tap;
 
 use super::Mode;
@@ -86,7 +87,9 @@ pub struct Engine {
     /// The terms of these nodes, or what arrives at them, differ from image to image.
     by_image: Vec<bool>,
     mode: Mode,
+    /// Of a block of any pass, one a thread.
     scratch: Mutex<Vec<Buffer>>,
+    scratch_len: usize,
     pool: Pool,
 }
 
@@ -109,7 +112,7 @@ impl Engine {
             let len = batch * program.nodes[conv.dst].size.len();
             z.push(pool.take(if wanted[conv.dst] { len } else { 0 })?);
         }
-        Ok(Engine {
+        let mut engine = Engine {
             norms: vec![NormState::default(); program.convs.len()],
             head_norm: NormState::default(),
             stages: program.stages(),
@@ -128,8 +131,15 @@ impl Engine {
             scales: Vec::new(),
             mode: Mode::Eval,
             scratch: Mutex::default(),
+            scratch_len: 0,
             pool,
-        })
+        };
+        let passed = (0..engine.program.nodes.len()).filter(|&i| engine.wanted[i]);
+        engine.scratch_len = passed.map(|i| engine.scratch_len(i)).max().unwrap_or(0);
+        let scratch =
+            (0..rayon::current_num_threads()).map(|_| engine.pool.take(engine.scratch_len)).collect::<Result<_>>()?;
+        engine.scratch = Mutex::new(scratch);
+        Ok(engine)
     }
 
     /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
@@ -209,17 +219,12 @@ impl Engine {
         if self.kept[node] { 0 } else { self.block(node) * self.program.nodes[node].size.len() }
     }
 
-    /// Run `f` on every task, side by side, with scratch memory of `len` (contents arbitrary).
-    fn for_each_block<T: Send>(
-        &self,
-        tasks: Vec<T>,
-        len: usize,
-        f: impl Fn(T, &mut [f32]) -> Result<()> + Sync,
-    ) -> Result<()> {
+    /// Run `f` on every task, side by side, with scratch memory (contents arbitrary).
+    fn for_each_block<T: Send>(&self, tasks: Vec<T>, f: impl Fn(T, &mut [f32]) -> Result<()> + Sync) -> Result<()> {
         tasks.into_par_iter().with_max_len(1).try_for_each(|task| {
-            let kept = self.scratch.lock().ok().and_then(|mut s| s.pop()).filter(|b| b.len() >= len);
-            let mut scratch = kept.map_or_else(|| Buffer::zeros(len), Ok)?;
-            f(task, &mut scratch[..len])?;
+            let kept = self.scratch.lock().ok().and_then(|mut s| s.pop());
+            let mut scratch = kept.map_or_else(|| Buffer::zeros(self.scratch_len), Ok)?;
+            f(task, &mut scratch)?;
             if let Ok(mut s) = self.scratch.lock() {
                 s.push(scratch);
             }
