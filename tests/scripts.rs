@@ -77,6 +77,33 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
 }
 
 #[test]
+fn the_search_of_the_darts_space_takes_its_method_as_a_setting() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/darts_search.rhai");
+    let run = |method: &str, more: &[(&str, i64)]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = options(&script, &[("method", method.into())]);
+        let small = [("channels", 2), ("epochs", 3), ("limit", 2)];
+        options.sets.extend(small.iter().chain(more).map(|&(key, n)| (key.to_string(), n.into())));
+        options.folder = Some(folder.path().join("run"));
+        host::run(&options, Rc::new(Silent)).map_err(|error| error.to_string())?;
+        Ok::<_, String>(std::fs::read_to_string(folder.path().join("run/manifest.json")).unwrap())
+    };
+    let error = run("dart", &[]).unwrap_err();
+    let listed = error.split("got `dart`, expected one of ").nth(1).unwrap_or_else(|| panic!("{error}"));
+    let methods: Vec<&str> = listed.split(", ").map(|name| name.split_whitespace().next().unwrap()).collect();
+    assert!(methods.len() >= 12 && methods.contains(&"is_darts"), "{error}");
+    let steps = [("shrink_steps", 2), ("shrink_every", 1)];
+    for method in methods {
+        let shrinks = ["is_darts", "s_darts"].contains(&method);
+        let manifest = run(method, if shrinks { &steps } else { &[] }).unwrap_or_else(|e| panic!("{method}: {e}"));
+        assert!(manifest.contains(&format!("\"method\": \"{method}\"")), "{manifest}");
+    }
+    // What another method takes, this one does not.
+    let error = run("darts", &steps).unwrap_err();
+    assert!(error.contains("unknown setting `shrink_steps`"), "{error}");
+}
+
+#[test]
 fn every_strategy_of_the_stdlib_is_at_most_sixty_lines() {
     for (path, text) in host::modules::STDLIB {
         assert!(text.lines().count() <= 60, "{path}");

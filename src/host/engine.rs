@@ -75,7 +75,7 @@ impl Scripts {
         settings::register(&mut api, &host);
         state::register(&mut api, &host);
         space::register(&mut api);
-        own_space::register(&mut api);
+        own_space::register(&mut api, &host);
         shrink::register(&mut api);
         genotype::register(&mut api, &host);
         data::register(&mut api, &host);

@@ -97,6 +97,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.value::<Genotype>("Genotype", |g| g.0.to_string());
     api.also("==", |a: &mut Genotype, b: Genotype| *a == b);
     api.also("!=", |a: &mut Genotype, b: Genotype| *a != b);
+    api.also("!=", |a: &mut Genotype, b: Genotype| *a != b);
     api.def(
         [
             "genotype",
@@ -134,20 +135,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         },
     );
     let h = host.clone();
-    api.def(
-        [
-            "mix",
-            "genotype.mix() -> [Tensor]",
-            "1 where a candidate is chosen, 0 elsewhere, one [edges, ops] tensor per cell type: the mix under which a \
-             supernet computes this cell with its weights.",
-            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
-             print(net.evaluate(data().test.take(32), genotype(9930).mix()).accuracy);",
-        ],
-        move |g: &mut Genotype| -> Fallible<Array> {
-            let mask = g.0.mask().map_err(raise)?;
-            super::tensor::mask_tensors(&mask, &g.0.space, &h.options.device)
-        },
-    );
+    api.also("mix", move |g: &mut Genotype| -> Fallible<Array> {
+        super::tensor::mask_tensors(&g.0.mask().map_err(raise)?, &g.0.space, &h.options.device)
+    });
     api.also("genotype", |space: Space, text: &str| {
         crate::space::Genotype::parse_in(&space.0, text).map(Genotype).map_err(raise)
     });

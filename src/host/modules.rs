@@ -2,7 +2,11 @@
 
 use super::context::Host;
 use super::errors::Fallible;
-use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope, Shared};
+use rhai::{
+    AST, Dynamic, Engine, EvalAltResult, FnAccess, FuncRegistration, Module, ModuleResolver, NativeCallContext,
+    Position, RhaiFunc, Scope, Shared,
+};
+use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +15,18 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 9] = [
+pub const STDLIB: [(&str, &str); 16] = [
     ("nas/is_darts", include_str!("../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../stdlib/nas/s_darts.rhai")),
     ("nas/darts", include_str!("../../stdlib/nas/darts.rhai")),
+    ("nas/gdas", include_str!("../../stdlib/nas/gdas.rhai")),
+    ("nas/snas", include_str!("../../stdlib/nas/snas.rhai")),
+    ("nas/sdarts_rs", include_str!("../../stdlib/nas/sdarts_rs.rhai")),
+    ("nas/beta_darts", include_str!("../../stdlib/nas/beta_darts.rhai")),
+    ("nas/darts_minus", include_str!("../../stdlib/nas/darts_minus.rhai")),
+    ("nas/fair_darts", include_str!("../../stdlib/nas/fair_darts.rhai")),
+    ("nas/darts_pt", include_str!("../../stdlib/nas/darts_pt.rhai")),
     ("nas/random", include_str!("../../stdlib/nas/random.rhai")),
     ("nas/robust_darts", include_str!("../../stdlib/nas/robust_darts.rhai")),
     ("nas/rankings", include_str!("../../stdlib/nas/rankings.rhai")),
@@ -90,7 +101,8 @@ impl Modules {
         let mut ast = engine.compile(text)?;
         ast.set_source(file);
         self.host.warn_of_forgotten(&ast, file);
-        Module::eval_ast_as_new(Scope::new(), &ast, engine)
+        let inner = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
+        Ok(apart(inner.into(), &ast, file))
     }
 
     /// The loaded files whose text is another now (a file that cannot be read counts as changed).
@@ -117,6 +129,36 @@ impl ModuleResolver for Resolver {
     fn resolve(&self, engine: &Engine, source: Option<&str>, path: &str, at: Position) -> Fallible<SharedModule> {
         self.0.resolve(engine, source, path, at)
     }
+}
+
+/// `inner`, whose public functions look names up in a place of their own. As rhai 1.27 has it, what a name was looked up to
+/// be is kept for all modules: of two with functions of one name, `sample` say, both would run that of the first.
+fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
+    let mut module = Module::new();
+    module.set_id(file);
+    for (name, value) in inner.iter_var() {
+        module.set_var(name, value.clone());
+    }
+    for (name, imported) in inner.iter_sub_modules() {
+        module.set_sub_module(name, imported.clone());
+    }
+    for function in ast.iter_functions().filter(|f| f.access == FnAccess::Public && f.this_type.is_none()) {
+        let (name, inner) = (function.name.to_string(), inner.clone());
+        let call = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
+            let Some(context) = context else { return Ok(Dynamic::UNIT) };
+            let mut global = context.global_runtime_state().clone();
+            global.lib.push(inner.clone());
+            let (engine, at) = (context.engine(), context.call_position());
+            // A call from native code begins with nothing looked up.
+            NativeCallContext::new_with_all_fields(engine, &name, inner.id(), &global, at)
+                .call_fn_raw(&name, false, false, args)
+        };
+        let types = vec![TypeId::of::<Dynamic>(); function.params.len()];
+        let call = RhaiFunc::Pure { func: Shared::new(call), has_context: true, is_pure: true, is_volatile: true };
+        FuncRegistration::new(function.name).set_into_module_raw(&mut module, types, call);
+    }
+    module.build_index();
+    module
 }
 
 /// The file that messages name for the module `path` imported from the file `importer`.

@@ -1,9 +1,11 @@
 //! Spaces of a script's own: `search_space(#{ ops: [...], ... })`.
 
 use super::api::Api;
+use super::context::Host;
 use super::convert::shown;
 use super::errors::{Fallible, raise, wrong};
-use super::space::Space;
+use super::space::{Candidate, Space};
+use super::tensor::mask_tensors;
 use crate::error::Error;
 use crate::space::{Primitive, SearchSpace, Topology};
 use rhai::{Array, Dynamic, Map};
@@ -121,7 +123,7 @@ fn of_edges(space: &SearchSpace, value: &Dynamic, usual: Option<&[Primitive]>) -
 }
 
 /// Register `search_space` and what spaces of one's own are asked for.
-pub fn register(api: &mut Api) {
+pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.def(
         [
             "search_space",
@@ -158,6 +160,28 @@ pub fn register(api: &mut Api) {
         |s: &mut Space, edge: rhai::INT| ops_of(s, "normal", edge),
     );
     api.also("ops_of", |s: &mut Space, cell_type: &str, edge: rhai::INT| ops_of(s, cell_type, edge));
+    let h = host.clone();
+    api.def(
+        [
+            "mix",
+            "space.mix([candidate]) -> [Tensor]\ngenotype.mix() -> [Tensor]",
+            "1 at the candidates (of a genotype: those chosen), 0 elsewhere, one [edges, ops] tensor per cell type: a \
+             mix. Under that of a genotype a supernet computes its cell, with the supernet's weights.",
+            "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
+             print(net.evaluate(data().test.take(32), genotype(9930).mix()).accuracy);\n\
+             let skips = net.space.mix(net.space.candidates.filter(|c| c.op == \"skip_connect\"));\n\
+             assert(skips[0].sum().to_float() == 6.0);",
+        ],
+        move |s: &mut Space, candidates: Array| -> Fallible<Array> {
+            let place = |value: &Dynamic| match value.read_lock::<Candidate>() {
+                Some(c) => Ok(c.place),
+                None => Err(wrong("mix", shown(value), "a Candidate")),
+            };
+            let places = candidates.iter().map(place).collect::<Fallible<Vec<_>>>()?;
+            let mask = crate::space::Mask::only(&s.0, &places).map_err(raise)?;
+            mask_tensors(&mask, &s.0, &h.options.device)
+        },
+    );
     api.def(
         [
             "paper_settings",

@@ -2,12 +2,12 @@
 //! map.
 
 use super::context::Host;
-use super::errors::{Fallible, article, raise};
+use super::errors::{Fallible, article, raise, wrong};
 use super::{api::Api, convert};
 use crate::error::{Error, Result};
 use crate::search::settings::{known_keys, pick};
 use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::rc::Rc;
@@ -121,6 +121,23 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
     Ok(result)
 }
 
+/// `setting(key, choices)`: the first, or what `--set` says, if it is one of them.
+fn setting(host: &Host, key: &str, choices: &Array) -> Fallible<Dynamic> {
+    host.declared.borrow_mut().insert(key.to_string());
+    let Some(first) = choices.first() else {
+        return Err(wrong(format!("setting `{key}`, choices"), "an empty list", "at least one"));
+    };
+    let Some((_, value)) = host.options.sets.iter().rev().find(|(name, _)| name == key) else {
+        return Ok(first.clone());
+    };
+    host.read.borrow_mut().insert(key.to_string());
+    let got = convert::from_json(value).to_string();
+    choices.iter().find(|choice| choice.to_string() == got).cloned().ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|choice| choice.to_string()).collect();
+        wrong(format!("setting `{key}`"), format!("`{got}`"), format!("one of {}", names.join(", ")))
+    })
+}
+
 /// An error for a `--set` that nothing has read: the script calls neither `settings` nor a function that takes the key.
 pub fn all_read(host: &Host) -> Result<()> {
     let read = host.read.borrow();
@@ -150,9 +167,21 @@ fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic
     ))
 }
 
-/// Register `settings`.
+/// Register `settings` and `setting`.
 pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.chapter("run");
+    let h = host.clone();
+    api.def(
+        [
+            "setting",
+            "setting(key, choices) -> value",
+            "A setting that others depend on, to be read before them: the first of `choices`, or that of --set KEY=VALUE. \
+             Another value is an error that lists the choices. The map for `settings` then has the key, too.",
+            "let name = setting(\"method\", [\"darts\", \"gdas\"]);\nimport \"nas/\" + name as method;\n\
+             let cfg = settings(method::defaults() + #{ method: name });\nassert(cfg.method == \"darts\");",
+        ],
+        move |key: &str, choices: Array| setting(&h, key, &choices),
+    );
     let h = host.clone();
     api.def(
         [

@@ -72,7 +72,9 @@ pub fn register(api: &mut Api) {
     api.value::<Candidate>("Candidate", |c| candidate_name(&c.space, c.place));
     api.also("==", |a: &mut Candidate, b: Candidate| *a == b);
     api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);
+    api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);
     api.also("==", |a: &mut Space, b: Space| *a == b);
+    api.also("!=", |a: &mut Space, b: Space| *a != b);
     api.value::<Mask>("Mask", |m| tables::mask(m, &Look::PLAIN));
     api.def(
         [
