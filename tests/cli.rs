@@ -75,6 +75,7 @@ fn what_cannot_be_done_is_said_on_stderr_and_fails() {
         (&["doc", "measure_imm"], "measure_iim"),
         (&["bench", "step", "--space", "dart"], "did you mean `darts`?"),
         (&["bench", "step", "--masked", "5"], "--masked: got 5, expected 0 to 4"),
+        (&["bench", "step", "--drop", "none,pool"], "unknown op `pool`; known: none, skip_connect, "),
         (&["bench", "step", "-b", "0"], "--batch: got 0, expected at least 1"),
         (&["bench", "step", "--steps", "0"], "--steps"),
     ] {

@@ -250,9 +250,12 @@ pub struct Step {
     /// Steps timed, after one that is not
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     pub steps: u16,
-    /// Drop the first K candidates of every edge
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    /// Drop K candidates of every edge, drawn by the seed
+    #[arg(long, value_name = "K", default_value_t = 0, conflicts_with = "drop")]
     pub masked: usize,
+    /// Drop these ops of every edge, for example none,skip_connect
+    #[arg(long, value_name = "OP,...", value_delimiter = ',')]
+    pub drop: Vec<String>,
     /// cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "cpu")]
     pub device: String,

@@ -7,8 +7,9 @@ use isdarts_host::data::Batch;
 use isdarts_host::host::options::device_name;
 use isdarts_host::net::{Supernet, SupernetConfig};
 use isdarts_host::search::{Learner, TrainConfig};
-use isdarts_host::space::{Candidate, SearchSpace};
+use isdarts_host::space::{Candidate, Primitive, SearchSpace};
 use isdarts_host::{Error, Result};
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::Instant;
@@ -27,7 +28,9 @@ pub fn step(args: &Step) -> Result<()> {
         strict: args.strict,
     };
     let mut net = Supernet::new(space, config, &device)?;
-    mask(&mut net, args.masked)?;
+    for candidate in dropped(net.space(), args)? {
+        net.drop(candidate)?;
+    }
     let mut learner = Learner::new(net, args.seed);
     learner.begin_epoch(1);
     let batch = random_batch(args.batch, args.size, args.classes, args.seed)?;
@@ -63,6 +66,7 @@ pub fn step(args: &Step) -> Result<()> {
         "threads": threads,
         "device": device_name(&device),
         "masked": args.masked,
+        "dropped": args.drop,
         "strict": args.strict,
         "step_ms": steps[steps.len() / 2],
         "step_min_ms": steps[0],
@@ -72,14 +76,23 @@ pub fn step(args: &Step) -> Result<()> {
     print(&json.to_string())
 }
 
-/// Drop the first `k` candidates of every edge.
-fn mask(net: &mut Supernet, k: usize) -> Result<()> {
-    let ops = net.space().ops().len();
-    if k >= ops {
-        return Err(Error::invalid("--masked", k, format!("0 to {}: every edge keeps a candidate", ops - 1)));
+/// What `--masked` and `--drop` drop; every edge keeps a candidate.
+fn dropped(space: &SearchSpace, args: &Step) -> Result<Vec<Candidate>> {
+    let (candidates, ops) = (space.candidates(), space.ops());
+    if args.masked >= ops.len() {
+        let expected = format!("0 to {}: every edge keeps a candidate", ops.len() - 1);
+        return Err(Error::invalid("--masked", args.masked, expected));
     }
-    let dropped: Vec<Candidate> = net.space().candidates().into_iter().filter(|c| c.op < k).collect();
-    dropped.into_iter().try_for_each(|c| net.drop(c))
+    let named = args.drop.iter().map(|name| Primitive::parse_among(name, ops)).collect::<Result<Vec<_>>>()?;
+    if ops.iter().all(|op| named.contains(op)) {
+        return Err(Error::invalid("--drop", args.drop.join(","), "fewer: every edge keeps a candidate"));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+    let mut dropped: Vec<Candidate> = candidates.iter().filter(|c| named.contains(&ops[c.op])).copied().collect();
+    for edge in candidates.chunk_by(|a, b| (a.cell_type, a.edge) == (b.cell_type, b.edge)) {
+        dropped.extend(edge.choose_multiple(&mut rng, args.masked).copied());
+    }
+    Ok(dropped)
 }
 
 pub fn random_batch(batch: usize, size: usize, classes: usize, seed: u64) -> Result<Batch> {

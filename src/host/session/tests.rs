@@ -130,7 +130,7 @@ fn sources_are_those_of_the_session_of_imports_and_of_the_stdlib() {
         assert!(session.source(name).unwrap().contains(part), "{name}");
     }
     assert!(session.source("measure_iim").unwrap_err().to_string().contains("part of the program"));
-    assert!(session.source("mein").unwrap_err().to_string().contains("did you mean `mine`?"));
+    assert!(session.source("minee").unwrap_err().to_string().contains("did you mean `mine`?"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::fill::{NodeSum, Pooled, Scaled, add_pooled, slices};
 use super::forward::{add_blocks, same_stride};
 use super::norm::{NormGradient, narrow};
 use super::profile::{elsewhere, timed};
-use super::{Engine, Values};
+use super::{Engine, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::program::{Coef, Norm, Origin, Term};
@@ -72,6 +72,10 @@ struct Work {
 impl Engine {
     /// Backward from the gradient of the logits of the last forward pass, and behind it that of what went out by the tap.
     pub fn backward(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
+        in_pool(|| self.backward_pass(values, gradient, want_mix))
+    }
+
+    fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
         let nodes = self.program.nodes.len();
         let mut pass = Pass {
             values,

@@ -3,7 +3,7 @@
 use super::fill::NodeSum;
 use super::norm::{NormState, batch_moments, moved, narrow};
 use super::profile::{elsewhere, timed};
-use super::{Engine, Input, Values};
+use super::{Engine, Input, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
@@ -57,6 +57,10 @@ struct Work {
 impl Engine {
     /// Run the network; `score` measures every candidate on the way.
     pub fn forward(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
+        in_pool(|| self.forward_pass(values, input, score))
+    }
+
+    fn forward_pass(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
         self.check_statistics(input.mode)?;
         self.mix = input.mix.to_vec();
         self.scales = input.scales.to_vec();

@@ -233,6 +233,12 @@ impl Engine {
     }
 }
 
+/// Runs a pass on one of rayon's threads, which then takes part in each stage; from outside, every stage would put the caller to
+/// sleep and wake it.
+fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| pass())
+}
+
 /// Of groups of convolutions, those that are wanted; groups of none are left out.
 fn computed(groups: &[Vec<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Vec<usize>> {
     let wanted = |g: &Vec<usize>| g.iter().copied().filter(|&c| wanted(c)).collect();
