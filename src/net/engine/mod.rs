@@ -22,6 +22,25 @@
 //! the first.
 //!
 //! The blocks depend on the sizes alone and partial sums are added in their order, so the bits do not depend on threads.
+//!
+//! What strategies ask of it, and where it is said:
+//! - any mixing tensor, with its gradient ([`Coef::Mix`]). Products and sums in front of it are tensor algebra of the caller's:
+//!   edge weights, an auxiliary skip beside the candidate of that name (exact where that has no weights of its own: stride 1),
+//!   dropout of whole ops, samples with a straight-through gradient;
+//! - the active candidates: those of the mask ([`super::lower`]). A weight of 0 in the mixing tensor is computed all the same,
+//!   for the sake of its gradient;
+//! - scales that differ from image to image ([`Coef::Image`]: drop path). Evaluation networks use them; in supernets, where a
+//!   mixing weight stands before the same term, not yet: a [`Coef`] that holds both indices, and one more factor in
+//!   [`Engine::coef`].
+//!
+//! Not yet, and the place of each:
+//! - partial channels: an [`Origin`] that is some channels of a node, as [`Origin::Concat`] is for the way back (with the
+//!   shuffle as an order of its parts), a case in `fill` and in `gather` with a kernel in `ops::channels`; then
+//!   [`super::lower`] puts it before and behind the candidates of an edge;
+//! - an auxiliary skip with a factorised reduction of its own (stride 2): parameters in `layers`, one more convolution and
+//!   mixing weight an edge in [`super::lower`]; nothing here;
+//! - dropout of single values behind a candidate: a term of its own kind, whose draws follow from a seed and the image, so
+//!   that the backward pass makes them again.
 
 mod backward;
 mod fill;
