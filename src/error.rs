@@ -88,7 +88,7 @@ impl Error {
         let nearest = known
             .iter()
             .map(|k| (strsim::damerau_levenshtein(got, k), *k))
-            .filter(|(d, k)| *d <= 2.max(k.len() / 3))
+            .filter(|(d, k)| *d <= 2.max(k.len() / 3) && *d < k.chars().count())
             .min()
             .map(|(_, k)| k.to_string());
         Error::UnknownName { what, got: got.to_string(), nearest, known: known.join(", ") }

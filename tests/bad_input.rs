@@ -147,6 +147,56 @@ fn an_argument_of_the_wrong_type_shows_the_signature() {
     }
 }
 
+#[test]
+fn a_genotype_an_edge_an_op_or_a_space_that_is_none_is_refused_in_words() {
+    let spaces = "let n = space(\"nas-bench-201\"); let d = space(\"darts\");";
+    let nets = "let net = supernet(n, #{ channels: 2, cells: 1 }); let wide = supernet(d, #{ channels: 2, cells: 1 });";
+    for (line, message) in [
+        ("genotype(\"\");", "genotype text, character 1: got the end, expected `|op~0|+"),
+        ("genotype(\"|none~0|+\");", "character 10: got the end, expected `|` and the ops into the next node"),
+        (
+            "genotype(\"|none~0|+|none~0|none~2|\");",
+            "character 22: got `~2|`, expected `~1|` after the op of edge 2<-1",
+        ),
+        ("genotype(\"|nor_conv_9x9~0|\");", "character 2: unknown op `nor_conv_9x9`, did you mean `nor_conv_"),
+        (
+            "genotype(\"Genotype(normal=[('skip_connect', 9)])\");",
+            "got `9)])`, expected an input of node 2, from 0 to 1",
+        ),
+        ("genotype(15625);", "index of a NAS-Bench-201 cell: got 15625, expected 0 to 15624"),
+        ("genotype(\"DARTS_V9\");", "did you mean `DARTS_V"),
+        ("genotype([]);", "genotype: got no candidates, expected as many as the space keeps"),
+        ("genotype([n.candidates[0], n.candidates[0]]);", "genotype: got edge 1<-0 none twice, expected it once"),
+        ("genotype([n.candidates[0], d.candidates[0]]);", "got candidates of several spaces, expected of one"),
+        (
+            "genotype(9930).replace(d.candidates[0], n.candidates[0]);",
+            "got none on normal edge 2<-0 of darts, expected",
+        ),
+        ("n.candidate(6, \"none\");", "edge of a candidate of the space nas-bench-201: got 6, expected 0 to 5"),
+        ("n.ops_of(6);", "edge: got 6, expected 0 to 5"),
+        ("n.candidate(0, \"sep_conv_3x3\");", "unknown op `sep_conv_3x3`"),
+        ("n.candidate(\"reduction\", 0, \"none\");", "cell type: got reduction, expected normal"),
+        ("search_space(#{ ops: [\"none\"] });", "got no candidate but `none`: every cell would be zero"),
+        ("search_space(#{ ops: [\"noise\", \"noise\"] });", "ops of the search space custom: got `noise` twice"),
+        ("search_space(#{ ops: [\"avg_pool\"] });", "unknown op `avg_pool`, did you mean `avg_pool_3x3`?"),
+        ("search_space(#{ ops: [\"noise\"], edge_ops: #{ \"4<-0\": [\"none\"] } });", "unknown edge `4<-0`"),
+        ("net.drop(d.candidates[3]);", "got sep_conv_5x5 on normal edge 2<-0 of darts, expected one of nas-bench-201"),
+        ("net.drop([n.candidates[1], n.candidates[1]]);", "got skip_connect on edge 1<-0, which was dropped before"),
+        ("net.drop(n.candidates);", "drop, edge 1<-0: got 0 left alive, expected at least 1"),
+        ("wide.drop(d.candidates);", "drop, normal node 2: got 0 left alive, expected at least 2"),
+        ("net.genotype();", "edge 1<-0: got 5 candidates alive, expected 1"),
+        ("net.mask.is_alive(d.candidates[0]);", "of darts, expected one of nas-bench-201"),
+        ("n.mix([d.candidates[0]]);", "of darts, expected one of nas-bench-201"),
+        (
+            "net.comparison_subsets()[0].least_important(importance(d, wide.mask_tensors), 1);",
+            "least_important, importance: got one of darts, expected one of nas-bench-201",
+        ),
+    ] {
+        let dir = folder(&[("s.rhai", &format!("{spaces}\n{nets}\n{line}"))]);
+        expect(&refused(dir.path(), &["s.rhai"]), &["error: s.rhai:3:", message]);
+    }
+}
+
 /// A run of [`SEARCH`] to its end, in `dir/run`.
 fn finished(dir: &Path) {
     let mut command = Command::cargo_bin("isdarts-host").unwrap();

@@ -97,7 +97,6 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.value::<Genotype>("Genotype", |g| g.0.to_string());
     api.also("==", |a: &mut Genotype, b: Genotype| *a == b);
     api.also("!=", |a: &mut Genotype, b: Genotype| *a != b);
-    api.also("!=", |a: &mut Genotype, b: Genotype| *a != b);
     api.def(
         [
             "genotype",
@@ -126,11 +125,13 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         |g: &mut Genotype, old: super::space::Candidate, new: super::space::Candidate| -> Fallible<Genotype> {
             let mut chosen = g.0.chosen.clone();
-            let place = chosen.iter().position(|c| *c == old.place).ok_or_else(|| {
+            let [from, to] = [&old, &new].map(|c| c.place_in(&g.0.space).map_err(raise));
+            let (from, to) = (from?, to?);
+            let place = chosen.iter().position(|c| *c == from).ok_or_else(|| {
                 let name = super::space::candidate_name(&old.space, old.place);
                 wrong("replace", name, "a candidate of the genotype")
             })?;
-            chosen[place] = new.place;
+            chosen[place] = to;
             crate::space::Genotype::new(&g.0.space, &chosen).map(Genotype).map_err(raise)
         },
     );

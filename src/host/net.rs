@@ -129,7 +129,14 @@ impl Net {
     /// Drop candidates; an error, and nothing dropped, if that would leave fewer in a subset than survive.
     pub(super) fn drop_all(&self, candidates: &[Candidate]) -> Result<()> {
         let mut after = self.mask();
-        candidates.iter().try_for_each(|c| after.drop(c.place))?;
+        for c in candidates {
+            let place = c.place_in(&self.space)?;
+            if !after.is_alive(place) {
+                let got = format!("{}, which was dropped before", candidate_name(&self.space, place));
+                return Err(Error::invalid("drop", got, "a candidate that is alive"));
+            }
+            after.drop(place)?;
+        }
         for subset in self.space.comparison_subsets() {
             let left = subset.alive(&after).len();
             if left < subset.keep && left < subset.alive(&self.mask()).len() {

@@ -174,7 +174,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move |s: &mut Space, candidates: Array| -> Fallible<Array> {
             let place = |value: &Dynamic| match value.read_lock::<Candidate>() {
-                Some(c) => Ok(c.place),
+                Some(c) => c.place_in(&s.0).map_err(raise),
                 None => Err(wrong("mix", shown(value), "a Candidate")),
             };
             let places = candidates.iter().map(place).collect::<Fallible<Vec<_>>>()?;
@@ -203,7 +203,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
 fn ops_of(space: &Space, cell_type: &str, edge: rhai::INT) -> Fallible<Array> {
     let cell_type = space.0.cell_type_by_name(cell_type).map_err(raise)?;
     let edges = space.0.edges().len();
-    let edge = usize::try_from(edge).ok().filter(|e| *e < edges);
-    let edge = edge.ok_or_else(|| wrong("edge", "a number of no edge", format!("0 to {}", edges - 1)))?;
+    let known = usize::try_from(edge).ok().filter(|e| *e < edges);
+    let edge = known.ok_or_else(|| wrong("edge", edge, format!("0 to {}", edges - 1)))?;
     Ok(space.0.ops_of(cell_type, edge).iter().map(|p| p.name().into()).collect())
 }

@@ -48,10 +48,8 @@ impl Subset {
 
 /// The value of a candidate; an error if it is of another space.
 fn of(table: &PerCandidate<f64>, space: &SearchSpace, c: &Candidate) -> Fallible<f64> {
-    if *c.space != *space {
-        return Err(wrong("candidate", format!("one of {}", c.space.name()), format!("one of {}", space.name())));
-    }
-    table.try_get(c.place).copied().ok_or_else(|| wrong("candidate", "no such one", format!("one of {}", space.name())))
+    let place = c.place_in(space).map_err(raise)?;
+    table.try_get(place).copied().ok_or_else(|| wrong("candidate", "no such one", format!("one of {}", space.name())))
 }
 
 /// Register the functions of shrinking.
@@ -92,8 +90,13 @@ fn subsets(api: &mut Api) {
         ],
         |s: &mut Subset, importance: Importance, n: INT| {
             let n = count(n, "least_important, n")?;
+            let space = s.net.space();
+            if *importance.space != *space {
+                let got = format!("one of {}", importance.space.name());
+                return Err(wrong("least_important, importance", got, format!("one of {}", space.name())));
+            }
             let chosen = s.subset.least_important(&importance.table, &s.net.mask(), n);
-            Ok::<Array, Box<rhai::EvalAltResult>>(handles(&s.net.space(), chosen))
+            Ok::<Array, Box<rhai::EvalAltResult>>(handles(&space, chosen))
         },
     );
     api.def(

@@ -4,6 +4,7 @@ use super::api::Api;
 use super::convert::count;
 use super::errors::{Fallible, raise, wrong};
 use super::show::{Look, tables};
+use crate::error::{Error, Result};
 use crate::space::{Candidate as Place, Mask as Alive, Primitive, SearchSpace};
 use rhai::{Array, Dynamic, INT};
 use std::rc::Rc;
@@ -19,6 +20,17 @@ pub struct Candidate {
     pub place: Place,
     /// What it belongs to.
     pub space: Rc<SearchSpace>,
+}
+
+impl Candidate {
+    /// Where it is in `space`; an error if it is of another.
+    pub fn place_in(&self, space: &SearchSpace) -> Result<Place> {
+        if *self.space != *space {
+            let got = format!("{} of {}", candidate_name(&self.space, self.place), self.space.name());
+            return Err(Error::invalid("candidate", got, format!("one of {}", space.name())));
+        }
+        space.check(self.place).map(|()| self.place)
+    }
 }
 
 /// A mask as it was when asked for.
@@ -71,7 +83,6 @@ pub fn register(api: &mut Api) {
     api.value::<Space>("Space", |s| format!("{} ({} edges, {} ops)", s.0.name(), s.0.edges().len(), s.0.ops().len()));
     api.value::<Candidate>("Candidate", |c| candidate_name(&c.space, c.place));
     api.also("==", |a: &mut Candidate, b: Candidate| *a == b);
-    api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);
     api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);
     api.also("==", |a: &mut Space, b: Space| *a == b);
     api.also("!=", |a: &mut Space, b: Space| *a != b);
@@ -192,7 +203,7 @@ pub fn register(api: &mut Api) {
             "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
              assert(net.mask.is_alive(net.space.candidates[0]));",
         ],
-        |m: &mut Mask, c: Candidate| m.alive.is_alive(c.place),
+        |m: &mut Mask, c: Candidate| c.place_in(&m.space).map(|place| m.alive.is_alive(place)).map_err(raise),
     );
     api.get(
         [

@@ -45,7 +45,7 @@ const COMMANDS: [Command; 13] = [
         name: "?",
         argument: "name",
         takes: Takes::Name,
-        about: "the manual's entry: signature, meaning, example",
+        about: "signature, meaning, example: of the manual, or of a function in a script",
         act: |session, name| session.documentation(Some(named("?", name)?)),
     },
     Command {

@@ -102,15 +102,14 @@ impl Session {
         signature.split_once('(').map(|(_, rest)| rest.to_string())
     }
 
-    /// Names of the manual and of modules, for `?` and `:doc`; names of script functions too, for `??`.
+    /// Names of modules and of script functions, for `??`; those of the manual too, for `?` and `:doc`.
     pub fn manual_names(&self, sources: bool) -> Vec<String> {
         let mut names: BTreeSet<String> = super::modules::STDLIB.iter().map(|(path, _)| path.to_string()).collect();
-        if sources {
-            names.extend(self.own_functions().into_iter().map(|f| f.name));
-            for (alias, text) in self.imported() {
-                names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
-            }
-        } else {
+        names.extend(self.own_functions().into_iter().map(|f| f.name));
+        for (alias, text) in self.imported() {
+            names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
+        }
+        if !sources {
             names.extend(self.scripts.docs.iter().map(|d| d.name.to_string()).filter(|n| n != "+"));
         }
         names.into_iter().collect()

@@ -135,9 +135,27 @@ impl Session {
         Ok(changed)
     }
 
-    /// The manual: see [`super::documentation`].
+    /// The manual (see [`super::documentation`]); or signature and comments of a function of this session, of an imported
+    /// module (`alias::name`) or of the stdlib (`nas/is_darts::search`).
     pub fn documentation(&self, name: Option<&str>) -> Result<String> {
-        super::docs::text(&self.scripts.docs, name)
+        let manual = super::docs::text(&self.scripts.docs, name);
+        let scripted = |name: &str| {
+            let functions = match name.rsplit_once("::") {
+                None => self.own_functions(),
+                Some((module, _)) => {
+                    let stdlib = super::modules::STDLIB.iter().map(|(path, text)| (*path, text.to_string()));
+                    let mut texts = self.imported().into_iter().chain(stdlib);
+                    texts.find(|(of, _)| *of == module).map_or(Vec::new(), |(_, text)| lexer::functions(&text))
+                }
+            };
+            let last = name.rsplit("::").next();
+            let function = functions.into_iter().find(|f| Some(f.name.as_str()) == last)?;
+            Some(format!("{}\n\n{}", function.signature, function.comment).trim_end().to_string())
+        };
+        match (name, manual) {
+            (Some(name), Err(error)) => scripted(name).ok_or(error),
+            (_, manual) => manual,
+        }
     }
 
     /// The source of a function of the stdlib, of an imported module (`alias::name`, or just `name`), or of this session; or
