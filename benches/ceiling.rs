@@ -37,7 +37,7 @@ fn product(threads: usize) -> f64 {
     let values = |k: usize| (0..N * N).map(|i| (i * k % 1024) as f32 / 512.0 - 1.0).collect::<Vec<f32>>();
     let (a, b, mut c) = (values(37), values(53), vec![0f32; N * N]);
     let parallel = if threads == 1 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(threads) };
-    let seconds = shortest(5, || {
+    let seconds = shortest(12, || {
         let (c, a, b) = (c.as_mut_ptr(), black_box(a.as_ptr()), b.as_ptr());
         let n = N as isize;
         // SAFETY: three matrices of N x N, row by row.
@@ -52,7 +52,7 @@ fn product(threads: usize) -> f64 {
 fn bandwidth(threads: usize) -> (f64, f64) {
     let (x, mut y) = (vec![1f32; LEN], vec![0f32; LEN]);
     let part = LEN / threads / 16 * 16;
-    let read = shortest(5, || {
+    let read = shortest(12, || {
         let sum = |x: &[f32]| {
             let mut sums = [0f32; 64];
             x.chunks_exact(64).for_each(|x| sums.iter_mut().zip(x).for_each(|(s, x)| *s += x));
@@ -60,7 +60,7 @@ fn bandwidth(threads: usize) -> (f64, f64) {
         };
         black_box(x.par_chunks(part).map(sum).sum::<f32>());
     });
-    let copy = shortest(5, || y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| y.copy_from_slice(x)));
+    let copy = shortest(12, || y.par_chunks_mut(part).zip(x.par_chunks(part)).for_each(|(y, x)| y.copy_from_slice(x)));
     let gb = (LEN * size_of::<f32>()) as f64 / 1e9;
     (gb / read, 2.0 * gb / copy)
 }
@@ -75,7 +75,7 @@ fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
     let batch = Batch { x, y: (0..BATCH as u32).map(|i| i % 10).collect(), shape, index: 0, total: 1 };
     let cfg = TrainConfig::default();
     let mut best: (f64, Vec<(Part, Cost)>) = (f64::INFINITY, vec![]);
-    for i in 0..8 {
+    for i in 0..12 {
         profile::start();
         let start = Instant::now();
         learner.train_step(&batch, None, &cfg)?;
@@ -101,6 +101,10 @@ fn row(name: &str, total: f64, threads: usize, cost: Cost, ceilings: (f64, f64))
     )
 }
 
+fn add(a: Cost, b: Cost) -> Cost {
+    Cost { seconds: a.seconds + b.seconds, operations: a.operations + b.operations, bytes: a.bytes + b.bytes }
+}
+
 /// Parts that `name` calls the same are one row; the longest first.
 fn table(seconds: f64, parts: &[(Part, Cost)], threads: usize, ceilings: (f64, f64), name: impl Fn(&Part) -> String) {
     println!("| op | ms | of the step | GFLOP | GB | GFLOP/s | of the product's | GB/s | of the read's |");
@@ -111,17 +115,13 @@ fn table(seconds: f64, parts: &[(Part, Cost)], threads: usize, ceilings: (f64, f
             rows.push((name(part), Cost::default()));
             rows.len() - 1
         });
-        let sum = &mut rows[at].1;
-        sum.seconds += cost.seconds;
-        sum.operations += cost.operations;
-        sum.bytes += cost.bytes;
+        rows[at].1 = add(rows[at].1, *cost);
     }
     rows.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
-    let all = rows.iter().fold(Cost::default(), |a, (_, b)| Cost {
-        seconds: a.seconds + b.seconds,
-        operations: a.operations + b.operations,
-        bytes: a.bytes + b.bytes,
-    });
+    let all = rows.iter().fold(Cost::default(), |a, (_, b)| add(a, *b));
+    let small = rows.partition_point(|(_, cost)| cost.seconds > 0.01 * seconds * threads as f64);
+    let others = rows.split_off(small).into_iter().fold(Cost::default(), |a, (_, b)| add(a, b));
+    rows.push(("others, each below 1 %".into(), others));
     let rest = Cost { seconds: seconds * threads as f64 - all.seconds, ..Cost::default() };
     rows.iter().for_each(|(name, cost)| println!("{}", row(name, seconds, threads, *cost, ceilings)));
     println!("{}", row("waiting, between passes, loss, SGD", seconds, threads, rest, ceilings));

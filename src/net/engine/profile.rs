@@ -122,14 +122,11 @@ impl Engine {
         let name = match first.filter {
             Filter::Dense { shape, .. } => of("conv", shape.k, shape.stride, 1),
             Filter::Halves { .. } => "conv 1x1 of halves".to_string(),
-            // Siblings of several kernels are one pass.
             Filter::Separable { shape, .. } if group.len() == 1 => {
                 of("separable", shape.k, shape.stride, shape.dilation)
             }
-            Filter::Separable { shape, .. } => match shape.stride {
-                1 => format!("separable, {} kernels", group.len()),
-                s => format!("separable, {} kernels, stride {s}", group.len()),
-            },
+            Filter::Separable { shape, .. } if shape.stride > 1 => "separable, all out of a node, stride 2".to_string(),
+            Filter::Separable { .. } => "separable, all out of a node".to_string(),
         };
         let macs = |c: &usize| match self.program.convs[*c].filter {
             Filter::Dense { shape, .. } => shape.macs(),

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""The share of a run that is spent in the script layer: samples of Linux' perf whose stack is in Rhai or the host's functions,
+and in nothing that these call to compute (search, net, ops, data, candle, rayon).
+
+  benches/script_share.py [--program target/release/isdarts-host] [--frequency 400] [-- ARGUMENTS OF THE PROGRAM]
+
+Scripts run on the main thread; the share is the processor time of its samples over the run's wall time. Needs perf, Python 3.9,
+and the program with the symbols that a release build here has.
+"""
+import argparse, collections, os, re, subprocess, sys, tempfile, time
+
+SCRIPT = re.compile(r"\brhai::|isdarts_host::host::|isdarts_host::repl::")
+WORK = re.compile(r"isdarts_host::(search|net|ops|data|space)::|\bcandle_|\brayon|\bgemm")
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--program", default=os.path.join("target", "release", "isdarts-host"))
+    p.add_argument("--frequency", type=int, default=400, help="samples a second")
+    p.add_argument("arguments", nargs="*", default=["scripts/is_darts.rhai"])
+    return p.parse_args()
+
+
+def samples(file):
+    """The frames of each sample of the main thread, innermost first."""
+    # --no-inline: names of inlined functions take perf hours.
+    command = ["perf", "script", "--no-inline", "-i", file, "-F", "pid,tid,ip,sym"]
+    text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    for sample in text.split("\n\n"):
+        head, *frames = sample.strip().splitlines() or [""]
+        ids = re.match(r"\s*(\d+)/(\d+)", head)
+        if ids and ids[1] == ids[2]:
+            yield [frame.strip().partition(" ")[2] for frame in frames]
+
+
+def kind(frames):
+    if any(WORK.search(f) for f in frames): return "computing"
+    return "script layer" if any(SCRIPT.search(f) for f in frames) else "start, end, system"
+
+
+def main():
+    args = arguments()
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "perf.data")
+        perf = ["perf", "record", "-q", "-e", "cpu-clock", "-F", str(args.frequency), "--call-graph", "dwarf,16384", "-o", file]
+        start = time.monotonic()
+        done = subprocess.run([*perf, args.program, *args.arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        wall = time.monotonic() - start
+        if done.returncode: sys.exit(f"script_share.py: {done.stderr.strip()[-500:]}")
+        counts, where = collections.Counter(), collections.Counter()
+        for frames in samples(file):
+            what = kind(frames)
+            counts[what] += 1
+            if what == "script layer": where[frames[0]] += 1
+    print(f"{' '.join(args.arguments)}: {wall:.1f} s of wall time; main thread:")
+    for what, n in counts.most_common():
+        print(f"{what:20} {n:6} samples, {n / args.frequency:7.3f} s, {100 * n / args.frequency / wall:6.2f} %")
+    for name, n in where.most_common(8): print(f"    {n:4} {name[:110]}")
+
+
+if __name__ == "__main__":
+    main()
