@@ -200,13 +200,13 @@ impl Engine {
 
     /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
     /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
-    /// each image many times, about 64 KiB, or enough pixels for the block's own weight gradients to be worth it (and not the
-    /// whole of a small batch, so that threads share it).
+    /// each image many times, about 64 KiB, or a few times as much as the block's own weight gradients (and not the whole of a
+    /// small batch, so that threads share it).
     fn block(&self, node: usize) -> usize {
         let Node { size, convs, .. } = &self.program.nodes[node];
         let separable = |c: &usize| matches!(self.program.convs[*c].filter, Filter::Separable { .. });
         if convs.iter().flatten().any(separable) {
-            let images = (16 * 1024 / size.len()).max(512 / (size.h * size.w));
+            let images = (16 * 1024 / size.len()).max(3 * size.c / (size.h * size.w));
             return images.clamp(1, 16).min(self.batch.div_ceil(4));
         }
         let tiles = size.h.div_ceil(4) * size.w.div_ceil(4);
