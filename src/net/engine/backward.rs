@@ -1,5 +1,7 @@
 //! The backward pass: node by node from the last, [`super`] says how.
 
+mod collect;
+
 use super::fill::{NodeSum, Pooled, Scaled, add_pooled, slices};
 use super::forward::{add_blocks, same_stride};
 use super::norm::{NormGradient, narrow};
@@ -10,12 +12,9 @@ use crate::interrupt;
 use crate::net::program::{Coef, Norm, Origin, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
-use crate::ops::linear_sum::{self, dot, linear_sum, sums};
+use crate::ops::linear_sum::{dot, linear_sum, sums};
 use crate::ops::{channels, head, pool};
 use rayon::prelude::*;
-
-/// Weights whose blocks' gradients one thread adds up.
-const SUM_LEN: usize = 2048;
 
 /// What a backward pass comes to.
 pub struct Backward {
@@ -384,90 +383,6 @@ impl Engine {
                 || self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch),
             );
             done += group.len();
-        }
-    }
-
-    /// Add up the blocks' weight gradients, in their order.
-    fn collect_weights(&self, work: &Work, pass: &mut Pass<'_>) {
-        let lens: Vec<usize> = work.convs.iter().map(|&c| self.plans[c].dw_len()).collect();
-        let begins = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len)));
-        let all: usize = lens.iter().sum();
-        let parts: Vec<(usize, usize, usize)> =
-            work.convs.iter().zip(begins).zip(&lens).map(|((&c, at), &len)| (c, at, len)).collect();
-        let values = pass.values;
-        let gradients: Vec<Vec<(usize, Vec<f32>)>> = parts
-            .into_par_iter()
-            .map(|(c, at, len)| {
-                let mut total = vec![0f64; len];
-                let what = || elsewhere("sums of weight gradients", true);
-                total.par_chunks_mut(SUM_LEN).enumerate().for_each(|(i, total)| {
-                    timed(what, || {
-                        for block in work.dw.chunks_exact(all) {
-                            linear_sum::add(total, &block[at + i * SUM_LEN..]);
-                        }
-                    });
-                });
-                timed(what, || self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values))
-            })
-            .collect();
-        for (position, gradient) in gradients.into_iter().flatten() {
-            pass.params[position] = Some(gradient);
-        }
-    }
-
-    fn collect_dots(&self, work: &Work, pass: &mut Pass<'_>) {
-        let node = &self.program.nodes[work.node];
-        let copies = node.copies.iter().map(|&(_, coef)| coef);
-        let pools = same_stride(&node.pools3).concat().into_iter().map(|(.., coef)| coef);
-        let dots = add_blocks(&work.dots, work.dots.len() / self.n_blocks(work.node));
-        for (coef, dot) in copies.chain(pools).zip(dots) {
-            if let Coef::Mix(mix) = coef {
-                pass.mix[mix] += dot;
-            }
-        }
-    }
-
-    /// The norms of the convolutions into a node, now that its gradient is known.
-    fn collect_norms(&self, work: &Work, pass: &mut Pass<'_>) {
-        let node = &self.program.nodes[work.node];
-        let c_p = node.size.c;
-        let pixels = self.batch * node.size.h * node.size.w;
-        let len = (1 + work.into.len()) * c_p;
-        let total = add_blocks(&work.sums, len);
-        let convs = (node.origin.terms().iter())
-            .filter_map(|t| if let Term::Conv { conv, coef } = *t { Some((conv, coef)) } else { None });
-        for (at, ((c, coef), &id)) in convs.zip(&work.into).enumerate() {
-            debug_assert_eq!(c, id);
-            let dots = (1 + at) * c_p;
-            // The sums are those of images then, each with a scale of its own before its gradient.
-            let scaled = matches!(coef, Coef::Image(_)).then(|| {
-                let mut sums = work.sums.clone();
-                for (image, block) in sums.chunks_exact_mut(len).enumerate() {
-                    let scale = self.coef(coef, image);
-                    block.iter_mut().for_each(|s| *s *= scale);
-                }
-                add_blocks(&sums, len)
-            });
-            let (weight, scale) = match coef {
-                Coef::Image(_) => (1.0, coef),
-                _ => (self.coef(coef, 0), Coef::One),
-            };
-            let total = scaled.as_ref().unwrap_or(&total);
-            let (sum, dots) = (&total[..c_p], &total[dots..dots + c_p]);
-            let affine = if let Norm::Affine(n) = self.program.convs[c].norm { Some(n) } else { None };
-            let beta = affine.map(|n| pass.values[n.beta]);
-            let mut gradient = self.norms[c].backward(weight, beta, sum, dots, pixels);
-            if let Coef::Mix(mix) = coef {
-                pass.mix[mix] += gradient.coef;
-            }
-            if let Some(n) = affine {
-                gradient.gamma.truncate(node.channels);
-                gradient.beta.truncate(node.channels);
-                pass.params[n.gamma] = Some(std::mem::take(&mut gradient.gamma));
-                pass.params[n.beta] = Some(std::mem::take(&mut gradient.beta));
-            }
-            pass.norms[c] =
-                Some(DzMap { scale, a: narrow(&gradient.a), b: narrow(&gradient.b), g: narrow(&gradient.g) });
         }
     }
 }
