@@ -145,7 +145,7 @@ fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
     for function in ast.iter_functions().filter(|f| f.access == FnAccess::Public && f.this_type.is_none()) {
         let (name, inner) = (function.name.to_string(), inner.clone());
         let call = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
-            let Some(context) = context else { return Ok(Dynamic::UNIT) };
+            let context = context.ok_or("a function of a module called without its context")?;
             let mut global = context.global_runtime_state().clone();
             global.lib.push(inner.clone());
             let (engine, at) = (context.engine(), context.call_position());
