@@ -92,6 +92,24 @@ fn a_finished_run_resumes_to_the_same_end() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_run_that_a_full_disk_ended_goes_on_where_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let [whole, cut] = ["whole", "cut"].map(|name| dir.path().join(name));
+    finish(program("is_darts.rhai", &["--out", whole.to_str().unwrap()]));
+    let command = program("is_darts.rhai", &["--out", cut.to_str().unwrap()]);
+    // No file may be longer than 12 KiB (24, as shells count); a checkpoint is.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 24; exec \"$0\" \"$@\""]);
+    let out = shell.arg(command.get_program()).args(command.get_args()).output().unwrap();
+    let error = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(error.contains("state.safetensors: File too large"), "{error}");
+    finish(resume(&cut));
+    assert_same(&whole, &cut, "resumed with room");
+}
+
+#[test]
 fn one_thread_and_two_come_to_the_same_bits() {
     for script in ["is_darts.rhai", "darts.rhai"] {
         let dir = tempfile::tempdir().unwrap();

@@ -121,6 +121,38 @@ fn what_a_search_found_is_trained_by_its_run_folder_and_the_weights_predict_and_
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_fills_up_is_named_and_nothing_is_lost() {
+    // No file may be longer than 12 KiB (24, as shells count): to the program, a disk without room.
+    let full = |command: &Command| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 24; exec \"$0\" \"$@\""]);
+        let out = shell.arg(command.get_program()).args(command.get_args()).output().unwrap();
+        assert_eq!(out.status.code(), Some(1));
+        String::from_utf8_lossy(&out.stderr).to_string()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let [whole, run] = ["whole", "run"].map(|name| dir.path().join(name));
+    finish(training(&whole, &[], CELLS));
+    let error = full(&training(&run, &[], CELLS));
+    assert!(error.contains("cannot write") && error.contains("File too large"), "{error}");
+    let mut again = program();
+    again.arg("--resume").arg(&run);
+    finish(again);
+    assert!(outcome(&run) == outcome(&whole));
+
+    let onnx = dir.path().join("net.onnx");
+    std::fs::write(&onnx, "before").unwrap();
+    let mut export = program();
+    export.arg("export").arg("--weights").arg(whole.join("train-000/last.safetensors")).arg("--onnx").arg(&onnx);
+    let error = full(&export);
+    assert!(error.contains("net.onnx: File too large"), "{error}");
+    assert_eq!(std::fs::read_to_string(&onnx).unwrap(), "before");
+    finish(export);
+    assert!(std::fs::metadata(&onnx).unwrap().len() > 25_000);
+}
+
+#[test]
 fn a_folder_of_pictures_is_trained_on_and_told_about() {
     let dir = tempfile::tempdir().unwrap();
     for (i, (set, class)) in [("train", "red"), ("train", "blue"), ("test", "red"), ("test", "blue")].iter().enumerate()
