@@ -119,7 +119,7 @@ impl Rows {
         }
         for image in 0..n {
             let x = &x[image * s.in_len()..][..s.in_len()];
-            plan.level_in.run(PadInput { rows: self, shape: s, relu, x, copy });
+            plan.level_in.run(PadInput { shape: s, to: (s.pad, s.pad), width: self.x_hw.1, relu, x, copy });
             for (i, filter) in filters.iter().enumerate() {
                 plan.level_out.run(Forward {
                     rows: self,
@@ -161,12 +161,13 @@ impl Rows {
         }
         for image in 0..n {
             let x = &x[image * s.in_len()..][..s.in_len()];
-            plan.level_in.run(PadInput { rows: self, shape: s, relu, x, copy });
+            plan.level_in.run(PadInput { shape: s, to: (s.pad, s.pad), width: self.x_hw.1, relu, x, copy });
             if self.phases.iter().any(|p| p.taps.is_empty()) {
                 gradient.fill(0.0);
             }
             for (i, filter) in filters.iter().enumerate() {
-                plan.level_out.run(PadGradient { rows: self, shape: s, dz: dz[i], image, copy: dz_copy });
+                let (dz, to, width) = (dz[i], self.dz_at, self.dz_hw.1);
+                plan.level_out.run(PadGradient { shape: s, dz, image, to, width, copy: dz_copy });
                 let accumulate = image > 0;
                 plan.level_out.run(FilterGradient {
                     rows: self,
@@ -191,7 +192,7 @@ impl Rows {
 }
 
 /// (0, 0), (0, 1), ...
-fn grid(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
+pub(super) fn grid(h: usize, w: usize) -> impl Iterator<Item = (usize, usize)> {
     (0..h).flat_map(move |y| (0..w).map(move |x| (y, x)))
 }
 
@@ -232,22 +233,23 @@ impl Reached {
     }
 }
 
-/// copy = relu?(x), one image, inside its border of zeros.
-struct PadInput<'a, T> {
-    rows: &'a Rows,
-    shape: &'a ConvShape,
-    relu: bool,
-    x: &'a [f32],
-    copy: &'a mut [T],
+/// copy = relu?(x), one image, inside its border of zeros: its first pixel goes to row and column `to`.
+pub(super) struct PadInput<'a, T> {
+    pub shape: &'a ConvShape,
+    pub to: (usize, usize),
+    pub width: usize,
+    pub relu: bool,
+    pub x: &'a [f32],
+    pub copy: &'a mut [T],
 }
 
 impl<T: Operand> Kernel for PadInput<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (line, pad) = (self.shape.w * self.shape.c_in_p(), self.shape.pad);
+        let line = self.shape.w * self.shape.c_in_p();
         for (y, from) in self.x.chunks_exact(line).enumerate() {
-            let to = ((y + pad) * self.rows.x_hw.1 + pad) * self.shape.c_in_p();
+            let to = ((y + self.to.0) * self.width + self.to.1) * self.shape.c_in_p();
             let to = &mut self.copy[to..][..line];
             for i in (0..line).step_by(S::LANES) {
                 // SAFETY: the lanes divide the channels, so i + LANES <= line.
@@ -260,13 +262,14 @@ impl<T: Operand> Kernel for PadInput<'_, T> {
     }
 }
 
-/// copy = dz of one image, inside its border of zeros.
-struct PadGradient<'a> {
-    rows: &'a Rows,
-    shape: &'a ConvShape,
-    dz: Dz<'a>,
-    image: usize,
-    copy: &'a mut [f32],
+/// copy = dz of one image, inside its border of zeros: its first pixel goes to row and column `to`.
+pub(super) struct PadGradient<'a> {
+    pub shape: &'a ConvShape,
+    pub dz: Dz<'a>,
+    pub image: usize,
+    pub to: (usize, usize),
+    pub width: usize,
+    pub copy: &'a mut [f32],
 }
 
 impl Kernel for PadGradient<'_> {
@@ -278,7 +281,7 @@ impl Kernel for PadGradient<'_> {
         let Dz { dy, z, b, g, .. } = self.dz;
         for y in 0..ho {
             let from = (self.image * ho + y) * wo * c;
-            let to = ((y + self.rows.dz_at.0) * self.rows.dz_hw.1 + self.rows.dz_at.1) * c;
+            let to = ((y + self.to.0) * self.width + self.to.1) * c;
             let to = &mut self.copy[to..][..wo * c];
             for v in (0..c).step_by(S::LANES) {
                 // SAFETY: the lanes divide c, and `backward` has checked every length.

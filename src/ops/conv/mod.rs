@@ -9,7 +9,7 @@
 //! ("siblings"), so that ReLU and transforms of the input are shared.
 //!
 //! 3x3 of stride 1 goes by Winograd's F(4x4, 3x3) ([`winograd`]), a quarter of the multiplications; everything else, and
-//! 3x3 in strict mode, directly ([`direct`]).
+//! 3x3 in strict mode, directly ([`direct`]; groups of small images by [`positions`]).
 //!
 //! The forward pass of a small layer, and of every layer in strict mode, is exact: direct, in f64, rounded once; its backward
 //! pass is direct too. What follows a convolution is a ReLU, and where its input is within a rounding error of zero, the error
@@ -26,6 +26,7 @@ pub mod definition;
 pub(in crate::ops) mod direct;
 pub(in crate::ops) mod filter;
 pub(in crate::ops) mod gemm;
+mod positions;
 pub mod tensor;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use filter::PackedFilter;
 use crate::ops::padded;
 use crate::ops::simd::{Level, Simd};
 use gemm::panel_index;
+use positions::{GROUP, Positions};
 
 /// A dense convolution: k x k taps, stride s, zero padding p, dilation d; input h x w.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -109,7 +111,8 @@ pub(in crate::ops) const SMALL: u64 = 4_000_000;
 #[derive(Clone, Debug)]
 enum Method {
     Winograd(winograd::Tiling),
-    Direct(direct::Rows),
+    /// The second for groups of small images.
+    Direct(direct::Rows, Option<Positions>),
 }
 
 impl ConvPlan {
@@ -132,7 +135,7 @@ impl ConvPlan {
             if (s.k, s.stride, s.pad, s.dilation) == (3, 1, 1, 1) && !direct {
                 Method::Winograd(winograd::Tiling::new(s))
             } else {
-                Method::Direct(direct::Rows::new(s))
+                Method::Direct(direct::Rows::new(s), Positions::new(s))
             }
         };
         Self { shape, level_in, level_out, forward: method(exact || strict), exact, backward: method(exact || strict) }
@@ -147,7 +150,9 @@ impl ConvPlan {
     pub fn scratch_len(&self, _images: usize, convs: usize) -> usize {
         let len = |method: &Method| match method {
             Method::Winograd(t) => t.scratch_len(&self.shape, convs),
-            Method::Direct(r) => r.scratch_len(&self.shape),
+            Method::Direct(r, p) => {
+                r.scratch_len(&self.shape).max(p.as_ref().map_or(0, |_| Positions::scratch_len(&self.shape)))
+            }
         };
         len(&self.forward).max(len(&self.backward))
     }
@@ -192,7 +197,8 @@ pub fn forward(
     let mut scratch = Scratch::new(scratch);
     match &plan.forward {
         Method::Winograd(t) => t.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
-        Method::Direct(r) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        Method::Direct(_, Some(p)) if n >= GROUP => p.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        Method::Direct(r, _) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
     }
 }
 
@@ -261,7 +267,8 @@ pub fn backward(
     let mut scratch = Scratch::new(scratch);
     match &plan.backward {
         Method::Winograd(t) => t.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
-        Method::Direct(r) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        Method::Direct(_, Some(p)) if n >= GROUP => p.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        Method::Direct(r, _) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
     }
 }
 

@@ -217,6 +217,21 @@ proptest! {
     }
 
     #[test]
+    fn groups_of_small_images_match_the_definition(
+        shape in shapes(), (h, w) in (1usize..=8, 1usize..=8), n in GROUP..=2 * GROUP + 1, relu: bool, convs in 1usize..=2,
+        with_z: bool, seed: u64,
+    ) {
+        let shape = ConvShape { h, w, ..shape };
+        prop_assume!(h.min(w) + 2 * shape.pad > shape.dilation * (shape.k - 1) && shape.c_in * shape.c_out <= 400);
+        let case = Case::new(shape, n, relu, convs, seed);
+        for level in Level::available() {
+            for exact in [false, true] {
+                check(&case, &ConvPlan::with(shape, exact, true, level), with_z);
+            }
+        }
+    }
+
+    #[test]
     fn winograd_convolutions_of_any_size_match_the_definition(
         c_in in 1usize..=50, c_out in 1usize..=50, h in 1usize..=19, w in 1usize..=19,
         n in 1usize..=3, relu: bool, convs in 1usize..=3, with_z: bool, seed: u64,
