@@ -11,6 +11,7 @@ use rhai::{Array, Dynamic, Map};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 /// The size of a supernet, from a script's settings; 0 = as the space's paper has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,27 +35,30 @@ pub struct PictureConfig {
     pub limit: usize,
 }
 
-/// The keys that host functions know.
-pub fn host_keys() -> Vec<String> {
-    let all = [
-        known_keys::<TrainConfig>(),
-        known_keys::<ArchConfig>(),
-        known_keys::<SizeConfig>(),
-        known_keys::<PictureConfig>(),
-        known_keys::<EvalConfig>(),
-    ];
-    // Training a supernet and training what was found have keys in common.
-    let mut keys: Vec<String> = Vec::new();
-    for key in all.concat() {
-        if !keys.contains(&key) {
-            keys.push(key);
+/// The keys that host functions know: made once, for they are asked for at every step of a script's loop.
+pub fn host_keys() -> &'static [String] {
+    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let all = [
+            known_keys::<TrainConfig>(),
+            known_keys::<ArchConfig>(),
+            known_keys::<SizeConfig>(),
+            known_keys::<PictureConfig>(),
+            known_keys::<EvalConfig>(),
+        ];
+        // Training a supernet and training what was found have keys in common.
+        let mut keys: Vec<String> = Vec::new();
+        for key in all.concat() {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
         }
-    }
-    keys
+        keys
+    })
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
-pub fn typed<T: Serialize + Default + DeserializeOwned>(map: &Map) -> Result<T> {
+pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> Result<T> {
     let known = known_keys::<T>();
     let own = map.iter().filter(|(key, _)| known.iter().any(|k| k == key.as_str()));
     let json = own.map(|(key, value)| Ok((key.to_string(), convert::to_json(value, key)?)));
@@ -78,12 +82,12 @@ pub fn check(host: &Host, map: &Map) -> Result<()> {
 }
 
 /// [`check`], then [`typed`].
-pub fn config<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map) -> Fallible<T> {
+pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, map: &Map) -> Fallible<T> {
     check(host, map).and_then(|()| typed(map)).map_err(raise)
 }
 
 /// `--set` values of the keys that `T` knows, over those of `map`.
-pub fn overridden<T: Serialize + Default + DeserializeOwned>(host: &Host, map: &Map) -> Result<T> {
+pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, map: &Map) -> Result<T> {
     let mut map = map.clone();
     let known = known_keys::<T>();
     for (key, value) in host.options.sets.iter().filter(|(key, _)| known.contains(key)) {
@@ -98,7 +102,7 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
     let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
     host.declared.borrow_mut().extend(known.iter().cloned());
     check(host, &defaults)?;
-    known.extend(host_keys());
+    known.extend_from_slice(host_keys());
     let mut result = defaults;
     for (key, value) in &host.options.sets {
         if !known.contains(key) {

@@ -4,19 +4,28 @@ use crate::error::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
 
-/// The keys of a settings struct, in the order of its fields.
-pub fn known_keys<T: Default + Serialize>() -> Vec<String> {
-    match serde_json::to_value(T::default()) {
+thread_local! {
+    static KEYS: RefCell<HashMap<TypeId, Rc<[String]>>> = RefCell::default();
+}
+
+/// The keys of a settings struct, in the order of its fields; made once, for they are asked for at every step of a script's loop.
+pub fn known_keys<T: Default + Serialize + 'static>() -> Rc<[String]> {
+    let make = || match serde_json::to_value(T::default()) {
         Ok(Value::Object(map)) => map.keys().cloned().collect(),
-        _ => vec![],
-    }
+        _ => Rc::default(),
+    };
+    KEYS.with_borrow_mut(|keys| keys.entry(TypeId::of::<T>()).or_insert_with(make).clone())
 }
 
 /// The settings struct of a map, defaults where a key is missing. Takes only the keys that `T` knows: a strategy's map
 /// holds settings of several structs and its own; that someone knows each key is for the host to check, which sees them
 /// all. A wrong type is an error that names the key, what was got and what was expected; `what` says whose settings it is.
-pub fn pick<T: DeserializeOwned + Default + Serialize>(what: &str, value: &Value) -> Result<T> {
+pub fn pick<T: DeserializeOwned + Default + Serialize + 'static>(what: &str, value: &Value) -> Result<T> {
     let mut map = as_map(what, value.clone())?;
     let known = known_keys::<T>();
     map.retain(|key, _| known.iter().any(|k| k == key));
@@ -30,15 +39,17 @@ fn as_map(what: &str, value: Value) -> Result<Map<String, Value>> {
     }
 }
 
-fn read<T: DeserializeOwned + Default + Serialize>(what: &str, map: Map<String, Value>) -> Result<T> {
-    // Key by key first: serde's own error does not name the key.
-    for (key, value) in &map {
-        let single = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-        if let Err(e) = serde_json::from_value::<T>(single) {
-            return Err(Error::invalid(format!("{what}: setting `{key}`"), show(value), expected(&e.to_string())));
+fn read<T: DeserializeOwned + Default + Serialize + 'static>(what: &str, map: Map<String, Value>) -> Result<T> {
+    serde_json::from_value(Value::Object(map.clone())).map_err(|error| {
+        // Once more key by key: serde's own error does not name the key.
+        for (key, value) in map {
+            let single = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
+            if let Err(e) = serde_json::from_value::<T>(single) {
+                return Error::invalid(format!("{what}: setting `{key}`"), show(&value), expected(&e.to_string()));
+            }
         }
-    }
-    serde_json::from_value(Value::Object(map)).map_err(|e| Error::invalid(what, e, "settings"))
+        Error::invalid(what, error, "settings")
+    })
 }
 
 /// A value with its kind: `"abc"` (a text), `1.5` (a number).

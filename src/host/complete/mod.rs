@@ -149,7 +149,7 @@ impl Session {
         let open = infer::opener(before, tokens).unwrap_or_default();
         let mut keys: BTreeSet<String> = match infer::callee(before, &tokens[..open]).as_deref() {
             Some("data") => ["resize", "limit"].map(String::from).into(),
-            Some(_) | None => host_keys().into_iter().collect(),
+            Some(_) | None => host_keys().iter().cloned().collect(),
         };
         if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {
             for (path, text) in super::modules::STDLIB {
