@@ -22,8 +22,9 @@
 // A block of a pass takes what it takes; and in the kernels, indices name lanes, tile rows and taps of several arrays.
 #![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
 
+pub(in crate::ops) mod copy;
 pub mod definition;
-pub(in crate::ops) mod direct;
+mod direct;
 pub(in crate::ops) mod filter;
 pub(in crate::ops) mod gemm;
 mod positions;

@@ -1,10 +1,11 @@
 //! Direct convolution of images of a few pixels: matrix products over the same pixel of several images. May use: `ops::simd`.
 //!
 //! Fast where most pixels lie at an edge, because a pixel's product has only the taps that lie within the image ([`super::direct`]
-//! multiplies the zeros around it, 20 of 36 in a 2x2 image), because its rows are always as many as the registers hold, and because
-//! weight gradients are loaded and stored once for all the images.
+//! multiplies the zeros around it, 20 of 36 in a 2x2 image), because its rows are the images of a group, however few pixels an image
+//! has, and because weight gradients are loaded and stored once for a group.
 
-use super::direct::{AddGradient, PadGradient, PadInput, grid};
+use super::copy::{AddGradient, PadGradient, PadInput};
+use super::direct::grid;
 use super::gemm::{Operand, Product, Tap, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Simd};

@@ -25,7 +25,7 @@ mod tests;
 
 pub use filter::SeparableFilter;
 
-use crate::ops::conv::direct::AddGradient;
+use crate::ops::conv::copy::AddGradient;
 use crate::ops::conv::gemm::{Operand, Product, Tap, nn, tn};
 use crate::ops::conv::{Dz, SMALL, Scratch};
 use crate::ops::padded;
