@@ -4,10 +4,11 @@
 //! - [`nn_exact`]: the same in f64, rounded once.
 //! - [`tn`]: `B_t[k, :] (+)= sum_r a[row(r) + tap_t + k] d[r, :]`.
 //!
-//! B is stored in panels: the columns are cut into panels two vectors wide, the last one a single vector wide if their
-//! number is odd; a panel's rows follow each other. See [`panel_index`].
+//! B is stored in panels: the columns are cut into panels of two or three vectors (one, where there is one), so that a tile of
+//! eight rows fills the registers; a panel's rows follow each other. See [`panel_index`].
 
 use crate::ops::simd::Simd;
+use std::ops::Range;
 
 /// One kernel tap: where its operand starts relative to a row, and where its matrix starts in B.
 #[derive(Clone, Copy, Debug)]
@@ -16,10 +17,27 @@ pub(in crate::ops) struct Tap {
     pub b: usize,
 }
 
-/// Where element (k, col) of a `[rows, cols]` matrix lies in panels of two vectors of `lanes`.
+/// Vectors in the next panel, where `left` vectors of columns are left.
+fn panel_width(left: usize) -> usize {
+    match left {
+        1 | 2 => left,
+        4 => 2,
+        _ => 3,
+    }
+}
+
+/// Where element (k, col) of a `[rows, cols]` matrix lies in panels of vectors of `lanes`: panels of three, then of two, as
+/// [`panel_width`] has it.
 pub(in crate::ops) fn panel_index(rows: usize, cols: usize, lanes: usize, k: usize, col: usize) -> usize {
-    let first = col / (2 * lanes) * (2 * lanes);
-    first * rows + k * (cols - first).min(2 * lanes) + (col - first)
+    let (vectors, v) = (cols / lanes, col / lanes);
+    let in_threes = (vectors / 3).saturating_sub(usize::from(vectors % 3 == 1)) * 3;
+    let (first, width) = if v < in_threes {
+        (v / 3 * 3, 3)
+    } else {
+        let first = in_threes + (v - in_threes) / 2 * 2;
+        (first, (vectors - first).min(2))
+    };
+    first * lanes * rows + k * width * lanes + (col - first * lanes)
 }
 
 /// Sizes of one product.
@@ -97,7 +115,8 @@ impl Operand for f64 {
     }
 }
 
-/// See the top of the file. To `stats`, where given, the sum and the sum of squares of each column of out are added.
+/// See the top of the file. To `stats`, where given, the sum and the sum of squares of each column of out are added. Rows go
+/// in chunks, so that a chunk of a is in the first-level cache for every panel after the first.
 ///
 /// # Safety
 /// Every row that `a_row`, `out_row` and the taps name must lie in `a`, `out`; `b` must hold every tap's matrix.
@@ -110,44 +129,48 @@ pub(in crate::ops) unsafe fn nn<S: Simd>(
     (out, out_row): (*mut f32, impl Fn(usize) -> usize),
     mut stats: Option<&mut [f64]>,
 ) {
-    let mut n0 = 0;
-    while n0 < g.cols {
-        let stats = stats.as_deref_mut();
-        // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
-        unsafe {
-            if g.cols - n0 < 2 * S::LANES {
-                nn_panel::<S, 8, 1>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
-                n0 += S::LANES;
-            } else {
-                if S::REGISTERS >= 32 {
-                    nn_panel::<S, 8, 2>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
-                } else {
-                    nn_panel::<S, 4, 2>(s, g, (a, &a_row), b, (out, &out_row), n0, stats);
+    let chunk = (4096 / g.k.max(1)).next_multiple_of(8).clamp(32, 64);
+    let mut r0 = 0;
+    while r0 < g.rows {
+        let rows = r0..(r0 + chunk).min(g.rows);
+        let mut n0 = 0;
+        while n0 < g.cols {
+            let (stats, rows) = (stats.as_deref_mut(), rows.clone());
+            let width = panel_width((g.cols - n0) / S::LANES);
+            // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
+            unsafe {
+                match (width, S::REGISTERS >= 32) {
+                    (1, _) => nn_panel::<S, 8, 1>(s, g, rows, (a, &a_row), b, (out, &out_row), n0, stats),
+                    (2, true) => nn_panel::<S, 8, 2>(s, g, rows, (a, &a_row), b, (out, &out_row), n0, stats),
+                    (2, false) => nn_panel::<S, 4, 2>(s, g, rows, (a, &a_row), b, (out, &out_row), n0, stats),
+                    (_, true) => nn_panel::<S, 8, 3>(s, g, rows, (a, &a_row), b, (out, &out_row), n0, stats),
+                    (_, false) => nn_panel::<S, 4, 3>(s, g, rows, (a, &a_row), b, (out, &out_row), n0, stats),
                 }
-                n0 += 2 * S::LANES;
             }
+            n0 += width * S::LANES;
         }
+        r0 = rows.end;
     }
 }
 
-/// Rows whose statistics are summed in f32 before they are added to the f64 totals.
-const STAT_ROWS: usize = 64;
-
+/// The rows of one chunk, the columns of one panel. The statistics of a chunk are summed in f32 before they are added to the
+/// f64 totals.
 #[inline(always)]
 unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
     s: S,
     g: Product<'_>,
+    chunk: Range<usize>,
     (a, a_row): (*const f32, &impl Fn(usize) -> usize),
     b: *const f32,
     (out, out_row): (*mut f32, &impl Fn(usize) -> usize),
     n0: usize,
-    mut stats: Option<&mut [f64]>,
+    stats: Option<&mut [f64]>,
 ) {
     let zero = s.splat(0.0);
     let (mut sum, mut sum2) = ([zero; V], [zero; V]);
-    let mut r0 = 0;
-    while r0 < g.rows {
-        let left = (g.rows - r0).min(R);
+    let mut r0 = chunk.start;
+    while r0 < chunk.end {
+        let left = (chunk.end - r0).min(R);
         // SAFETY: rows past the end are read as the last row and not written; the rest is the caller's word.
         unsafe {
             let (mut rows, mut outs) = ([a; R], [out; R]);
@@ -187,7 +210,7 @@ unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
                     }
                 }
             }
-            if let Some(stats) = stats.as_deref_mut() {
+            if stats.is_some() {
                 for i in 0..R {
                     if i < left {
                         for v in 0..V {
@@ -196,17 +219,16 @@ unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
                         }
                     }
                 }
-                if (r0 + left).is_multiple_of(STAT_ROWS) || r0 + left == g.rows {
-                    let (sums, squares) = stats.split_at_mut(g.cols);
-                    for v in 0..V {
-                        add_lanes(s, &mut sums[n0 + v * S::LANES..], sum[v]);
-                        add_lanes(s, &mut squares[n0 + v * S::LANES..], sum2[v]);
-                    }
-                    (sum, sum2) = ([zero; V], [zero; V]);
-                }
             }
         }
         r0 += left;
+    }
+    if let Some(stats) = stats {
+        let (sums, squares) = stats.split_at_mut(g.cols);
+        for v in 0..V {
+            add_lanes(s, &mut sums[n0 + v * S::LANES..], sum[v]);
+            add_lanes(s, &mut squares[n0 + v * S::LANES..], sum2[v]);
+        }
     }
 }
 
@@ -312,15 +334,13 @@ unsafe fn nn_exact_columns<S: Simd, const R: usize>(
 /// Adds the lanes of `v` to the first of `totals`.
 #[inline(always)]
 pub(in crate::ops) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
-    let mut lanes = [0f32; 16];
-    // SAFETY: no vector has more than 16 lanes.
-    unsafe { s.store(lanes.as_mut_ptr(), v) };
-    for (t, x) in totals.iter_mut().zip(&lanes[..S::LANES]) {
-        *t += f64::from(*x);
-    }
+    let totals = totals[..S::LANES].as_mut_ptr();
+    // SAFETY: there are as many totals as lanes.
+    unsafe { s.wide_store(totals, s.wide_add(s.wide_load(totals), s.widen(v))) }
 }
 
-/// See the top of the file; sums over all `b_rows` of a's row.
+/// See the top of the file; sums over all `b_rows` of a's row. Rows go in chunks that stay in the first-level cache while every
+/// tile of B reads them.
 ///
 /// # Safety
 /// As [`nn`].
@@ -332,25 +352,30 @@ pub(in crate::ops) unsafe fn tn<S: Simd>(
     (d, d_row): (*const f32, impl Fn(usize) -> usize),
     b: *mut f32,
 ) {
-    for tap in g.taps {
-        let mut n0 = 0;
-        while n0 < g.cols {
-            // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
-            unsafe {
-                let b = b.add(tap.b + n0 * g.b_rows);
-                if g.cols - n0 < 2 * S::LANES {
-                    tn_panel::<S, 8, 1>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
-                    n0 += S::LANES;
-                } else {
-                    if S::REGISTERS >= 32 {
-                        tn_panel::<S, 8, 2>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
-                    } else {
-                        tn_panel::<S, 4, 2>(s, g, tap.a, (a, &a_row), (d, &d_row), b, n0);
+    let chunk = (5120 / (g.b_rows + g.cols)).max(32);
+    let mut r0 = 0;
+    while r0 == 0 || r0 < g.rows {
+        let rows = r0..(r0 + chunk).min(g.rows);
+        let g = Product { accumulate: g.accumulate || r0 > 0, ..g };
+        for tap in g.taps {
+            let mut n0 = 0;
+            while n0 < g.cols {
+                let (rows, width) = (rows.clone(), panel_width((g.cols - n0) / S::LANES));
+                // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
+                unsafe {
+                    let b = b.add(tap.b + n0 * g.b_rows);
+                    match (width, S::REGISTERS >= 32) {
+                        (1, _) => tn_panel::<S, 8, 1>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                        (2, true) => tn_panel::<S, 8, 2>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                        (2, false) => tn_panel::<S, 4, 2>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                        (_, true) => tn_panel::<S, 8, 3>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                        (_, false) => tn_panel::<S, 4, 3>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
                     }
-                    n0 += 2 * S::LANES;
                 }
+                n0 += width * S::LANES;
             }
         }
+        r0 += chunk;
     }
 }
 
@@ -358,6 +383,7 @@ pub(in crate::ops) unsafe fn tn<S: Simd>(
 unsafe fn tn_panel<S: Simd, const K: usize, const V: usize>(
     s: S,
     g: Product<'_>,
+    rows: Range<usize>,
     tap_a: usize,
     (a, a_row): (*const f32, &impl Fn(usize) -> usize),
     (d, d_row): (*const f32, &impl Fn(usize) -> usize),
@@ -376,7 +402,7 @@ unsafe fn tn_panel<S: Simd, const K: usize, const V: usize>(
                     }
                 }
             }
-            for r in 0..g.rows {
+            for r in rows.clone() {
                 let x = a.add(a_row(r) + tap_a + k0);
                 let y = d.add(d_row(r) + n0);
                 let mut dv = [s.splat(0.0); V];

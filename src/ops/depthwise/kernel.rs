@@ -1,8 +1,13 @@
 //! The depthwise kernels: taps over eight pixels in registers, and the gradient of the taps. May use: `ops::simd`.
+//!
+//! Where pixels follow each other (stride 1), a window slides over a row: each pixel is loaded once for all taps of the row that
+//! meet it, so that the processor multiplies rather than loads. The kernels' usual sizes are compiled for that; others, and
+//! strides, load a pixel for every tap.
 
 use crate::ops::conv::Dz;
 use crate::ops::conv::gemm::add_lanes;
 use crate::ops::simd::{Kernel, Simd};
+use std::ops::Range;
 
 /// One kernel tap: where the pixel that output (0, 0) reads begins, and its weights.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +30,15 @@ pub(super) struct Gather<'a> {
     pub accumulate: bool,
     /// Sum in f64 and round once; overwrites.
     pub exact: bool,
+    /// Of the window that slides over the pixels of a row, where one does.
+    pub window: Option<Window>,
+}
+
+/// Taps in rows of `k`, each `dilation` pixels behind the one before; output pixels that follow each other read pixels that do.
+#[derive(Clone, Copy)]
+pub(super) struct Window {
+    pub k: usize,
+    pub dilation: usize,
 }
 
 /// First float behind the last pixel of `rows` x `cols`.
@@ -45,35 +59,53 @@ impl Kernel for Gather<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         self.check();
+        match self.window.map(|w| (w.k, w.dilation)) {
+            _ if self.exact => self.all_exact(s),
+            Some((3, 1)) => self.all::<S, 3, 1>(s),
+            Some((3, 2)) => self.all::<S, 3, 2>(s),
+            Some((5, 1)) => self.all::<S, 5, 1>(s),
+            Some((5, 2)) => self.all::<S, 5, 2>(s),
+            _ => self.all::<S, 0, 0>(s),
+        }
+    }
+}
+
+impl Gather<'_> {
+    #[inline(always)]
+    fn all_exact<S: Simd>(&mut self, s: S) {
         for y in 0..self.rows {
             for c in (0..self.c).step_by(S::LANES) {
-                if self.exact {
-                    // SAFETY: as below.
-                    (0..self.cols).for_each(|x| unsafe { self.pixel_exact(s, y, x, c) });
-                    continue;
-                }
+                // SAFETY: as in `all`.
+                (0..self.cols).for_each(|x| unsafe { self.pixel_exact(s, y, x, c) });
+            }
+        }
+    }
+
+    /// With a window of K and dilation E; K = 0: without one.
+    #[inline(always)]
+    fn all<S: Simd, const K: usize, const E: usize>(&mut self, s: S) {
+        for y in 0..self.rows {
+            for c in (0..self.c).step_by(S::LANES) {
                 let mut x = 0;
                 // SAFETY: `check` found every pixel of every tap, and of out, in place; x + T <= cols.
                 unsafe {
                     while x + 8 <= self.cols {
-                        self.tile::<S, 8>(s, y, x, c);
+                        self.tile::<S, 8, K, E>(s, y, x, c);
                         x += 8;
                     }
                     if x + 4 <= self.cols {
-                        self.tile::<S, 4>(s, y, x, c);
+                        self.tile::<S, 4, K, E>(s, y, x, c);
                         x += 4;
                     }
                     while x < self.cols {
-                        self.tile::<S, 1>(s, y, x, c);
+                        self.tile::<S, 1, K, E>(s, y, x, c);
                         x += 1;
                     }
                 }
             }
         }
     }
-}
 
-impl Gather<'_> {
     #[inline(always)]
     unsafe fn pixel_exact<S: Simd>(&mut self, s: S, y: usize, x: usize, c: usize) {
         // SAFETY: the caller's word.
@@ -88,9 +120,15 @@ impl Gather<'_> {
         }
     }
 
-    /// `T` pixels of row y from x.
+    /// `T` pixels of row y from x. A window loads each pixel once for all taps of a row.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const T: usize>(&mut self, s: S, y: usize, x: usize, c: usize) {
+    unsafe fn tile<S: Simd, const T: usize, const K: usize, const E: usize>(
+        &mut self,
+        s: S,
+        y: usize,
+        x: usize,
+        c: usize,
+    ) {
         // SAFETY: the caller's word.
         unsafe {
             let from = self.x.as_ptr().add(y * self.x_step.0 + x * self.x_step.1 + c);
@@ -102,11 +140,30 @@ impl Gather<'_> {
                     acc[i] = s.load(out.add(i * self.out_step.1));
                 }
             }
-            for tap in self.taps {
-                let w = s.load(v.add(tap.v));
-                let from = from.add(tap.x);
-                for i in 0..T {
-                    acc[i] = s.fma(s.load(from.add(i * self.x_step.1)), w, acc[i]);
+            if K == 0 {
+                for tap in self.taps {
+                    let w = s.load(v.add(tap.v));
+                    let from = from.add(tap.x);
+                    for i in 0..T {
+                        acc[i] = s.fma(s.load(from.add(i * self.x_step.1)), w, acc[i]);
+                    }
+                }
+            } else {
+                for taps in self.taps.chunks_exact(K) {
+                    let mut w = [s.splat(0.0); K];
+                    for k in 0..K {
+                        w[k] = s.load(v.add(taps[k].v));
+                    }
+                    let mut from = from.add(taps[0].x);
+                    for j in 0..T + (K - 1) * E {
+                        let pixel = s.load(from);
+                        for k in 0..K {
+                            if j >= k * E && j - k * E < T {
+                                acc[j - k * E] = s.fma(pixel, w[k], acc[j - k * E]);
+                            }
+                        }
+                        from = from.add(self.x_step.1);
+                    }
                 }
             }
             for i in 0..T {
@@ -127,6 +184,8 @@ pub(super) struct TapGradient<'a> {
     pub rows: usize,
     pub cols: usize,
     pub c: usize,
+    /// Dilation of the window that slides over the pixels of a row, where one does.
+    pub window: Option<usize>,
     pub sums: &'a mut [f64],
 }
 
@@ -145,13 +204,16 @@ impl Kernel for TapGradient<'_> {
         for c in (0..self.c).step_by(S::LANES) {
             for y in (0..self.rows).step_by(chunk) {
                 let rows = y..(y + chunk).min(self.rows);
-                // SAFETY: every pixel of every tap is in place, as checked above. The sums of a group stay in registers:
-                // nine of a pixel, or five of two pixels, or one of eight.
+                // SAFETY: every pixel of every tap is in place, as checked above. The sums of a group stay in registers.
                 unsafe {
-                    match self.k {
-                        3 => self.group::<S, 3, 3, 1>(s, rows, c, 0, 0),
-                        5 => (0..5).for_each(|ky| self.group::<S, 1, 5, 2>(s, rows.clone(), c, ky, 0)),
-                        k => (0..k * k).for_each(|t| self.group::<S, 1, 1, 8>(s, rows.clone(), c, t / k, t % k)),
+                    match (self.k, self.window) {
+                        (3, Some(1)) => self.slide::<S, 3, 3, 1>(s, rows, c, 0),
+                        (3, Some(2)) => self.slide::<S, 3, 3, 2>(s, rows, c, 0),
+                        (5, Some(1)) => self.slide_rows::<S, 1>(s, rows, c),
+                        (5, Some(2)) => self.slide_rows::<S, 2>(s, rows, c),
+                        (3, _) => self.group::<S, 3, 3, 1>(s, rows, c, 0, 0),
+                        (5, _) => (0..5).for_each(|ky| self.group::<S, 1, 5, 2>(s, rows.clone(), c, ky, 0)),
+                        (k, _) => (0..k * k).for_each(|t| self.group::<S, 1, 1, 8>(s, rows.clone(), c, t / k, t % k)),
                     }
                 }
             }
@@ -159,13 +221,106 @@ impl Kernel for TapGradient<'_> {
     }
 }
 
+/// Pixels of dd that a window holds in registers.
+const HELD: usize = 4;
+
 impl TapGradient<'_> {
+    /// 5x5 taps, as many rows of them at a time as the registers hold.
+    #[inline(always)]
+    unsafe fn slide_rows<S: Simd, const E: usize>(&mut self, s: S, rows: Range<usize>, c: usize) {
+        // SAFETY: the caller's word.
+        unsafe {
+            if S::REGISTERS >= 32 {
+                self.slide::<S, 5, 5, E>(s, rows, c, 0);
+            } else {
+                self.slide::<S, 2, 5, E>(s, rows.clone(), c, 0);
+                self.slide::<S, 2, 5, E>(s, rows.clone(), c, 2);
+                self.slide::<S, 1, 5, E>(s, rows, c, 4);
+            }
+        }
+    }
+
+    /// `R` rows of `K` taps from ky, dilation E: a pixel of x is loaded once for all taps of a row that meet it.
+    #[inline(always)]
+    unsafe fn slide<S: Simd, const R: usize, const K: usize, const E: usize>(
+        &mut self,
+        s: S,
+        rows: Range<usize>,
+        c: usize,
+        ky: usize,
+    ) {
+        let mut acc = [[s.splat(0.0); K]; R];
+        for y in rows {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut from = self.x.as_ptr().add(ky * self.tap_step.0 + y * self.x_step.0 + c);
+                let mut dd = self.dd.as_ptr().add(y * self.dd_step.0 + c);
+                let mut left = self.cols;
+                while left >= HELD {
+                    let mut d = [s.splat(0.0); HELD];
+                    for u in 0..HELD {
+                        d[u] = s.load(dd.add(u * self.dd_step.1));
+                    }
+                    for j in 0..HELD + (K - 1) * E {
+                        for r in 0..R {
+                            let pixel = s.load(from.add(j * self.x_step.1 + r * self.tap_step.0));
+                            for k in 0..K {
+                                if j >= k * E && j - k * E < HELD {
+                                    acc[r][k] = s.fma(pixel, d[j - k * E], acc[r][k]);
+                                }
+                            }
+                        }
+                    }
+                    left -= HELD;
+                    from = from.add(HELD * self.x_step.1);
+                    dd = dd.add(HELD * self.dd_step.1);
+                }
+                while left > 0 {
+                    self.pixel(s, from, s.load(dd), &mut acc);
+                    left -= 1;
+                    from = from.add(self.x_step.1);
+                    dd = dd.add(self.dd_step.1);
+                }
+            }
+        }
+        self.add::<S, R, K>(s, c, ky, 0, &acc);
+    }
+
+    /// acc += the products of one pixel d of dd with what `R` x `K` taps of `from` meet.
+    #[inline(always)]
+    unsafe fn pixel<S: Simd, const R: usize, const K: usize>(
+        &self,
+        s: S,
+        from: *const f32,
+        d: S::V,
+        acc: &mut [[S::V; K]; R],
+    ) {
+        for r in 0..R {
+            for k in 0..K {
+                let at = r * self.tap_step.0 + k * self.tap_step.1;
+                // SAFETY: the caller's word.
+                acc[r][k] = s.fma(unsafe { s.load(from.add(at)) }, d, acc[r][k]);
+            }
+        }
+    }
+
+    /// sums += acc
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const K: usize>(&mut self, s: S, c: usize, ky: usize, kx: usize, acc: &[[S::V; K]; R]) {
+        for r in 0..R {
+            for k in 0..K {
+                let tap = (ky + r) * self.k + kx + k;
+                add_lanes(s, &mut self.sums[tap * self.c + c..], acc[r][k]);
+            }
+        }
+    }
+
     /// `R` x `K` taps from (ky, kx), `U` pixels at a time.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const K: usize, const U: usize>(
         &mut self,
         s: S,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         c: usize,
         ky: usize,
         kx: usize,
@@ -181,41 +336,29 @@ impl TapGradient<'_> {
                 while left >= U {
                     for u in 0..U {
                         let d = s.load(dd.add(u * self.dd_step.1));
-                        for r in 0..R {
-                            for k in 0..K {
-                                let at = u * self.x_step.1 + r * self.tap_step.0 + k * self.tap_step.1;
-                                acc[u][r][k] = s.fma(s.load(from.add(at)), d, acc[u][r][k]);
-                            }
-                        }
+                        self.pixel(s, from.add(u * self.x_step.1), d, &mut acc[u]);
                     }
                     left -= U;
                     from = from.add(U * self.x_step.1);
                     dd = dd.add(U * self.dd_step.1);
                 }
                 while left > 0 {
-                    let d = s.load(dd);
-                    for r in 0..R {
-                        for k in 0..K {
-                            let at = r * self.tap_step.0 + k * self.tap_step.1;
-                            acc[0][r][k] = s.fma(s.load(from.add(at)), d, acc[0][r][k]);
-                        }
-                    }
+                    self.pixel(s, from, s.load(dd), &mut acc[0]);
                     left -= 1;
                     from = from.add(self.x_step.1);
                     dd = dd.add(self.dd_step.1);
                 }
             }
         }
-        for r in 0..R {
-            for k in 0..K {
-                let mut sum = acc[0][r][k];
-                for u in 1..U {
-                    sum = s.add(sum, acc[u][r][k]);
+        let mut total = acc[0];
+        for acc in &acc[1..] {
+            for r in 0..R {
+                for k in 0..K {
+                    total[r][k] = s.add(total[r][k], acc[r][k]);
                 }
-                let tap = (ky + r) * self.k + kx + k;
-                add_lanes(s, &mut self.sums[tap * self.c + c..], sum);
             }
         }
+        self.add::<S, R, K>(s, c, ky, kx, &total);
     }
 }
 
@@ -237,18 +380,22 @@ impl Kernel for FormGradient<'_> {
         let z = z.map(|z| &z[self.image * n..][..n]);
         assert!(n.is_multiple_of(c) && c.is_multiple_of(S::LANES) && a.len() == c);
         assert!(z.is_none() || (b.len() == c && g.len() == c));
-        for v in (0..c).step_by(S::LANES) {
-            // SAFETY: the lanes divide c, c divides n, and every slice is as long as checked above.
-            unsafe {
-                let av = self.dz.factor(s, self.image, v);
-                let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
-                for i in (v..n).step_by(c) {
-                    let dyv = s.load(dy.as_ptr().add(i));
-                    let d = match affine {
-                        Some((z, bv, gv)) => s.fma(av, dyv, s.fma(bv, s.load(z.add(i)), gv)),
-                        None => s.mul(av, dyv),
-                    };
-                    s.store(self.out.as_mut_ptr().add(i), d);
+        // A few pixels at a time, so that they are in the first-level cache for all channels.
+        let some = c * (1024 / c).max(1);
+        for from in (0..n).step_by(some) {
+            for v in (0..c).step_by(S::LANES) {
+                // SAFETY: the lanes divide c, c divides n, and every slice is as long as checked above.
+                unsafe {
+                    let av = self.dz.factor(s, self.image, v);
+                    let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
+                    for i in (from + v..(from + some).min(n)).step_by(c) {
+                        let dyv = s.load(dy.as_ptr().add(i));
+                        let d = match affine {
+                            Some((z, bv, gv)) => s.fma(av, dyv, s.fma(bv, s.load(z.add(i)), gv)),
+                            None => s.mul(av, dyv),
+                        };
+                        s.store(self.out.as_mut_ptr().add(i), d);
+                    }
                 }
             }
         }

@@ -31,7 +31,7 @@ use crate::ops::conv::{Dz, SMALL, Scratch};
 use crate::ops::padded;
 use crate::ops::simd::{Kernel, Level, Simd};
 use frame::Frame;
-use kernel::{FormGradient, Gather, TapGradient};
+use kernel::{FormGradient, Gather, TapGradient, Window};
 
 /// A separable convolution: k x k taps, stride s, dilation e; input h x w, c_in to c_out true channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -297,8 +297,14 @@ impl SeparablePlan {
             c,
             accumulate: false,
             exact: self.exact,
+            window: self.window(),
         };
         self.level_in.run(gather);
+    }
+
+    fn window(&self) -> Option<Window> {
+        let s = &self.shape;
+        (s.stride == 1).then_some(Window { k: s.k, dilation: s.dilation })
     }
 
     /// For each tap, where the pixel that output (0, 0) reads lies in the frame.
@@ -352,6 +358,7 @@ impl SeparablePlan {
             rows: ho,
             cols: wo,
             c,
+            window: self.window().map(|w| w.dilation),
             sums,
         };
         self.level_in.run(gradient);
@@ -370,7 +377,8 @@ impl SeparablePlan {
                 let (y, x) = (met(py, t / s.k)?, met(px, t % s.k)?);
                 Some(kernel::Tap { x: work.output.at(y, x), v: t * c })
             };
-            let taps: Vec<kernel::Tap> = (0..s.taps()).filter_map(tap).collect();
+            // The last tap meets the first pixel.
+            let taps: Vec<kernel::Tap> = (0..s.taps()).rev().filter_map(tap).collect();
             let gather = Gather {
                 taps: &taps,
                 v: filter.taps(),
@@ -383,6 +391,7 @@ impl SeparablePlan {
                 c,
                 accumulate: true,
                 exact: false,
+                window: self.window(),
             };
             self.level_in.run(gather);
         }
