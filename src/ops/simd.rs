@@ -148,6 +148,10 @@ pub trait Simd: Copy {
     /// # Safety
     /// They must be readable.
     unsafe fn load(self, p: *const f32) -> Self::V;
+    /// Asks for the cache line at `p`, any address, which will be read soon; where the instruction set has no way to, nothing.
+    fn prefetch(self, p: *const f32) {
+        let _ = p;
+    }
     /// Writes `LANES` f32s to `p`, of any alignment.
     /// # Safety
     /// They must be writable.
@@ -328,6 +332,11 @@ mod x86 {
                 #[inline(always)]
                 fn splat(self, x: f32) -> $v {
                     unsafe { $splat(x) }
+                }
+                #[inline(always)]
+                fn prefetch(self, p: *const f32) {
+                    // SAFETY: any address will do.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
                 }
                 #[inline(always)]
                 unsafe fn load(self, p: *const f32) -> $v {

@@ -1,6 +1,7 @@
 //! The kernels against the definition, over shapes, methods and instruction sets.
 
 use super::*;
+use crate::ops::simd::Kernel;
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -300,4 +301,69 @@ fn packing_again_forgets_the_old_weights() {
     filter.pack(&plan, &new.w[0]);
     assert_eq!(filter.forward(), new.packed(&plan)[0].forward());
     assert_eq!(filter.transposed(), new.packed(&plan)[0].transposed());
+}
+
+/// a b by [`gemm::nn`], and a^T of that by [`gemm::tn`]; both on top of `before`.
+struct BothProducts<'a> {
+    product: gemm::Product<'a>,
+    a: &'a [f32],
+    b: &'a [f32],
+    before: f32,
+}
+
+impl Kernel for BothProducts<'_> {
+    type Output = (Vec<f32>, Vec<f64>, Vec<f32>);
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Self::Output {
+        let g = self.product;
+        let (mut out, mut stats) = (vec![self.before; g.rows * g.cols], vec![1.0; 2 * g.cols]);
+        let mut back = vec![self.before; g.b_rows * g.cols];
+        let (a, b) = (self.a.as_ptr(), self.b.as_ptr());
+        // SAFETY: a, out, b and back hold rows x b_rows, rows x cols and, twice, b_rows x cols.
+        unsafe {
+            let (row, out_row) = (|r| r * g.b_rows, |r| r * g.cols);
+            gemm::nn(s, g, (a, row), b, (out.as_mut_ptr(), out_row), Some(&mut stats));
+            gemm::tn(s, g, (a, row), (out.as_ptr(), out_row), back.as_mut_ptr());
+        }
+        (out, stats, back)
+    }
+}
+
+#[test]
+fn products_of_any_number_of_rows_and_vectors_match_their_definition() {
+    let rng = &mut ChaCha8Rng::seed_from_u64(5);
+    for level in Level::available() {
+        for vectors in 1..=10 {
+            for (rows, k, accumulate) in [(1, 1, false), (7, 13, true), (64, 8, false), (200, 36, true), (201, 90, false)] {
+                let (cols, b_rows) = (vectors * level.lanes(), padded(k));
+                let mut random = |len| (0..len).map(|_| rng.random_range(-1f32..1.0)).collect::<Vec<f32>>();
+                let (a, matrix) = (random(rows * b_rows), random(k * cols));
+                let at = |k: usize, col: usize| panel_index(b_rows, cols, level.lanes(), k, col);
+                let mut b = vec![0.0; b_rows * cols];
+                (0..k * cols).for_each(|i| b[at(i / cols, i % cols)] = matrix[i]);
+                let before = if accumulate { 0.5 } else { f32::NAN };
+                let taps = &[gemm::Tap { a: 0, b: 0 }];
+                let product = gemm::Product { taps, k, b_rows, cols, rows, accumulate };
+                let (out, stats, back) = level.run(BothProducts { product, a: &a, b: &b, before });
+                let start = if accumulate { 0.5 } else { 0.0 };
+                let what = format!("{level:?}, {vectors} vectors, {rows} rows, k = {k}");
+                for col in 0..cols {
+                    let mut sums = [1.0; 2];
+                    for r in 0..rows {
+                        let terms = (0..k).map(|k| f64::from(a[r * b_rows + k]) * f64::from(matrix[k * cols + col]));
+                        let got = f64::from(out[r * cols + col]);
+                        assert!((got - terms.sum::<f64>() - start).abs() < 1e-4, "{what}: row {r}, column {col}");
+                        sums = [sums[0] + got, sums[1] + got * got];
+                    }
+                    assert!((stats[col] - sums[0]).abs() < 1e-2, "{what}: sum of column {col}");
+                    assert!((stats[cols + col] - sums[1]).abs() < 1e-5 * sums[1], "{what}: squares of column {col}");
+                    for k in 0..b_rows {
+                        let terms = (0..rows).map(|r| f64::from(a[r * b_rows + k]) * f64::from(out[r * cols + col]));
+                        let want = terms.sum::<f64>() + start;
+                        assert!((f64::from(back[at(k, col)]) - want).abs() < 1e-2, "{what}: tn at {k}, {col}");
+                    }
+                }
+            }
+        }
+    }
 }

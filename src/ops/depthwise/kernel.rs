@@ -362,10 +362,11 @@ impl TapGradient<'_> {
     }
 }
 
-/// out = r a dy + b z + g of one image.
+/// out = r a dy + b z + g of some pixels of one image, which begin at `first` in dy and z.
 pub(super) struct FormGradient<'a> {
     pub dz: &'a Dz<'a>,
     pub image: usize,
+    pub first: usize,
     pub c: usize,
     pub out: &'a mut [f32],
 }
@@ -376,8 +377,8 @@ impl Kernel for FormGradient<'_> {
     fn run<S: Simd>(self, s: S) {
         let Dz { dy, z, a, b, g, .. } = *self.dz;
         let (n, c) = (self.out.len(), self.c);
-        let dy = &dy[self.image * n..][..n];
-        let z = z.map(|z| &z[self.image * n..][..n]);
+        let dy = &dy[self.first..][..n];
+        let z = z.map(|z| &z[self.first..][..n]);
         assert!(n.is_multiple_of(c) && c.is_multiple_of(S::LANES) && a.len() == c);
         assert!(z.is_none() || (b.len() == c && g.len() == c));
         // A few pixels at a time, so that they are in the first-level cache for all channels.

@@ -6,8 +6,9 @@
 //!
 //! with stride s and dilation e. Shapes as in [`crate::ops::conv`]: NHWC, padded channels, `ho = ceil(h / s)`. Convolutions
 //! that read the same image with the same stride are computed together ("siblings"): each image is copied once, with its
-//! ReLU, into a frame of zeros as wide as the widest kernel needs, and stays in cache for all of them. So does d: it goes
-//! from the depthwise kernel to the matrix product of the 1x1 and is computed again in the backward pass rather than kept.
+//! ReLU, into a frame of zeros as wide as the widest kernel needs, and stays in cache for all of them. d goes from the depthwise
+//! kernel to the matrix product of the 1x1 a few rows at a time, in the first-level cache, and is computed again in the backward
+//! pass rather than kept.
 //!
 //! The depthwise kernel ([`kernel`]) holds eight pixels in registers over all taps. The input gradient is the same kernel
 //! over the taps that reach a pixel, one phase (y mod s, x mod s) after the other; so no inserted zero is multiplied.
@@ -32,6 +33,7 @@ use crate::ops::padded;
 use crate::ops::simd::{Kernel, Level, Simd};
 use frame::Frame;
 use kernel::{FormGradient, Gather, TapGradient, Window};
+use std::ops::Range;
 
 /// A separable convolution: k x k taps, stride s, dilation e; input h x w, c_in to c_out true channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -78,6 +80,16 @@ impl SeparableShape {
     fn pixels(&self) -> usize {
         let (ho, wo) = self.out_hw();
         ho * wo
+    }
+    /// Output rows that are computed together: some 64 pixels, which stay in the first-level cache between the kernels.
+    fn band_rows(&self) -> usize {
+        let (ho, wo) = self.out_hw();
+        (64 / wo).clamp(1, ho)
+    }
+    /// All output rows, band by band.
+    fn bands(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, band) = (self.out_hw().0, self.band_rows());
+        (0..rows).step_by(band).map(move |y| y..(y + band).min(rows))
     }
     fn in_len(&self) -> usize {
         self.h * self.w * self.c_in_p()
@@ -145,10 +157,11 @@ struct Work<'a> {
     /// Of the gradient that arrives at d.
     output: Frame,
     dd: &'a mut [f32],
-    /// d, and the gradient at z.
+    /// d of a band of rows.
     d: &'a mut [f32],
-    /// d in f64, where the plan is exact.
+    /// The same in f64, where the plan is exact.
     wide: &'a mut [f64],
+    /// The gradient at z of a band.
     dz: &'a mut [f32],
     /// Gradient of relu(x).
     gx: &'a mut [f32],
@@ -166,9 +179,10 @@ impl<'a> Work<'a> {
     fn sizes(plans: &[&SeparablePlan], backward: bool) -> [usize; 6] {
         let (input, output) = Self::frames(plans);
         let s = &plans[0].shape;
-        let out = plans.iter().map(|p| p.shape.out_len()).max().unwrap_or(0);
+        let band = s.band_rows() * s.out_hw().1;
+        let out = plans.iter().map(|p| band * p.shape.c_out_p()).max().unwrap_or(0);
         let only = |len: usize| if backward { len } else { 0 };
-        let d = s.pixels() * s.c_in_p();
+        let d = band * s.c_in_p();
         let wide = if plans.iter().any(|p| p.exact) && !backward { 2 * d } else { 0 };
         [input.len(), only(output.len()), d, wide, only(out), only(s.in_len())]
     }
@@ -225,9 +239,12 @@ pub fn forward(
     for image in 0..n {
         work.input.fill(plans[0].level_in, relu, &x[image * in_len..][..in_len], work.x);
         for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
-            let len = plan.shape.out_len();
-            plan.depthwise(filter, &mut work);
-            plan.pointwise(filter, &mut work, &mut z[i][image * len..][..len], stats[i]);
+            let (len, row) = (plan.shape.out_len(), plan.shape.out_len() / plan.shape.out_hw().0);
+            let z = &mut z[i][image * len..][..len];
+            for rows in plan.shape.bands() {
+                plan.depthwise(filter, &mut work, rows.clone());
+                plan.pointwise(filter, &mut work, &mut z[rows.start * row..rows.end * row], stats[i]);
+            }
         }
     }
 }
@@ -259,14 +276,15 @@ pub fn backward(
     for image in 0..n {
         let x = &x[image * in_len..][..in_len];
         work.input.fill(plans[0].level_in, relu, x, work.x);
-        work.gx.fill(0.0);
         for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
             let (_, pointwise) = dw[i].split_at_mut(tap_sums[i].len());
-            plan.depthwise(filter, &mut work);
-            plan.pointwise_backward(filter, &dz[i], image, pointwise, &mut work);
+            for rows in plan.shape.bands() {
+                plan.depthwise(filter, &mut work, rows.clone());
+                plan.pointwise_backward(filter, &dz[i], image, rows, pointwise, &mut work);
+            }
             plan.tap_gradient(&mut work, &mut tap_sums[i]);
             if dx.is_some() {
-                plan.input_gradient(filter, &mut work);
+                plan.input_gradient(filter, i > 0, &mut work);
             }
         }
         if let Some(dx) = dx.as_deref_mut() {
@@ -280,19 +298,19 @@ pub fn backward(
 }
 
 impl SeparablePlan {
-    /// d of the image in the frame.
-    fn depthwise(&self, filter: &SeparableFilter, work: &mut Work<'_>) {
-        let (s, c) = (&self.shape, self.shape.c_in_p());
-        let (ho, wo) = s.out_hw();
+    /// d of some rows of the image in the frame.
+    fn depthwise(&self, filter: &SeparableFilter, work: &mut Work<'_>, rows: Range<usize>) {
+        let (s, c, wo) = (&self.shape, self.shape.c_in_p(), self.shape.out_hw().1);
+        let x_row = s.stride * work.input.row();
         let taps: Vec<kernel::Tap> = self.taps_of(&work.input).map(|(t, x)| kernel::Tap { x, v: t * c }).collect();
         let gather = Gather {
             taps: &taps,
             v: filter.taps(),
-            x: work.x,
-            x_step: (s.stride * work.input.row(), s.stride * c),
+            x: &work.x[rows.start * x_row..],
+            x_step: (x_row, s.stride * c),
             out: work.d,
             out_step: (wo * c, c),
-            rows: ho,
+            rows: rows.len(),
             cols: wo,
             c,
             accumulate: false,
@@ -314,11 +332,12 @@ impl SeparablePlan {
         (0..s.taps()).map(move |t| (t, frame.at(first + t / s.k * s.dilation, first + t % s.k * s.dilation)))
     }
 
-    /// z = d w, and its sums.
+    /// z = d w of a band, and its sums.
     fn pointwise(&self, filter: &SeparableFilter, work: &mut Work<'_>, z: &mut [f32], stats: &mut [f64]) {
-        let (shape, d) = (&self.shape, &*work.d);
+        let shape = &self.shape;
+        let d = &work.d[..z.len() / shape.c_out_p() * shape.c_in_p()];
         if self.exact {
-            let wide = &mut *work.wide;
+            let wide = &mut work.wide[..d.len()];
             wide.iter_mut().zip(d).for_each(|(wide, &d)| *wide = f64::from(d));
             self.level_out.run(Pointwise { shape, d: wide, w: filter.exact(), z, stats });
         } else {
@@ -326,21 +345,26 @@ impl SeparablePlan {
         }
     }
 
-    /// The gradient at z of one image, from it dw (+=) of the 1x1 and the gradient at d in its frame.
+    /// The gradient at z of some rows of one image, from it dw (+=) of the 1x1 and the gradient at d in its frame.
     fn pointwise_backward(
         &self,
         filter: &SeparableFilter,
         dz: &Dz<'_>,
         image: usize,
+        rows: Range<usize>,
         dw: &mut [f32],
         work: &mut Work<'_>,
     ) {
-        let s = &self.shape;
-        let d_z = &mut work.dz[..s.out_len()];
-        self.level_out.run(FormGradient { dz, image, c: s.c_out_p(), out: d_z });
-        self.level_out.run(PointwiseFilterGradient { shape: s, d: work.d, dz: d_z, dw });
+        let (s, (ho, wo)) = (&self.shape, self.shape.out_hw());
+        let pixels = rows.len() * wo;
+        let (d, d_z) = (&work.d[..pixels * s.c_in_p()], &mut work.dz[..pixels * s.c_out_p()]);
+        let first = (image * ho + rows.start) * wo * s.c_out_p();
+        self.level_out.run(FormGradient { dz, image, first, c: s.c_out_p(), out: d_z });
+        self.level_out.run(PointwiseFilterGradient { shape: s, d, dz: d_z, dw });
         let w = filter.transposed();
-        self.level_in.run(PointwiseInputGradient { shape: s, dz: d_z, w, dd: work.dd, frame: work.output });
+        let next = [dz.dy, dz.z.unwrap_or(&[])].map(|from| from.get(first + d_z.len()..).unwrap_or(&[]));
+        let (dd, frame) = (&mut *work.dd, work.output);
+        self.level_in.run(PointwiseInputGradient { shape: s, dz: d_z, w, dd, frame, rows, next });
     }
 
     /// sums += the gradient of the depthwise weights, `[tap, c]`.
@@ -364,8 +388,8 @@ impl SeparablePlan {
         self.level_in.run(gradient);
     }
 
-    /// gx += the gradient of relu(x): pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
-    fn input_gradient(&self, filter: &SeparableFilter, work: &mut Work<'_>) {
+    /// gx (+)= the gradient of relu(x): pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
+    fn input_gradient(&self, filter: &SeparableFilter, accumulate: bool, work: &mut Work<'_>) {
         let (s, c) = (&self.shape, self.shape.c_in_p());
         let met = |phase: usize, k: usize| {
             let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
@@ -389,7 +413,7 @@ impl SeparablePlan {
                 rows: (s.h - py).div_ceil(s.stride),
                 cols: (s.w - px).div_ceil(s.stride),
                 c,
-                accumulate: true,
+                accumulate,
                 exact: false,
                 window: self.window(),
             };
@@ -398,7 +422,7 @@ impl SeparablePlan {
     }
 }
 
-/// z = d w of one image; adds its sum and sum of squares to stats.
+/// z = d w of a band; adds its sum and sum of squares to stats.
 struct Pointwise<'a, T> {
     shape: &'a SeparableShape,
     d: &'a [T],
@@ -414,9 +438,10 @@ impl<T: Operand> Kernel for Pointwise<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
+        let (k, cols) = (self.shape.c_in_p(), self.shape.c_out_p());
+        let rows = self.z.len() / cols;
         let product = Product { taps: &ONE, k: self.shape.c_in, b_rows: k, cols, rows, accumulate: false };
-        assert!(self.d.len() >= rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
+        assert!(self.d.len() == rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
         // SAFETY: the lengths are checked above.
         unsafe {
             let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
@@ -425,7 +450,7 @@ impl<T: Operand> Kernel for Pointwise<'_, T> {
     }
 }
 
-/// dw += d^T dz of one image.
+/// dw += d^T dz of a band.
 struct PointwiseFilterGradient<'a> {
     shape: &'a SeparableShape,
     d: &'a [f32],
@@ -437,9 +462,10 @@ impl Kernel for PointwiseFilterGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (k, cols, rows) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.pixels());
+        let (k, cols) = (self.shape.c_in_p(), self.shape.c_out_p());
+        let rows = self.dz.len() / cols;
         let product = Product { taps: &ONE, k, b_rows: k, cols, rows, accumulate: true };
-        assert!(self.d.len() >= rows * k && self.dz.len() == rows * cols && self.dw.len() == k * cols);
+        assert!(self.d.len() == rows * k && self.dz.len() == rows * cols && self.dw.len() == k * cols);
         // SAFETY: the lengths are checked above.
         unsafe {
             let (d, dz, dw) = (self.d.as_ptr(), self.dz.as_ptr(), self.dw.as_mut_ptr());
@@ -448,29 +474,39 @@ impl Kernel for PointwiseFilterGradient<'_> {
     }
 }
 
-/// dd = dz w^T of one image, written row by row into its frame.
+/// dd = dz w^T of some rows of an image, written row by row into its frame. This multiplies what is in cache, so it asks
+/// meanwhile for what comes `next` from memory: dy and z of the rows behind.
 struct PointwiseInputGradient<'a> {
     shape: &'a SeparableShape,
     dz: &'a [f32],
     w: &'a [f32],
     dd: &'a mut [f32],
     frame: Frame,
+    rows: Range<usize>,
+    next: [&'a [f32]; 2],
 }
 
 impl Kernel for PointwiseInputGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (cols, b_rows, (ho, wo)) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.out_hw());
+        let (cols, b_rows, wo) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.out_hw().1);
         let product = Product { taps: &ONE, k: self.shape.c_out, b_rows, cols, rows: wo, accumulate: false };
-        assert!(self.dz.len() == ho * wo * b_rows && self.dd.len() == self.frame.len());
-        assert!(self.w.len() >= b_rows * cols);
-        for y in 0..ho {
+        assert!(self.dz.len() == self.rows.len() * wo * b_rows && self.dd.len() == self.frame.len());
+        assert!(self.w.len() >= b_rows * cols && self.rows.end <= self.frame.h && wo == self.frame.w);
+        for (i, y) in self.rows.enumerate() {
             let to = self.frame.at(y + self.frame.border, self.frame.border);
             // SAFETY: the lengths are checked above, and the frame holds a row of wo pixels from `to`.
             unsafe {
-                let (dz, dd) = (self.dz.as_ptr().add(y * wo * b_rows), self.dd.as_mut_ptr().add(to));
-                nn(s, product, (dz, |r| r * b_rows), self.w.as_ptr(), (dd, |r| r * cols), None);
+                let (dz, dd) = (self.dz.as_ptr().add(i * wo * b_rows), self.dd.as_mut_ptr().add(to));
+                let row = |r| {
+                    let ahead = (i * wo + r) * b_rows;
+                    for pixel in self.next.iter().filter_map(|next| next.get(ahead..ahead + b_rows)) {
+                        pixel.iter().step_by(16).for_each(|line| s.prefetch(line));
+                    }
+                    r * b_rows
+                };
+                nn(s, product, (dz, row), self.w.as_ptr(), (dd, |r| r * cols), None);
             }
         }
     }
