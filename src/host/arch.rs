@@ -88,8 +88,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         if loss.0.elem_count() != 1 {
             return Err(wrong("alpha.step", format!("a tensor of shape {:?}", loss.0.dims()), "a loss: one number"));
         }
-        let gradients = a.net.learner.borrow().backward(&loss.0).map_err(raise)?;
-        a.params.borrow_mut().step(&gradients).map_err(raise)
+        a.params.borrow_mut().step_on(loss.0, &a.net.learner.borrow()).map_err(raise)
     });
     api.also("step", |a: &mut Alpha, gradients: Grads| a.params.borrow_mut().step(&gradients.0).map_err(raise));
     api.get(

@@ -4,7 +4,7 @@ use super::batches::Batch;
 use super::context::Host;
 use super::data::Data;
 use super::errors::{Fallible, raise, raise_tensor};
-use super::settings::{SizeConfig, config, typed};
+use super::settings::{SizeConfig, config, same, typed};
 use super::shrink::{Importance, Subset};
 use super::space::{Candidate, Space, candidate_name};
 use super::tensor::{T, mix_of};
@@ -26,6 +26,8 @@ pub struct Net {
     space: Rc<SearchSpace>,
     /// Of measurements and evaluations.
     pub batch_size: usize,
+    /// The settings that training was last asked for with: a loop hands over the same ones at every step.
+    recent: Rc<RefCell<Option<(Map, TrainConfig)>>>,
 }
 
 /// What a backward pass left.
@@ -53,7 +55,7 @@ impl Net {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
         let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
         host.register_learner(&learner);
-        Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size })
+        Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
     }
 
     /// Its space.
@@ -68,7 +70,12 @@ impl Net {
 
     /// Settings of training from a script's map.
     pub fn train_config(&self, cfg: &Map) -> Fallible<TrainConfig> {
-        config(&self.host, cfg)
+        if let Some((_, config)) = self.recent.borrow().as_ref().filter(|(map, _)| same(map, cfg)) {
+            return Ok(config.clone());
+        }
+        let config: TrainConfig = config(&self.host, cfg)?;
+        *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
+        Ok(config)
     }
 
     /// A script's mixing weights, checked against this space.

@@ -86,6 +86,20 @@ pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, 
     check(host, map).and_then(|()| typed(map)).map_err(raise)
 }
 
+/// Whether two maps have the same keys with the same numbers, texts and truth values; other values are never the same.
+pub fn same(a: &Map, b: &Map) -> bool {
+    let same = |a: &Dynamic, b: &Dynamic| match (a.as_float(), b.as_float(), a.as_int(), b.as_int()) {
+        (Ok(a), Ok(b), ..) => a == b,
+        (.., Ok(a), Ok(b)) => a == b,
+        _ => match (a.as_bool(), b.as_bool(), a.as_immutable_string_ref(), b.as_immutable_string_ref()) {
+            (Ok(a), Ok(b), ..) => a == b,
+            (.., Ok(a), Ok(b)) => *a == *b,
+            _ => false,
+        },
+    };
+    a.len() == b.len() && a.iter().zip(b).all(|((k, a), (l, b))| k == l && same(a, b))
+}
+
 /// `--set` values of the keys that `T` knows, over those of `map`.
 pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, map: &Map) -> Result<T> {
     let mut map = map.clone();
@@ -201,4 +215,27 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move |defaults: Map| settings(&h, defaults).map_err(raise),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_are_the_same_with_the_same_keys_and_plain_values() {
+        let map = |text: &str| rhai::Engine::new().parse_json(text, true).unwrap();
+        for (a, b, expected) in [
+            (r#"{"a": 1, "b": 0.5, "c": true, "d": "x"}"#, r#"{"d": "x", "c": true, "b": 0.5, "a": 1}"#, true),
+            (r#"{"a": 1}"#, r#"{"a": 2}"#, false),
+            (r#"{"a": 1}"#, r#"{"a": 1.0}"#, false),
+            (r#"{"a": 0.5}"#, r#"{"a": 0.25}"#, false),
+            (r#"{"a": true}"#, r#"{"a": false}"#, false),
+            (r#"{"a": "x"}"#, r#"{"a": "y"}"#, false),
+            (r#"{"a": 1}"#, r#"{"b": 1}"#, false),
+            (r#"{"a": 1}"#, r#"{"a": 1, "b": 1}"#, false),
+            (r#"{"a": [1]}"#, r#"{"a": [1]}"#, false),
+        ] {
+            assert_eq!(same(&map(a), &map(b)), expected, "{a} and {b}");
+        }
+    }
 }

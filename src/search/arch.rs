@@ -1,5 +1,6 @@
 //! Architecture parameters: a small differentiable tensor per cell type, with Adam.
 
+use super::Learner;
 use super::{State, Stateful, derive};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
@@ -55,6 +56,11 @@ impl ArchParams {
     /// Softmax over the live candidates of every edge (dead ones 0), differentiable; one tensor per cell type.
     pub fn softmax(&self, mask: &Mask) -> Result<Vec<Tensor>> {
         self.vars.iter().zip(&mask.table().0).map(|(var, alive)| masked_softmax(var, alive)).collect()
+    }
+
+    /// [`Self::step`] on a loss of `learner`'s network; its computation is freed.
+    pub fn step_on(&mut self, loss: Tensor, learner: &Learner) -> Result<()> {
+        self.step(&learner.backward(&loss)?)
     }
 
     /// One Adam step from a backward pass. A cell type that no gradient reached stays as it is, as in PyTorch.

@@ -334,7 +334,9 @@ fn products_of_any_number_of_rows_and_vectors_match_their_definition() {
     let rng = &mut ChaCha8Rng::seed_from_u64(5);
     for level in Level::available() {
         for vectors in 1..=10 {
-            for (rows, k, accumulate) in [(1, 1, false), (7, 13, true), (64, 8, false), (200, 36, true), (201, 90, false)] {
+            for (rows, k, accumulate) in
+                [(1, 1, false), (7, 13, true), (64, 8, false), (200, 36, true), (201, 90, false)]
+            {
                 let (cols, b_rows) = (vectors * level.lanes(), padded(k));
                 let mut random = |len| (0..len).map(|_| rng.random_range(-1f32..1.0)).collect::<Vec<f32>>();
                 let (a, matrix) = (random(rows * b_rows), random(k * cols));

@@ -306,7 +306,14 @@ impl TapGradient<'_> {
 
     /// sums += acc
     #[inline(always)]
-    fn add<S: Simd, const R: usize, const K: usize>(&mut self, s: S, c: usize, ky: usize, kx: usize, acc: &[[S::V; K]; R]) {
+    fn add<S: Simd, const R: usize, const K: usize>(
+        &mut self,
+        s: S,
+        c: usize,
+        ky: usize,
+        kx: usize,
+        acc: &[[S::V; K]; R],
+    ) {
         for r in 0..R {
             for k in 0..K {
                 let tap = (ky + r) * self.k + kx + k;
