@@ -21,19 +21,22 @@ mod definition;
 mod filter;
 mod frame;
 mod kernel;
+mod pointwise;
+mod tap_gradient;
 #[cfg(test)]
 mod tests;
 
 pub use filter::SeparableFilter;
 
 use crate::ops::conv::copy::AddGradient;
-use crate::ops::conv::gemm::{Operand, Product, Tap, nn, tn};
 use crate::ops::conv::{Dz, SMALL, Scratch};
 use crate::ops::padded;
-use crate::ops::simd::{Kernel, Level, Simd};
+use crate::ops::simd::Level;
 use frame::Frame;
-use kernel::{FormGradient, Gather, TapGradient, Window};
+use kernel::{FormGradient, Gather, Window};
+use pointwise::{Pointwise, PointwiseFilterGradient, PointwiseInputGradient};
 use std::ops::Range;
+use tap_gradient::TapGradient;
 
 /// A separable convolution: k x k taps, stride s, dilation e; input h x w, c_in to c_out true channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -418,96 +421,6 @@ impl SeparablePlan {
                 window: self.window(),
             };
             self.level_in.run(gather);
-        }
-    }
-}
-
-/// z = d w of a band; adds its sum and sum of squares to stats.
-struct Pointwise<'a, T> {
-    shape: &'a SeparableShape,
-    d: &'a [T],
-    w: &'a [T],
-    z: &'a mut [f32],
-    stats: &'a mut [f64],
-}
-
-/// The matrix of a 1x1 convolution is a single tap.
-const ONE: [Tap; 1] = [Tap { a: 0, b: 0 }];
-
-impl<T: Operand> Kernel for Pointwise<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (k, cols) = (self.shape.c_in_p(), self.shape.c_out_p());
-        let rows = self.z.len() / cols;
-        let product = Product { taps: &ONE, k: self.shape.c_in, b_rows: k, cols, rows, accumulate: false };
-        assert!(self.d.len() == rows * k && self.z.len() == rows * cols && self.w.len() >= k * cols);
-        // SAFETY: the lengths are checked above.
-        unsafe {
-            let (d, w, z) = (self.d.as_ptr(), self.w.as_ptr(), self.z.as_mut_ptr());
-            T::product(s, product, (d, |r| r * k), w, (z, |r| r * cols), self.stats);
-        }
-    }
-}
-
-/// dw += d^T dz of a band.
-struct PointwiseFilterGradient<'a> {
-    shape: &'a SeparableShape,
-    d: &'a [f32],
-    dz: &'a [f32],
-    dw: &'a mut [f32],
-}
-
-impl Kernel for PointwiseFilterGradient<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (k, cols) = (self.shape.c_in_p(), self.shape.c_out_p());
-        let rows = self.dz.len() / cols;
-        let product = Product { taps: &ONE, k, b_rows: k, cols, rows, accumulate: true };
-        assert!(self.d.len() == rows * k && self.dz.len() == rows * cols && self.dw.len() == k * cols);
-        // SAFETY: the lengths are checked above.
-        unsafe {
-            let (d, dz, dw) = (self.d.as_ptr(), self.dz.as_ptr(), self.dw.as_mut_ptr());
-            tn(s, product, (d, |r| r * k), (dz, |r| r * cols), dw);
-        }
-    }
-}
-
-/// dd = dz w^T of some rows of an image, written row by row into its frame. This multiplies what is in cache, so it asks
-/// meanwhile for what comes `next` from memory: dy and z of the rows behind.
-struct PointwiseInputGradient<'a> {
-    shape: &'a SeparableShape,
-    dz: &'a [f32],
-    w: &'a [f32],
-    dd: &'a mut [f32],
-    frame: Frame,
-    rows: Range<usize>,
-    next: [&'a [f32]; 2],
-}
-
-impl Kernel for PointwiseInputGradient<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let (cols, b_rows, wo) = (self.shape.c_in_p(), self.shape.c_out_p(), self.shape.out_hw().1);
-        let product = Product { taps: &ONE, k: self.shape.c_out, b_rows, cols, rows: wo, accumulate: false };
-        assert!(self.dz.len() == self.rows.len() * wo * b_rows && self.dd.len() == self.frame.len());
-        assert!(self.w.len() >= b_rows * cols && self.rows.end <= self.frame.h && wo == self.frame.w);
-        for (i, y) in self.rows.enumerate() {
-            let to = self.frame.at(y + self.frame.border, self.frame.border);
-            // SAFETY: the lengths are checked above, and the frame holds a row of wo pixels from `to`.
-            unsafe {
-                let (dz, dd) = (self.dz.as_ptr().add(i * wo * b_rows), self.dd.as_mut_ptr().add(to));
-                let row = |r| {
-                    let ahead = (i * wo + r) * b_rows;
-                    for pixel in self.next.iter().filter_map(|next| next.get(ahead..ahead + b_rows)) {
-                        pixel.iter().step_by(16).for_each(|line| s.prefetch(line));
-                    }
-                    r * b_rows
-                };
-                nn(s, product, (dz, row), self.w.as_ptr(), (dd, |r| r * cols), None);
-            }
         }
     }
 }

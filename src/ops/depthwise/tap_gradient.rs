@@ -1,0 +1,204 @@
+//! The gradient of the depthwise taps. May use: `ops::simd`.
+//!
+//! At stride 1 a window slides over a row, as in [`super::kernel`]: a pixel is loaded once for all taps of a row that meet it.
+
+use super::kernel::end;
+use crate::ops::conv::gemm::add_lanes;
+use crate::ops::simd::{Kernel, Simd};
+use std::ops::Range;
+
+/// `sums[tap, c] += sum over pixels of dd[y, x, c] x[y, x, c from tap]`; tap (ky, kx) begins at `ky tap_step.0 + kx tap_step.1`.
+pub(super) struct TapGradient<'a> {
+    pub k: usize,
+    pub tap_step: (usize, usize),
+    pub x: &'a [f32],
+    pub x_step: (usize, usize),
+    pub dd: &'a [f32],
+    pub dd_step: (usize, usize),
+    pub rows: usize,
+    pub cols: usize,
+    pub c: usize,
+    /// Dilation of the window that slides over the pixels of a row, where one does.
+    pub window: Option<usize>,
+    pub sums: &'a mut [f64],
+}
+
+/// Pixels that are added in f32 before the sum goes on in f64.
+const F32_PIXELS: usize = 128;
+
+impl Kernel for TapGradient<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(mut self, s: S) {
+        let last_tap = (self.k - 1) * (self.tap_step.0 + self.tap_step.1);
+        assert!(last_tap + end(self.x_step, self.rows, self.cols, self.c) <= self.x.len(), "x");
+        assert!(end(self.dd_step, self.rows, self.cols, self.c) <= self.dd.len(), "dd");
+        assert_eq!(self.sums.len(), self.k * self.k * self.c, "sums");
+        let chunk = (F32_PIXELS / self.cols).max(1);
+        for c in (0..self.c).step_by(S::LANES) {
+            for y in (0..self.rows).step_by(chunk) {
+                let rows = y..(y + chunk).min(self.rows);
+                // SAFETY: every pixel of every tap is in place, as checked above. The sums of a group stay in registers.
+                unsafe {
+                    match (self.k, self.window) {
+                        (3, Some(1)) => self.slide::<S, 3, 3, 1>(s, rows, c, 0),
+                        (3, Some(2)) => self.slide::<S, 3, 3, 2>(s, rows, c, 0),
+                        (5, Some(1)) => self.slide_rows::<S, 1>(s, rows, c),
+                        (5, Some(2)) => self.slide_rows::<S, 2>(s, rows, c),
+                        (3, _) => self.group::<S, 3, 3, 1>(s, rows, c, 0, 0),
+                        (5, _) => (0..5).for_each(|ky| self.group::<S, 1, 5, 2>(s, rows.clone(), c, ky, 0)),
+                        (k, _) => (0..k * k).for_each(|t| self.group::<S, 1, 1, 8>(s, rows.clone(), c, t / k, t % k)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Pixels of dd that a window holds in registers.
+const HELD: usize = 4;
+
+impl TapGradient<'_> {
+    /// 5x5 taps, as many rows of them at a time as the registers hold.
+    #[inline(always)]
+    unsafe fn slide_rows<S: Simd, const E: usize>(&mut self, s: S, rows: Range<usize>, c: usize) {
+        // SAFETY: the caller's word.
+        unsafe {
+            if S::REGISTERS >= 32 {
+                self.slide::<S, 5, 5, E>(s, rows, c, 0);
+            } else {
+                self.slide::<S, 2, 5, E>(s, rows.clone(), c, 0);
+                self.slide::<S, 2, 5, E>(s, rows.clone(), c, 2);
+                self.slide::<S, 1, 5, E>(s, rows, c, 4);
+            }
+        }
+    }
+
+    /// `R` rows of `K` taps from ky, dilation E: a pixel of x is loaded once for all taps of a row that meet it.
+    #[inline(always)]
+    unsafe fn slide<S: Simd, const R: usize, const K: usize, const E: usize>(
+        &mut self,
+        s: S,
+        rows: Range<usize>,
+        c: usize,
+        ky: usize,
+    ) {
+        let mut acc = [[s.splat(0.0); K]; R];
+        for y in rows {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut from = self.x.as_ptr().add(ky * self.tap_step.0 + y * self.x_step.0 + c);
+                let mut dd = self.dd.as_ptr().add(y * self.dd_step.0 + c);
+                let mut left = self.cols;
+                while left >= HELD {
+                    let mut d = [s.splat(0.0); HELD];
+                    for u in 0..HELD {
+                        d[u] = s.load(dd.add(u * self.dd_step.1));
+                    }
+                    for j in 0..HELD + (K - 1) * E {
+                        for r in 0..R {
+                            let pixel = s.load(from.add(j * self.x_step.1 + r * self.tap_step.0));
+                            for k in 0..K {
+                                if j >= k * E && j - k * E < HELD {
+                                    acc[r][k] = s.fma(pixel, d[j - k * E], acc[r][k]);
+                                }
+                            }
+                        }
+                    }
+                    left -= HELD;
+                    from = from.add(HELD * self.x_step.1);
+                    dd = dd.add(HELD * self.dd_step.1);
+                }
+                while left > 0 {
+                    self.pixel(s, from, s.load(dd), &mut acc);
+                    left -= 1;
+                    from = from.add(self.x_step.1);
+                    dd = dd.add(self.dd_step.1);
+                }
+            }
+        }
+        self.add::<S, R, K>(s, c, ky, 0, &acc);
+    }
+
+    /// acc += the products of one pixel d of dd with what `R` x `K` taps of `from` meet.
+    #[inline(always)]
+    unsafe fn pixel<S: Simd, const R: usize, const K: usize>(
+        &self,
+        s: S,
+        from: *const f32,
+        d: S::V,
+        acc: &mut [[S::V; K]; R],
+    ) {
+        for r in 0..R {
+            for k in 0..K {
+                let at = r * self.tap_step.0 + k * self.tap_step.1;
+                // SAFETY: the caller's word.
+                acc[r][k] = s.fma(unsafe { s.load(from.add(at)) }, d, acc[r][k]);
+            }
+        }
+    }
+
+    /// sums += acc
+    #[inline(always)]
+    fn add<S: Simd, const R: usize, const K: usize>(
+        &mut self,
+        s: S,
+        c: usize,
+        ky: usize,
+        kx: usize,
+        acc: &[[S::V; K]; R],
+    ) {
+        for r in 0..R {
+            for k in 0..K {
+                let tap = (ky + r) * self.k + kx + k;
+                add_lanes(s, &mut self.sums[tap * self.c + c..], acc[r][k]);
+            }
+        }
+    }
+
+    /// `R` x `K` taps from (ky, kx), `U` pixels at a time.
+    #[inline(always)]
+    unsafe fn group<S: Simd, const R: usize, const K: usize, const U: usize>(
+        &mut self,
+        s: S,
+        rows: Range<usize>,
+        c: usize,
+        ky: usize,
+        kx: usize,
+    ) {
+        let mut acc = [[[s.splat(0.0); K]; R]; U];
+        let tap = ky * self.tap_step.0 + kx * self.tap_step.1 + c;
+        for y in rows {
+            // SAFETY: the caller's word.
+            unsafe {
+                let mut from = self.x.as_ptr().add(tap + y * self.x_step.0);
+                let mut dd = self.dd.as_ptr().add(y * self.dd_step.0 + c);
+                let mut left = self.cols;
+                while left >= U {
+                    for u in 0..U {
+                        let d = s.load(dd.add(u * self.dd_step.1));
+                        self.pixel(s, from.add(u * self.x_step.1), d, &mut acc[u]);
+                    }
+                    left -= U;
+                    from = from.add(U * self.x_step.1);
+                    dd = dd.add(U * self.dd_step.1);
+                }
+                while left > 0 {
+                    self.pixel(s, from, s.load(dd), &mut acc[0]);
+                    left -= 1;
+                    from = from.add(self.x_step.1);
+                    dd = dd.add(self.dd_step.1);
+                }
+            }
+        }
+        let mut total = acc[0];
+        for acc in &acc[1..] {
+            for r in 0..R {
+                for k in 0..K {
+                    total[r][k] = s.add(total[r][k], acc[r][k]);
+                }
+            }
+        }
+        self.add::<S, R, K>(s, c, ky, kx, &total);
+    }
+}
