@@ -31,9 +31,8 @@ const RESERVED: [(&[&str], &[&str]); 5] = [
 
 /// Files over [`LONG`] lines, each with its reason.
 const LONG: usize = 400;
-const LONG_FILES: [(&str, &str); 5] = [
+const LONG_FILES: [(&str, &str); 4] = [
     ("src/net/engine/backward.rs", "one pass, its blocks and what each leaves for the next"),
-    ("src/ops/conv/direct.rs", "one algorithm: its products, forward, exact and backward, share a table of rows"),
     ("src/ops/conv/winograd.rs", "one algorithm: its transforms, forward and both backward passes share a tile layout"),
     ("src/ops/depthwise/mod.rs", "one contract: depthwise and 1x1 products, both ways, share frames and scratch"),
     ("src/ops/simd.rs", "one trait and its four instruction sets, side by side so that they are compared"),

@@ -27,6 +27,7 @@ pub mod definition;
 mod direct;
 pub(in crate::ops) mod filter;
 pub(in crate::ops) mod gemm;
+mod gemm_exact;
 mod positions;
 pub mod tensor;
 #[cfg(test)]
