@@ -117,7 +117,7 @@ impl Operand for f64 {
 }
 
 /// See the top of the file. To `stats`, where given, the sum and the sum of squares of each column of out are added. Rows go
-/// in chunks, so that a chunk of a is in the first-level cache for every panel after the first.
+/// in chunks (of 16 KiB of a, within bounds), so that a chunk is in the first-level cache for every panel after the first.
 ///
 /// # Safety
 /// Every row that `a_row`, `out_row` and the taps name must lie in `a`, `out`; `b` must hold every tap's matrix.
@@ -264,8 +264,8 @@ pub(in crate::ops) fn add_lanes<S: Simd>(s: S, totals: &mut [f64], v: S::V) {
     unsafe { s.wide_store(totals, s.wide_add(s.wide_load(totals), s.widen(v))) }
 }
 
-/// See the top of the file; sums over all `b_rows` of a's row. Rows go in chunks that stay in the first-level cache while every
-/// tile of B reads them.
+/// See the top of the file; sums over all `b_rows` of a's row. Rows go in chunks (of 20 KiB of a and d together, or 32 rows) that
+/// stay in the first-level cache while every tile of B reads them.
 ///
 /// # Safety
 /// As [`nn`].
