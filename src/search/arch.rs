@@ -1,7 +1,6 @@
 //! Architecture parameters: a small differentiable tensor per cell type, with Adam.
 
-use super::Learner;
-use super::{State, Stateful, derive};
+use super::{Learner, State, Stateful, derive};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
 use crate::space::{Candidate, Genotype, Mask, PerCandidate, SearchSpace};

@@ -50,26 +50,10 @@ impl Kernel for PadGradient<'_> {
     fn run<S: Simd>(self, s: S) {
         let (ho, wo) = self.shape.out_hw();
         let c = self.shape.c_out_p();
-        let Dz { dy, z, b, g, .. } = self.dz;
         for y in 0..ho {
             let from = (self.image * ho + y) * wo * c;
             let to = ((y + self.to.0) * self.width + self.to.1) * c;
-            let to = &mut self.copy[to..][..wo * c];
-            for v in (0..c).step_by(S::LANES) {
-                // SAFETY: the lanes divide c, and `backward` has checked every length.
-                unsafe {
-                    let av = self.dz.factor(s, self.image, v);
-                    let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
-                    for i in (v..wo * c).step_by(c) {
-                        let dyv = s.load(dy.as_ptr().add(from + i));
-                        let d = match affine {
-                            Some((z, bv, gv)) => s.fma(av, dyv, s.fma(bv, s.load(z.add(from + i)), gv)),
-                            None => s.mul(av, dyv),
-                        };
-                        s.store(to.as_mut_ptr().add(i), d);
-                    }
-                }
-            }
+            self.dz.form(s, self.image, from, &mut self.copy[to..][..wo * c]);
         }
     }
 }

@@ -244,6 +244,31 @@ impl Dz<'_> {
         let a = unsafe { s.load(self.a.as_ptr().add(ch)) };
         self.r.map_or(a, |r| s.mul(s.splat(r[image]), a))
     }
+
+    /// out = dz of some pixels of `image`, which begin at `first` in dy and z.
+    #[inline(always)]
+    pub(in crate::ops) fn form<S: Simd>(&self, s: S, image: usize, first: usize, out: &mut [f32]) {
+        let (n, c) = (out.len(), self.a.len());
+        let dy = &self.dy[first..][..n];
+        let z = self.z.map(|z| &z[first..][..n]);
+        assert!(n.is_multiple_of(c) && c.is_multiple_of(S::LANES));
+        assert!(z.is_none() || (self.b.len() == c && self.g.len() == c));
+        for v in (0..c).step_by(S::LANES) {
+            // SAFETY: the lanes divide c, c divides n, and every slice is as long as checked above.
+            unsafe {
+                let av = self.factor(s, image, v);
+                let affine = z.map(|z| (z.as_ptr(), s.load(self.b.as_ptr().add(v)), s.load(self.g.as_ptr().add(v))));
+                for i in (v..n).step_by(c) {
+                    let dyv = s.load(dy.as_ptr().add(i));
+                    let d = match affine {
+                        Some((z, bv, gv)) => s.fma(av, dyv, s.fma(bv, s.load(z.add(i)), gv)),
+                        None => s.mul(av, dyv),
+                    };
+                    s.store(out.as_mut_ptr().add(i), d);
+                }
+            }
+        }
+    }
 }
 
 /// dx (if wanted) += relu'(x) sum_i conv^T(dz_i, w_i); dw_i = this block's weight gradient of convolution i, overwritten,

@@ -184,30 +184,10 @@ impl Kernel for FormGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Dz { dy, z, a, b, g, .. } = *self.dz;
-        let (n, c) = (self.out.len(), self.c);
-        let dy = &dy[self.first..][..n];
-        let z = z.map(|z| &z[self.first..][..n]);
-        assert!(n.is_multiple_of(c) && c.is_multiple_of(S::LANES) && a.len() == c);
-        assert!(z.is_none() || (b.len() == c && g.len() == c));
         // A few pixels at a time, so that they are in the first-level cache for all channels.
-        let some = c * (1024 / c).max(1);
-        for from in (0..n).step_by(some) {
-            for v in (0..c).step_by(S::LANES) {
-                // SAFETY: the lanes divide c, c divides n, and every slice is as long as checked above.
-                unsafe {
-                    let av = self.dz.factor(s, self.image, v);
-                    let affine = z.map(|z| (z.as_ptr(), s.load(b.as_ptr().add(v)), s.load(g.as_ptr().add(v))));
-                    for i in (from + v..(from + some).min(n)).step_by(c) {
-                        let dyv = s.load(dy.as_ptr().add(i));
-                        let d = match affine {
-                            Some((z, bv, gv)) => s.fma(av, dyv, s.fma(bv, s.load(z.add(i)), gv)),
-                            None => s.mul(av, dyv),
-                        };
-                        s.store(self.out.as_mut_ptr().add(i), d);
-                    }
-                }
-            }
+        let some = self.c * (1024 / self.c).max(1);
+        for (i, out) in self.out.chunks_mut(some).enumerate() {
+            self.dz.form(s, self.image, self.first + i * some, out);
         }
     }
 }
