@@ -80,7 +80,7 @@ impl Setup {
         let shape = (case.batch, 3, case.size, case.size);
         let x = Tensor::from_vec(uniform(case.batch * 3 * case.size * case.size, -1.0), shape, &Device::Cpu).unwrap();
         let y: Vec<u32> = (0..case.batch).map(|i| (i * 3 % CLASSES) as u32).collect();
-        let (edges, ops) = (case.space.edges().len(), case.space.ops().len());
+        let (edges, ops) = (case.space.n_edges(), case.space.ops().len());
         let mut mix = |_: &_| Tensor::from_vec(uniform(edges * ops, 0.1), (edges, ops), &Device::Cpu).unwrap();
         Setup {
             config,

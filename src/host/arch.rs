@@ -37,7 +37,7 @@ impl Alpha {
     }
 
     fn softmax(&self) -> Result<Array> {
-        let tensors = self.params.borrow().softmax(&self.net.mask())?;
+        let tensors = self.params.borrow().softmax(self.net.learner.borrow().net.mask())?;
         Ok(tensors.into_iter().map(|t| Dynamic::from(T(t))).collect())
     }
 

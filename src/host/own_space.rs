@@ -84,7 +84,7 @@ fn of_cells(space: &SearchSpace, value: &Dynamic, usual: Option<&[Primitive]>) -
     }
     let one = |cell: &crate::space::CellType| match (by_cell.get(cell.to_string().as_str()), usual) {
         (Some(value), _) => of_edges(space, value, usual),
-        (None, Some(ops)) => Ok(vec![ops.to_vec(); space.edges().len()]),
+        (None, Some(ops)) => Ok(vec![ops.to_vec(); space.n_edges()]),
         (None, None) => Err(wrong(
             format!("edge_ops of the search space {}", space.name()),
             format!("nothing for {cell} cells"),
@@ -202,7 +202,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
 
 fn ops_of(space: &Space, cell_type: &str, edge: rhai::INT) -> Fallible<Array> {
     let cell_type = space.0.cell_type_by_name(cell_type).map_err(raise)?;
-    let edges = space.0.edges().len();
+    let edges = space.0.n_edges();
     let known = usize::try_from(edge).ok().filter(|e| *e < edges);
     let edge = known.ok_or_else(|| wrong("edge", edge, format!("0 to {}", edges - 1)))?;
     Ok(space.0.ops_of(cell_type, edge).iter().map(|p| p.name().into()).collect())

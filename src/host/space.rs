@@ -80,7 +80,7 @@ pub fn space_of(value: &Dynamic) -> Fallible<Space> {
 /// Register the functions of spaces.
 pub fn register(api: &mut Api) {
     api.chapter("search spaces");
-    api.value::<Space>("Space", |s| format!("{} ({} edges, {} ops)", s.0.name(), s.0.edges().len(), s.0.ops().len()));
+    api.value::<Space>("Space", |s| format!("{} ({} edges, {} ops)", s.0.name(), s.0.n_edges(), s.0.ops().len()));
     api.value::<Candidate>("Candidate", |c| candidate_name(&c.space, c.place));
     api.also("==", |a: &mut Candidate, b: Candidate| *a == b);
     api.also("!=", |a: &mut Candidate, b: Candidate| *a != b);

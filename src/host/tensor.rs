@@ -29,17 +29,18 @@ pub fn wrap(result: Op) -> Fallible<T> {
 /// `[edges, ops]`.
 pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
     let types = space.cell_types().len();
-    let want = (space.edges().len(), space.ops().len());
+    let want = (space.n_edges(), space.ops().len());
     let expected = || format!("{types} tensor(s) of shape [{}, {}], one per cell type", want.0, want.1);
     let one = |value: &Dynamic| match value.read_lock::<T>() {
         Some(tensor) if tensor.0.dims() == [want.0, want.1] => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
         Some(tensor) => Err(wrong("mixing weights", format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
         None => Err(wrong("mixing weights", shown(value), expected())),
     };
-    let tensors = match mix.read_lock::<Array>() {
-        Some(items) => items.iter().map(one).collect::<Fallible<Vec<_>>>()?,
-        None => vec![one(mix)?],
-    };
+    let mut tensors = Vec::with_capacity(types);
+    match mix.read_lock::<Array>() {
+        Some(items) => items.iter().try_for_each(|item| one(item).map(|tensor| tensors.push(tensor)))?,
+        None => tensors.push(one(mix)?),
+    }
     if tensors.len() != types {
         return Err(wrong("mixing weights", format!("{} tensor(s)", tensors.len()), expected()));
     }
@@ -48,7 +49,7 @@ pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
 
 /// A mask as one `[edges, ops]` tensor of 0 and 1 per cell type.
 pub fn mask_tensors(mask: &Mask, space: &SearchSpace, device: &Device) -> Fallible<Array> {
-    let shape = (space.edges().len(), space.ops().len());
+    let shape = (space.n_edges(), space.ops().len());
     let tensor = |rows: &Vec<Vec<bool>>| {
         let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
         Tensor::from_vec(values, shape, device).map(|t| Dynamic::from(T(t))).map_err(raise_tensor)

@@ -45,7 +45,7 @@ pub fn lower(
         bias: params.position("classifier.bias")?,
         classes: config.classes,
     };
-    let n_mix = space.edges().len() * space.ops().len() * space.cell_types().len();
+    let n_mix = space.n_edges() * space.ops().len() * space.cell_types().len();
     let mut net = Lowering { space, mask, params, program: Program::new(3, h, w, head, n_mix) };
     let stem = net.stem(layers::stem_channels(space, config))?;
     let (mut s0, mut s1) = (stem, stem);

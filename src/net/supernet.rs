@@ -177,7 +177,7 @@ impl Supernet {
         if let Some(fast) = &self.fast {
             let scores = fast.score(&self.network, x, mixing)?;
             let ops = self.space().ops().len();
-            let edges = self.space().edges().len();
+            let edges = self.space().n_edges();
             for candidate in self.space().candidates() {
                 let score = scores[(candidate.cell_type * edges + candidate.edge) * ops + candidate.op];
                 let none = self.space().ops()[candidate.op] == Primitive::None;
@@ -219,7 +219,7 @@ impl Supernet {
             _ => return Err(Error::invalid("supernet input", format!("{:?} {:?}", x.dtype(), x.dims()), image)),
         }
         let expected =
-            vec![vec![self.space().edges().len(), self.space().ops().len()]; self.space().cell_types().len()];
+            vec![vec![self.space().n_edges(), self.space().ops().len()]; self.space().cell_types().len()];
         let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
         if got != expected || mixing.iter().any(|t| t.dtype() != DType::F32) {
             let expected = format!("f32 tensors {expected:?}: [edges, ops] per cell type");
@@ -233,7 +233,7 @@ fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<
     let weight = |c: Candidate| {
         if mask.is_alive(c) { 1. / space.n_ops_of(c.cell_type, c.edge) as f32 } else { 0. }
     };
-    let (edges, ops) = (space.edges().len(), space.ops().len());
+    let (edges, ops) = (space.n_edges(), space.ops().len());
     let table = |cell_type: usize| {
         let places = (0..edges).flat_map(|edge| (0..ops).map(move |op| Candidate { cell_type, edge, op }));
         Ok(Tensor::from_vec(places.map(weight).collect(), (edges, ops), device)?)

@@ -41,7 +41,7 @@ pub struct ArchParams {
 impl ArchParams {
     /// `arch_init * N(0, 1)` by seed.
     pub fn new(space: &SearchSpace, config: ArchConfig, seed: u64, device: &Device) -> Result<Self> {
-        let shape = (space.edges().len(), space.ops().len());
+        let shape = (space.n_edges(), space.ops().len());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut vars = vec![];
         for _ in space.cell_types() {

@@ -11,7 +11,7 @@ pub struct PerCandidate<T>(pub Vec<Vec<Vec<T>>>);
 impl<T: Clone> PerCandidate<T> {
     /// The same value everywhere.
     pub fn filled(space: &SearchSpace, value: T) -> Self {
-        PerCandidate(vec![vec![vec![value; space.ops().len()]; space.edges().len()]; space.cell_types().len()])
+        PerCandidate(vec![vec![vec![value; space.ops().len()]; space.n_edges()]; space.cell_types().len()])
     }
 }
 
@@ -47,7 +47,7 @@ impl<T> PerCandidate<T> {
 
     /// An error that names `what` unless there is exactly one value for every candidate of `space`.
     pub fn check_shape(&self, space: &SearchSpace, what: &str) -> Result<()> {
-        let (cells, edges, ops) = (space.cell_types().len(), space.edges().len(), space.ops().len());
+        let (cells, edges, ops) = (space.cell_types().len(), space.n_edges(), space.ops().len());
         let fits = self.0.len() == cells && self.0.iter().all(|c| c.len() == edges && c.iter().all(|e| e.len() == ops));
         if fits {
             return Ok(());

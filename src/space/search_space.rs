@@ -120,7 +120,7 @@ impl SearchSpace {
     pub fn has(&self, c: Candidate) -> bool {
         match &self.exists {
             Some(table) => table.try_get(c).copied().unwrap_or(false),
-            None => c.cell_type < self.cell_types().len() && c.edge < self.edges().len() && c.op < self.ops.len(),
+            None => c.cell_type < self.cell_types().len() && c.edge < self.n_edges() && c.op < self.ops.len(),
         }
     }
 
@@ -150,6 +150,11 @@ impl SearchSpace {
             .enumerate()
             .map(|(index, (from, to))| Edge { index, from, to })
             .collect()
+    }
+
+    /// How many edges a cell has.
+    pub fn n_edges(&self) -> usize {
+        (self.inputs()..self.inputs() + self.nodes).sum()
     }
 
     /// Number of input nodes of a cell (NAS-Bench-201: 1, DARTS: 2).
@@ -213,7 +218,7 @@ impl SearchSpace {
     pub fn check(&self, candidate: Candidate) -> Result<()> {
         let counts = [
             ("cell type", candidate.cell_type, self.cell_types().len()),
-            ("edge", candidate.edge, self.edges().len()),
+            ("edge", candidate.edge, self.n_edges()),
             ("op", candidate.op, self.ops.len()),
         ];
         if let Some((what, got, count)) = counts.into_iter().find(|(_, got, count)| got >= count) {

@@ -77,7 +77,7 @@ impl Session {
             return net.describe();
         }
         if let Some(space) = value.read_lock::<Space>() {
-            return format!("{}, {} edges, {} ops", space.0.name(), space.0.edges().len(), space.0.ops().len());
+            return format!("{}, {} edges, {} ops", space.0.name(), space.0.n_edges(), space.0.ops().len());
         }
         self.scripts.text(&value).unwrap_or_default()
     }

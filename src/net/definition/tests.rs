@@ -102,7 +102,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
     let ops = [Primitive::Noise, Primitive::NorConv7x7, Primitive::Conv7x1And1x7, Primitive::MaxPool3x3];
     for (topology, nodes) in [(Topology::NasBench201, 2), (Topology::Darts, 1), (Topology::Darts, 5)] {
         let space = SearchSpace::custom("own", topology, nodes, &ops).unwrap();
-        let mut lists = vec![vec![ops.to_vec(); space.edges().len()]; space.cell_types().len()];
+        let mut lists = vec![vec![ops.to_vec(); space.n_edges()]; space.cell_types().len()];
         lists[0][1] = vec![Primitive::SepConv7x7];
         let space = space.with_lists(&lists).unwrap();
         let params = Params::init(&space, &CONFIG, &Device::Cpu).unwrap();
@@ -110,7 +110,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let definition = definition(&space, &params, &mask, 0);
         let x = Tensor::randn(0f32, 1., (3, 3, 8, 8), &Device::Cpu).unwrap();
         let mixing: Vec<Tensor> = (space.cell_types().iter())
-            .map(|_| Tensor::full(0.3f32, (space.edges().len(), space.ops().len()), &Device::Cpu).unwrap())
+            .map(|_| Tensor::full(0.3f32, (space.n_edges(), space.ops().len()), &Device::Cpu).unwrap())
             .collect();
         let mut seen = std::collections::BTreeSet::new();
         let mut probe = |_: usize, c: Candidate, y: Option<&Tensor>| {

@@ -146,7 +146,7 @@ fn any_custom_space() -> impl Strategy<Value = SearchSpace> {
         |(is_darts, nodes, ops, picks)| {
             let topology = if is_darts { Topology::Darts } else { Topology::NasBench201 };
             let space = SearchSpace::custom("own", topology, nodes, &ops).unwrap();
-            let mut lists = vec![vec![ops.clone(); space.edges().len()]; space.cell_types().len()];
+            let mut lists = vec![vec![ops.clone(); space.n_edges()]; space.cell_types().len()];
             for (list, pick) in lists.iter_mut().flatten().zip(picks) {
                 list.truncate(1 + pick.index(list.len()));
             }
