@@ -19,49 +19,57 @@ pub struct Source<'a> {
     pub x: &'a [f32],
 }
 
-/// Floats in a row of the inner loops: some pixels together, so that few channels do not make short loops. A row of every
-/// source fits the first-level cache.
-fn row_len(c: usize) -> usize {
-    c * (128 / c).max(1)
-}
-
 fn tile(a: &[f64], len: usize) -> Vec<f64> {
     a.iter().copied().cycle().take(len).collect()
 }
 
-/// Numbers summed side by side, in registers.
-const LANES: usize = 8;
+/// Numbers summed side by side, in registers: two lines of the cache of every source.
+const LANES: usize = 32;
 
 /// `y[p, c] = t[c] + sum_k a_k[c] x_k[p, c]`; `t` has one entry per channel, `c` is a multiple of 8.
 ///
 /// The sum is in f64 and rounded once: the pass waits for memory anyway, and what follows it is a ReLU, where a rounding
 /// error decides whether a gradient passes.
 pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
-    let row = row_len(t.len());
+    let c = t.len();
+    // The coefficients repeat with the channels: enough of them that a step of `LANES` never runs over their end.
+    let row = c * (LANES >> c.trailing_zeros()).max(1);
     let t = tile(t, row);
     let a: Vec<Vec<f64>> = sources.iter().map(|s| tile(s.a, row)).collect();
     vectorized!({
-        for (r, y) in y.chunks_mut(row).enumerate() {
-            for (i, y) in y.chunks_exact_mut(LANES).enumerate() {
-                let at = i * LANES;
-                let mut sum = [0f64; LANES];
-                sum.copy_from_slice(&t[at..][..LANES]);
-                for (source, a) in sources.iter().zip(&a) {
-                    let (a, x) = (&a[at..][..LANES], &source.x[r * row + at..][..LANES]);
-                    for l in 0..LANES {
-                        sum[l] += a[l] * f64::from(x[l]);
-                    }
-                }
-                for l in 0..LANES {
-                    y[l] = sum[l] as f32;
-                }
-            }
+        let len = y.len();
+        let whole = len - len % LANES;
+        for at in (0..whole).step_by(LANES) {
+            sum_of::<LANES>(&mut y[at..], &t, &a, sources, at % row, at);
+        }
+        for at in (whole..len).step_by(8) {
+            sum_of::<8>(&mut y[at..], &t, &a, sources, at % row, at);
         }
     });
 }
 
+/// The first `L` numbers of `y`, of `t` and `a` from `i`, of the sources from `at`.
+#[inline(always)]
+fn sum_of<const L: usize>(y: &mut [f32], t: &[f64], a: &[Vec<f64>], sources: &[Source<'_>], i: usize, at: usize) {
+    let mut sum = [0f64; L];
+    sum.copy_from_slice(&t[i..][..L]);
+    for (source, a) in sources.iter().zip(a) {
+        let (a, x) = (&a[i..][..L], &source.x[at..][..L]);
+        for l in 0..L {
+            sum[l] += a[l] * f64::from(x[l]);
+        }
+    }
+    y[..L].iter_mut().zip(sum).for_each(|(y, sum)| *y = sum as f32);
+}
+
 /// Pixels (times channels in a row) that are added in f32 before the sum goes on in f64.
 const F32_ROWS: usize = 32;
+
+/// Floats in a row of the inner loops: some pixels together, so that few channels do not make short loops. A row of every
+/// source fits the first-level cache.
+fn row_len(c: usize) -> usize {
+    c * (128 / c).max(1)
+}
 
 /// `out[0][c] = sum_p dy[p, c]` and `out[1 + k][c] = sum_p dy[p, c] x_k[p, c]`, laid out one after the other; overwritten.
 pub fn sums(dy: &[f32], xs: &[&[f32]], c: usize, out: &mut [f64]) {
