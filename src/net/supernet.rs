@@ -218,8 +218,7 @@ impl Supernet {
             }
             _ => return Err(Error::invalid("supernet input", format!("{:?} {:?}", x.dtype(), x.dims()), image)),
         }
-        let expected =
-            vec![vec![self.space().n_edges(), self.space().ops().len()]; self.space().cell_types().len()];
+        let expected = vec![vec![self.space().n_edges(), self.space().ops().len()]; self.space().cell_types().len()];
         let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
         if got != expected || mixing.iter().any(|t| t.dtype() != DType::F32) {
             let expected = format!("f32 tensors {expected:?}: [edges, ops] per cell type");

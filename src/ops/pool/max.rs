@@ -13,25 +13,28 @@ fn beats(x: f32, max: f32) -> bool {
 pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
     let (out, c) = (size.strided(stride), size.c);
     let n = size.w * c;
-    let mut tall = vec![0f32; n];
+    let larger = |x: f32, max: f32| if beats(x, max) { x } else { max };
+    // One pixel that never wins on either side of the row.
+    let mut tall = vec![f32::NEG_INFINITY; n + 2 * c];
+    // Stride 1: the whole row is one run; otherwise a run is a pixel.
+    let run = if stride == 1 { n } else { c };
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut(out.len())) {
         vectorized!({
             for (i, y) in y.chunks_exact_mut(out.w * c).enumerate() {
                 // The maximum of three rows, then of three neighbours in it.
-                tall.fill(f32::NEG_INFINITY);
+                let middle = &mut tall[c..c + n];
+                middle.fill(f32::NEG_INFINITY);
                 for r in window(i * stride, size.h) {
                     let row = &x[r * n..][..n];
                     for q in 0..n {
-                        tall[q] = if beats(row[q], tall[q]) { row[q] } else { tall[q] };
+                        middle[q] = larger(row[q], middle[q]);
                     }
                 }
-                for (j, y) in y.chunks_exact_mut(c).enumerate() {
-                    y.fill(f32::NEG_INFINITY);
-                    for p in window(j * stride, size.w) {
-                        let tall = &tall[p * c..][..c];
-                        for q in 0..c {
-                            y[q] = if beats(tall[q], y[q]) { tall[q] } else { y[q] };
-                        }
+                for (j, y) in y.chunks_exact_mut(run).enumerate() {
+                    let at = |d: usize| &tall[j * stride * c + d * c..][..run];
+                    let (left, centre, right) = (at(0), at(1), at(2));
+                    for q in 0..run {
+                        y[q] = larger(right[q], larger(centre[q], left[q]));
                     }
                 }
             }
