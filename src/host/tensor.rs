@@ -36,11 +36,10 @@ pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
         Some(tensor) => Err(wrong("mixing weights", format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
         None => Err(wrong("mixing weights", shown(value), expected())),
     };
-    let mut tensors = Vec::with_capacity(types);
-    match mix.read_lock::<Array>() {
-        Some(items) => items.iter().try_for_each(|item| one(item).map(|tensor| tensors.push(tensor)))?,
-        None => tensors.push(one(mix)?),
-    }
+    let tensors = match mix.read_lock::<Array>() {
+        Some(items) => items.iter().map(one).collect::<Fallible<Vec<_>>>()?,
+        None => vec![one(mix)?],
+    };
     if tensors.len() != types {
         return Err(wrong("mixing weights", format!("{} tensor(s)", tensors.len()), expected()));
     }
