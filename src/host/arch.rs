@@ -43,7 +43,7 @@ impl Alpha {
 
     /// The softmax over live candidates.
     pub fn importance(&self) -> Result<Importance> {
-        let table = self.params.borrow().importance(&self.net.mask())?;
+        let table = self.params.borrow().importance(self.net.learner.borrow().net.mask())?;
         Ok(Importance { table: Rc::new(table), score: None, space: self.net.space() })
     }
 }
@@ -82,7 +82,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     );
     api.also("softmax", |a: &mut Alpha| a.softmax().map_err(raise));
     api.also("genotype", |a: &mut Alpha| {
-        a.params.borrow().genotype(&a.net.space(), &a.net.mask()).map(Genotype).map_err(raise)
+        a.params.borrow().genotype(&a.net.space(), a.net.learner.borrow().net.mask()).map(Genotype).map_err(raise)
     });
     api.also("step", |a: &mut Alpha, loss: T| -> Fallible<()> {
         if loss.0.elem_count() != 1 {

@@ -46,13 +46,12 @@ pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
     let a: Vec<Vec<f64>> = sources.iter().map(|s| tile(s.a, row)).collect();
     let block = row * (BLOCK / row).max(1);
     let groups = sources.len().div_ceil(TOGETHER).max(1);
-    let size = sources.len().div_ceil(groups).max(1);
     // What the groups before have come to.
     let mut sums = vec![0f64; if groups > 1 { block } else { 0 }];
     vectorized!({
         for (i, y) in y.chunks_mut(block).enumerate() {
             for group in 0..groups {
-                let of = group * size..((group + 1) * size).min(sources.len());
+                let of = group * TOGETHER..((group + 1) * TOGETHER).min(sources.len());
                 let (first, last) = (group == 0, group + 1 == groups);
                 let part =
                     Part { t: first.then_some(&t), a: &a[of.clone()], sources: &sources[of], start: i * block, last };

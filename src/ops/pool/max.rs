@@ -9,11 +9,16 @@ fn beats(x: f32, max: f32) -> bool {
     x > max || x.is_nan()
 }
 
+/// The maximum of `max` and of a later pixel `x`.
+#[inline(always)]
+fn larger(x: f32, max: f32) -> f32 {
+    if beats(x, max) { x } else { max }
+}
+
 /// `y[i, j] = maximum of x over the (up to) 9 pixels around (s i, s j)`, overwritten; `size` is that of `x`.
 pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
     let (out, c) = (size.strided(stride), size.c);
     let n = size.w * c;
-    let larger = |x: f32, max: f32| if beats(x, max) { x } else { max };
     // One pixel that never wins on either side of the row.
     let mut tall = vec![f32::NEG_INFINITY; n + 2 * c];
     // Stride 1: the whole row is one run; otherwise a run is a pixel.
