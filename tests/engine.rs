@@ -126,6 +126,27 @@ fn the_engine_equals_the_definition_in_eval_mode() {
 }
 
 #[test]
+fn the_engine_equals_the_definition_on_batch_statistics() {
+    for (i, case) in CASES.iter().enumerate() {
+        compare(case, 50 + i as u64, Mode::Batch).unwrap();
+    }
+}
+
+#[test]
+fn batch_statistics_without_moving_ones_give_the_logits_of_train_mode_and_change_nothing() {
+    let (fast, slow, x, mix) = setup(&CASES[2], 4).unwrap();
+    for net in [fast, slow] {
+        let values = || net.params().iter().map(|p| wide(p.var.as_tensor()).unwrap()).collect::<Vec<_>>();
+        let logits = |mode| wide(&net.forward(&x, &[mix.as_tensor().clone()], mode).unwrap()).unwrap();
+        let (before, still) = (values(), logits(Mode::Batch));
+        assert!(values() == before);
+        assert_eq!(logits(Mode::Train), still);
+        assert!(values() != before);
+        assert_ne!(logits(Mode::Eval), still);
+    }
+}
+
+#[test]
 fn the_bits_do_not_depend_on_the_number_of_threads() {
     let bits = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();

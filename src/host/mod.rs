@@ -27,6 +27,7 @@ pub mod net_api;
 pub mod options;
 pub mod output;
 pub mod own_space;
+pub mod pass;
 pub mod random;
 pub mod report;
 pub mod session;

@@ -3,13 +3,13 @@
 use super::batches::Batch;
 use super::context::Host;
 use super::data::Data;
-use super::errors::{Fallible, raise, raise_tensor};
+use super::errors::{Fallible, raise};
 use super::settings::{SizeConfig, config, same, typed};
 use super::shrink::{Importance, Subset};
 use super::space::{Candidate, Space, candidate_name};
-use super::tensor::{T, mix_of};
+use super::tensor::mix_of;
 use crate::error::{Error, Result};
-use crate::net::{Gradients, Mode, Role, Supernet, SupernetConfig};
+use crate::net::{Gradients, Role, Supernet, SupernetConfig};
 use crate::search::{EpochStats, Learner, TrainConfig};
 use crate::space::{Mask as Alive, SearchSpace, Topology};
 use rhai::{Array, Dynamic, INT, Map};
@@ -91,34 +91,11 @@ impl Net {
         Ok(stats_map(&stats))
     }
 
-    pub(super) fn loss(&self, batch: &Batch, mix: Option<&Dynamic>) -> Fallible<T> {
-        let mix = mix.map(|m| self.mixing(m)).transpose()?;
-        self.learner.borrow().loss(&batch.0, mix.as_deref()).map(T).map_err(raise)
-    }
-
-    pub(super) fn logits(&self, batch: &Batch, mix: Option<&Dynamic>) -> Fallible<T> {
-        let learner = self.learner.borrow();
-        let mix = match mix {
-            Some(mix) => self.mixing(mix)?,
-            None => learner.net.mask_mixing().map_err(raise)?,
-        };
-        let x =
-            candle_core::Tensor::from_slice(&batch.0.x, batch.0.shape, learner.net.device()).map_err(raise_tensor)?;
-        learner.net.forward(&x, &mix, Mode::Train).map(T).map_err(raise)
-    }
-
     pub(super) fn step(&self, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {
         let cfg = self.train_config(cfg)?;
         let mix = mix.map(|m| self.mixing(m)).transpose()?;
         let mut learner = self.learner.borrow_mut();
         learner.train_step(&batch.0, mix.as_deref(), &cfg).map(f64::from).map_err(raise)
-    }
-
-    pub(super) fn evaluate(&self, data: &Data, mix: Option<&Dynamic>) -> Fallible<Map> {
-        let mix = mix.map(|m| self.mixing(m)).transpose()?;
-        let learner = self.learner.borrow();
-        let stats = learner.evaluate(&data.0, mix.as_deref(), self.batch_size, &*self.host.progress).map_err(raise)?;
-        Ok(stats_map(&stats))
     }
 
     pub(super) fn measure_iim(&self, data: &Data, samples: usize) -> Result<Importance> {
@@ -176,7 +153,8 @@ impl Net {
     }
 }
 
-fn stats_map(stats: &EpochStats) -> Map {
+/// As scripts see them.
+pub(super) fn stats_map(stats: &EpochStats) -> Map {
     let numbers = [("loss", stats.loss), ("accuracy", stats.accuracy), ("seconds", stats.seconds), ("lr", stats.lr)];
     let mut map: Map = numbers.into_iter().map(|(key, value)| (key.into(), Dynamic::from(value))).collect();
     map.insert("images".into(), Dynamic::from(stats.images as INT));

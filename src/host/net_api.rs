@@ -60,35 +60,7 @@ fn training(api: &mut Api) {
     api.also("train_epoch", |net: &mut Net, data: Data, mix: Dynamic, cfg: Map| {
         net.train_epoch(&data, Some(&mix), &cfg)
     });
-    api.def(
-        [
-            "loss",
-            "net.loss(batch) -> Tensor\nnet.loss(batch, mix) -> Tensor",
-            "Mean cross-entropy of a batch in training mode: a scalar that remembers its computation, for `alpha.step` \
-             and `net.backward`.",
-            tiny!(
-                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
-                "    print(net.loss(batch).to_float());\n",
-                "}"
-            ),
-        ],
-        |net: &mut Net, batch: Batch| net.loss(&batch, None),
-    );
-    api.also("loss", |net: &mut Net, batch: Batch, mix: Dynamic| net.loss(&batch, Some(&mix)));
-    api.def(
-        [
-            "logits",
-            "net.logits(batch) -> Tensor\nnet.logits(batch, mix) -> Tensor",
-            "Logits [images, classes] of a batch in training mode, for a loss of one's own.",
-            tiny!(
-                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
-                "    assert(net.logits(batch).shape == [8, 10]);\n",
-                "}"
-            ),
-        ],
-        |net: &mut Net, batch: Batch| net.logits(&batch, None),
-    );
-    api.also("logits", |net: &mut Net, batch: Batch, mix: Dynamic| net.logits(&batch, Some(&mix)));
+    super::pass::losses(api);
     api.def(
         [
             "backward",
@@ -158,17 +130,7 @@ fn training(api: &mut Api) {
 }
 
 fn measuring(api: &mut Api) {
-    api.def(
-        [
-            "evaluate",
-            "net.evaluate(data) -> map\nnet.evaluate(data, mix) -> map",
-            "Loss and accuracy (a fraction) over a data set, in eval mode, no augmentation: #{ loss, accuracy, images, \
-             seconds, lr: 0 }. Batch norm in candidates uses batch statistics, as always.",
-            tiny!("assert(net.evaluate(data().test.take(32)).accuracy <= 1.0);"),
-        ],
-        |net: &mut Net, data: Data| net.evaluate(&data, None),
-    );
-    api.also("evaluate", |net: &mut Net, data: Data, mix: Dynamic| net.evaluate(&data, Some(&mix)));
+    super::pass::evaluations(api);
     api.def(
         [
             "measure_iim",

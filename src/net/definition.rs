@@ -208,6 +208,7 @@ impl Definition<'_> {
         let (mean, var) = (self.params.get(&at("running_mean"))?, self.params.get(&at("running_var"))?);
         Ok(match self.mode {
             Mode::Train => batch_norm::tensor::batch_norm_train(x, &weight, &bias, &mean.var, &var.var)?,
+            Mode::Batch => batch_norm::tensor::batch_norm_affine(x, &weight, &bias)?,
             Mode::Eval => {
                 // Copies: a later pass in train mode moves the running statistics under this graph.
                 let copy = |p: &Param| p.var.as_detached_tensor().copy()?.to_dtype(self.dtype);

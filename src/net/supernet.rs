@@ -31,6 +31,8 @@ pub struct SupernetConfig {
 pub enum Mode {
     /// Batch statistics, and the running ones move.
     Train,
+    /// Batch statistics; the running ones stay as they are.
+    Batch,
     /// Running statistics.
     Eval,
 }

@@ -8,6 +8,7 @@ use crate::net::{Gradients, Mode, Supernet};
 use crate::ops::sgd;
 use crate::space::Iim;
 use candle_core::{D, Tensor};
+use std::borrow::Borrow;
 use std::time::Instant;
 
 /// What an epoch (or an evaluation) came to.
@@ -90,9 +91,14 @@ impl Learner {
         Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, drop_last: false })
     }
 
-    /// Cross-entropy of a batch in train mode, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
-    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, Mode::Train)?.loss)
+    /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
+    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, mode)?.loss)
+    }
+
+    /// Logits `[b, classes]` of a batch, in the graph.
+    pub fn logits(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, mode)?.logits)
     }
 
     /// Backward from a loss.
@@ -160,21 +166,23 @@ impl Learner {
         self.stats
     }
 
-    /// Loss and accuracy in eval mode.
+    /// Loss and accuracy over batches, in [`Mode::Eval`] or [`Mode::Batch`]. Changes nothing: in train mode running statistics
+    /// would move, and one evaluation would not be worth the same as the next.
     pub fn evaluate(
         &self,
-        data: &Dataset,
+        batches: impl IntoIterator<Item: Borrow<Batch>>,
         mixing: Option<&[Tensor]>,
-        batch_size: usize,
+        mode: Mode,
         progress: &dyn Progress,
     ) -> Result<EpochStats> {
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
         let mut stats = EpochStats::default();
-        for batch in in_order(data, batch_size)? {
+        for batch in batches {
             interrupt::check()?;
-            let out = self.forward(&batch, mixing.as_deref(), Mode::Eval)?;
-            stats.add(out.loss.to_scalar()?, out.right(&batch)?, batch.y.len());
+            let batch = batch.borrow();
+            let out = self.forward(batch, mixing.as_deref(), mode)?;
+            stats.add(out.loss.to_scalar()?, out.right(batch)?, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
         stats.seconds = start.elapsed().as_secs_f64();
@@ -240,7 +248,8 @@ impl Output {
     }
 }
 
-pub(super) fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
+/// The batches of a data set as they are.
+pub fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
     Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, drop_last: false })
 }
 

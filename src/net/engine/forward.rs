@@ -245,9 +245,11 @@ impl Engine {
         if self.mode == Mode::Eval {
             return NormState::running(norm, values, padded);
         }
-        let unbias = pixels as f64 / (pixels.max(2) - 1) as f64;
-        out.running.push((norm.mean, moved(values[norm.mean], mean, 1.0)));
-        out.running.push((norm.var, moved(values[norm.var], var, unbias)));
+        if self.mode == Mode::Train {
+            let unbias = pixels as f64 / (pixels.max(2) - 1) as f64;
+            out.running.push((norm.mean, moved(values[norm.mean], mean, 1.0)));
+            out.running.push((norm.var, moved(values[norm.var], var, unbias)));
+        }
         NormState::new(mean, var, Some((values[norm.gamma], values[norm.beta])), channels, padded)
     }
 
@@ -258,7 +260,7 @@ impl Engine {
         let (pixels, x) = (size.h * size.w, &self.x[last]);
         let state = match head.norm {
             None => NormState::identity(node.channels, size.c),
-            Some(norm) if self.mode == Mode::Train => {
+            Some(norm) if self.mode != Mode::Eval => {
                 let sums: Vec<Vec<f64>> = x
                     .par_chunks(block * size.len())
                     .with_max_len(1)

@@ -170,7 +170,7 @@ impl Engine {
             let of_batch = match norm {
                 Norm::None => false,
                 Norm::Batch => true,
-                Norm::Affine(_) => mode == Mode::Train,
+                Norm::Affine(_) => mode != Mode::Eval,
             };
             if of_batch && self.batch * size.h * size.w < 2 {
                 let got = format!("{} x {} x {} values a channel", self.batch, size.h, size.w);

@@ -113,6 +113,7 @@ impl Pass<'_> {
                 let (mean, var) = (&self.params.at(norm.mean).var, &self.params.at(norm.var).var);
                 match self.how.mode {
                     Mode::Train => batch_norm::tensor::batch_norm_train(x, &gamma, &beta, mean, var)?,
+                    Mode::Batch => batch_norm::tensor::batch_norm_affine(x, &gamma, &beta)?,
                     Mode::Eval => {
                         // Copies: a later pass in train mode moves the running statistics under this graph.
                         let copy = |v: &Var| v.as_detached_tensor().copy()?.to_dtype(self.how.dtype);

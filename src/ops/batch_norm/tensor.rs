@@ -44,11 +44,7 @@ pub fn batch_norm_train(
     running_mean: &Var,
     running_var: &Var,
 ) -> Result<Tensor> {
-    let (b, _, h, w) = x.dims4()?;
-    let n = b * h * w;
-    if n < 2 {
-        candle_core::bail!("batch norm in train mode: got {b} x {h} x {w} values a channel, expected at least 2")
-    }
+    let n = check(x)?;
     let (y, mean, var) = normalised(&swap(x)?)?;
     let step = |running: &Var, batch: &Tensor| {
         let batch = (batch.detach().flatten_all()? * MOMENTUM)?.to_dtype(running.dtype())?;
@@ -57,6 +53,22 @@ pub fn batch_norm_train(
     step(running_mean, &mean)?;
     step(running_var, &(var * (n as f64 / (n - 1) as f64))?)?;
     swap(&affine(&y, weight, bias)?)
+}
+
+/// With affine part, by the batch's statistics; no running ones move. An error as of [`batch_norm_train`].
+pub fn batch_norm_affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
+    check(x)?;
+    swap(&affine(&normalised(&swap(x)?)?.0, weight, bias)?)
+}
+
+/// How many values a channel has; one has no variance.
+fn check(x: &Tensor) -> Result<usize> {
+    let (b, _, h, w) = x.dims4()?;
+    let n = b * h * w;
+    if n < 2 {
+        candle_core::bail!("batch norm in train mode: got {b} x {h} x {w} values a channel, expected at least 2")
+    }
+    Ok(n)
 }
 
 /// With affine part, by the running statistics.
@@ -90,6 +102,8 @@ mod tests {
         for (got, x) in y.iter().zip([1f32, 2., 3., 6.]) {
             assert!((got - (1. + 2. * (x - 3.) / 3.50001f32.sqrt())).abs() < 1e-5);
         }
+        let still = batch_norm_affine(&x, &weight, &bias)?.flatten_all()?.to_vec1::<f32>()?;
+        assert_eq!(still, y);
         let eval = batch_norm_eval(&x, &weight, &bias, &one(1.)?, &one(4.)?)?.flatten_all()?.to_vec1::<f32>()?;
         assert!((eval[3] - 6.).abs() < 1e-4);
         Ok(())

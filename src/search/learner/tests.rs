@@ -44,9 +44,9 @@ impl Progress for Ticks {
 fn epochs_of_training_bring_the_loss_down() {
     let (mut learner, data, cfg) = (learner(4), digits(), config());
     let ticks = Ticks::default();
-    let before = learner.evaluate(&data, None, 64, &Silent).unwrap();
+    let before = learner.evaluate(in_order(&data, 64).unwrap(), None, Mode::Eval, &Silent).unwrap();
     let losses: Vec<EpochStats> = (0..4).map(|_| learner.train_epoch(&data, None, &cfg, &ticks).unwrap()).collect();
-    let after = learner.evaluate(&data, None, 64, &Silent).unwrap();
+    let after = learner.evaluate(in_order(&data, 64).unwrap(), None, Mode::Eval, &Silent).unwrap();
     assert!(losses[3].loss < losses[0].loss && after.loss < before.loss, "{losses:?}");
     assert_eq!((learner.epoch(), losses[3].images, before.lr), (4, data.len(), 0.0));
     let ticks = ticks.0.into_inner();

@@ -1,0 +1,152 @@
+//! Passes of a supernet that change nothing in it: `net.loss`, `net.logits`, `net.evaluate`, and how scripts ask for them.
+
+use super::api::Api;
+use super::batches::Batch;
+use super::data::Data;
+use super::errors::{Fallible, raise};
+use super::net::{Net, stats_map};
+use super::net_api::tiny;
+use super::settings::config;
+use super::tensor::T;
+use crate::error::{Error, Result};
+use crate::net::Mode;
+use crate::search::learner::in_order;
+use rhai::{Dynamic, Map, Variant};
+use serde::{Deserialize, Serialize};
+
+/// How a pass is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PassConfig {
+    /// `train` or `eval`; empty: as the function has it.
+    pub mode: String,
+}
+
+impl PassConfig {
+    /// The mode asked for, or `usual`; what `train` means is for the function to say.
+    fn mode(&self, usual: Mode, train: Mode) -> Result<Mode> {
+        match self.mode.as_str() {
+            "" => Ok(usual),
+            "train" => Ok(train),
+            "eval" => Ok(Mode::Eval),
+            other => Err(Error::unknown_name("mode", other, ["train", "eval"])),
+        }
+    }
+}
+
+/// What `net.evaluate` runs over.
+pub trait Images: Variant + Clone {
+    /// Loss and accuracy.
+    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map>;
+}
+
+impl Images for Data {
+    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
+        let mix = mix.map(|m| net.mixing(m)).transpose()?;
+        let batches = in_order(&self.0, net.batch_size).map_err(raise)?;
+        let stats = net.learner.borrow().evaluate(batches, mix.as_deref(), mode, &*net.host.progress);
+        stats.map(|s| stats_map(&s)).map_err(raise)
+    }
+}
+
+impl Images for Batch {
+    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
+        let mix = mix.map(|m| net.mixing(m)).transpose()?;
+        let stats = net.learner.borrow().evaluate([&*self.0], mix.as_deref(), mode, &*net.host.progress);
+        stats.map(|s| stats_map(&s)).map_err(raise)
+    }
+}
+
+fn evaluate<I: Images>(net: &Net, images: &I, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
+    let cfg: PassConfig = config(&net.host, cfg)?;
+    images.evaluate(net, mix, cfg.mode(Mode::Eval, Mode::Batch).map_err(raise)?)
+}
+
+fn loss(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
+    let cfg: PassConfig = config(&net.host, cfg)?;
+    let mode = cfg.mode(Mode::Train, Mode::Train).map_err(raise)?;
+    let mix = mix.map(|m| net.mixing(m)).transpose()?;
+    net.learner.borrow().loss(&batch.0, mix.as_deref(), mode).map(T).map_err(raise)
+}
+
+fn logits(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
+    let cfg: PassConfig = config(&net.host, cfg)?;
+    let mode = cfg.mode(Mode::Train, Mode::Train).map_err(raise)?;
+    let mix = mix.map(|m| net.mixing(m)).transpose()?;
+    net.learner.borrow().logits(&batch.0, mix.as_deref(), mode).map(T).map_err(raise)
+}
+
+/// Register `loss` and `logits`, in the chapter on supernets.
+pub fn losses(api: &mut Api) {
+    api.def(
+        [
+            "loss",
+            "net.loss(batch) -> Tensor\nnet.loss(batch, mix) -> Tensor\nnet.loss(batch, cfg) -> Tensor\n\
+             net.loss(batch, mix, cfg) -> Tensor",
+            "Mean cross-entropy of a batch: a scalar that remembers its computation, for `alpha.step` and \
+             `net.backward`. cfg.mode: \"train\" (the default: batch norm by the batch, running statistics of stem, \
+             reductions and head move) or \"eval\" (by the running statistics, nothing moves; batch norm in candidates goes \
+             by the batch in every mode).",
+            tiny!(
+                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
+                "    let train = net.loss(batch);\n",
+                "    let eval = net.loss(batch, #{ mode: \"eval\" });\n",
+                "    assert(train.to_float() != eval.to_float());\n",
+                "}"
+            ),
+        ],
+        |net: &mut Net, batch: Batch| loss(net, &batch, None, &Map::new()),
+    );
+    api.also("loss", |net: &mut Net, batch: Batch, cfg: Map| loss(net, &batch, None, &cfg));
+    api.also("loss", |net: &mut Net, batch: Batch, mix: Dynamic| loss(net, &batch, Some(&mix), &Map::new()));
+    api.also("loss", |net: &mut Net, batch: Batch, mix: Dynamic, cfg: Map| loss(net, &batch, Some(&mix), &cfg));
+    api.def(
+        [
+            "logits",
+            "net.logits(batch) -> Tensor\nnet.logits(batch, mix) -> Tensor\nnet.logits(batch, cfg) -> Tensor\n\
+             net.logits(batch, mix, cfg) -> Tensor",
+            "Logits [images, classes] of a batch, for a loss of one's own; cfg.mode as in `net.loss`.",
+            tiny!(
+                "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
+                "    assert(net.logits(batch, #{ mode: \"eval\" }).shape == [8, 10]);\n",
+                "}"
+            ),
+        ],
+        |net: &mut Net, batch: Batch| logits(net, &batch, None, &Map::new()),
+    );
+    api.also("logits", |net: &mut Net, batch: Batch, cfg: Map| logits(net, &batch, None, &cfg));
+    api.also("logits", |net: &mut Net, batch: Batch, mix: Dynamic| logits(net, &batch, Some(&mix), &Map::new()));
+    api.also("logits", |net: &mut Net, batch: Batch, mix: Dynamic, cfg: Map| logits(net, &batch, Some(&mix), &cfg));
+}
+
+/// Register `evaluate`, in the chapter on supernets.
+pub fn evaluations(api: &mut Api) {
+    api.def(
+        [
+            "evaluate",
+            "net.evaluate(data) -> map\nnet.evaluate(data, mix) -> map\nnet.evaluate(data, cfg) -> map\n\
+             net.evaluate(data, mix, cfg) -> map",
+            "Loss and accuracy (a fraction) over a data set, no augmentation, or over one batch: #{ loss, accuracy, images, \
+             seconds, lr: 0 }. cfg.mode: \"eval\" (the default) or \"train\": batch norm of stem, reductions and head by each \
+             batch, too. Either way the network stays as it is. In \"train\" this differs from PyTorch's model.train(), under \
+             which DARTS-PT's authors evaluate: there each batch also moves the running statistics (what this mode gives \
+             does not depend on them). Batch norm in candidates uses batch statistics in every mode.",
+            tiny!(
+                "let test = data().test.take(32);\n",
+                "assert(net.evaluate(test).accuracy <= 1.0);\n",
+                "let a = net.evaluate(test, #{ mode: \"train\" });\n",
+                "assert(net.evaluate(test, #{ mode: \"train\" }).loss == a.loss);"
+            ),
+        ],
+        |net: &mut Net, data: Data| evaluate(net, &data, None, &Map::new()),
+    );
+    api.also("evaluate", |net: &mut Net, batch: Batch| evaluate(net, &batch, None, &Map::new()));
+    more_evaluations::<Data>(api);
+    more_evaluations::<Batch>(api);
+}
+
+fn more_evaluations<I: Images>(api: &mut Api) {
+    api.also("evaluate", |net: &mut Net, images: I, cfg: Map| evaluate(net, &images, None, &cfg));
+    api.also("evaluate", |net: &mut Net, images: I, mix: Dynamic| evaluate(net, &images, Some(&mix), &Map::new()));
+    api.also("evaluate", |net: &mut Net, images: I, mix: Dynamic, cfg: Map| evaluate(net, &images, Some(&mix), &cfg));
+}
