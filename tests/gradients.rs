@@ -12,7 +12,7 @@
 use candle_core::{DType, Device, Tensor, Var};
 use isdarts_host::Result;
 use isdarts_host::net::definition::Definition;
-use isdarts_host::net::{Mode, Params, Role, Supernet, SupernetConfig, layers};
+use isdarts_host::net::{Mode, Params, Paths, Role, Supernet, SupernetConfig, layers};
 use isdarts_host::search::loss::cross_entropy;
 use isdarts_host::space::{Mask, Primitive, SearchSpace, Topology};
 use rand::{Rng, SeedableRng};
@@ -139,6 +139,7 @@ impl Setup {
             params: &params,
             mask: &self.mask,
             mode: self.case.mode,
+            paths: Paths::All,
             track: false,
             dtype: DType::F64,
             draws: Cell::new(0),

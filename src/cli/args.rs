@@ -256,6 +256,9 @@ pub struct Step {
     /// Drop these ops of every edge, for example none,skip_connect
     #[arg(long, value_name = "OP,...", value_delimiter = ',')]
     pub drop: Vec<String>,
+    /// In every step compute K candidates of every edge alone, drawn anew (0: all, mixed): what methods that sample paths do
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    pub paths: usize,
     /// cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "cpu")]
     pub device: String,

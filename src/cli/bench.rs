@@ -2,7 +2,7 @@
 
 use super::args::Step;
 use super::{device, interrupts, print};
-use candle_core::Device;
+use candle_core::{Device, Tensor};
 use isdarts_host::data::Batch;
 use isdarts_host::host::options::device_name;
 use isdarts_host::net::{Supernet, SupernetConfig};
@@ -36,16 +36,20 @@ pub fn step(args: &Step) -> Result<()> {
     let batch = random_batch(args.batch, args.size, args.classes, args.seed)?;
     let cfg = TrainConfig { batch_size: args.batch, weight_decay: 3e-4, ..TrainConfig::default() };
 
-    learner.train_step(&batch, None, &cfg)?;
+    let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+    let mut mix = |net: &Supernet| (args.paths > 0).then(|| drawn(net, args.paths, &mut rng)).transpose();
+    let first = mix(&learner.net)?;
+    learner.train_step(&batch, first.as_deref(), &cfg)?;
     device.synchronize()?;
     let mut steps = vec![];
     for _ in 0..args.steps {
+        let mix = mix(&learner.net)?;
         let start = Instant::now();
-        learner.train_step(&batch, None, &cfg)?;
+        learner.train_step(&batch, mix.as_deref(), &cfg)?;
         device.synchronize()?;
         steps.push(milliseconds(start));
     }
-    let x = candle_core::Tensor::from_slice(&batch.x, batch.shape, &device)?;
+    let x = Tensor::from_slice(&batch.x, batch.shape, &device)?;
     let mixing = learner.net.mask_mixing()?;
     let mut measured = vec![];
     for _ in 0..(args.steps / 2).max(3) {
@@ -67,6 +71,7 @@ pub fn step(args: &Step) -> Result<()> {
         "device": device_name(&device),
         "masked": args.masked,
         "dropped": args.drop,
+        "paths": args.paths,
         "strict": args.strict,
         "step_ms": steps[steps.len() / 2],
         "step_min_ms": steps[0],
@@ -93,6 +98,20 @@ fn dropped(space: &SearchSpace, args: &Step) -> Result<Vec<Candidate>> {
         dropped.extend(edge.choose_multiple(&mut rng, args.masked).copied());
     }
     Ok(dropped)
+}
+
+/// A mix of `--paths`: so many of the live candidates of every edge, with equal weights.
+fn drawn(net: &Supernet, paths: usize, rng: &mut impl Rng) -> Result<Vec<Tensor>> {
+    let space = net.space();
+    let (edges, ops) = (space.n_edges(), space.ops().len());
+    let mut weights = vec![0f32; space.cell_types().len() * edges * ops];
+    for edge in net.mask().alive().chunk_by(|a, b| (a.cell_type, a.edge) == (b.cell_type, b.edge)) {
+        for c in edge.choose_multiple(rng, paths) {
+            weights[(c.cell_type * edges + c.edge) * ops + c.op] = 1.0 / paths.min(edge.len()) as f32;
+        }
+    }
+    let tables = weights.chunks_exact(edges * ops);
+    tables.map(|t| Ok(Tensor::from_slice(t, (edges, ops), net.device())?)).collect()
 }
 
 pub fn random_batch(batch: usize, size: usize, classes: usize, seed: u64) -> Result<Batch> {

@@ -2,7 +2,7 @@
 //! autograd in every weight and mixing weight. The oracle of faster engines. May use: `layers`, `ops::*::tensor`.
 
 use super::layers::{self, Block, Layer, PoolKind};
-use super::{Mode, Param, Params, SupernetConfig};
+use super::{Mode, Param, Params, Paths, SupernetConfig};
 use crate::error::Result;
 use crate::interrupt;
 use crate::ops::poll::poll;
@@ -23,10 +23,12 @@ pub struct Definition<'a> {
     pub config: &'a SupernetConfig,
     /// Weights and buffers.
     pub params: &'a Params,
-    /// Which candidates are computed.
+    /// Which candidates are alive.
     pub mask: &'a Mask,
     /// Train or eval.
     pub mode: Mode,
+    /// Which of those alive are computed.
+    pub paths: Paths,
     /// Whether gradients will be asked for; without, no graph is kept.
     pub track: bool,
     /// What it computes in: f64 as an oracle (parameters and results stay f32).
@@ -35,13 +37,28 @@ pub struct Definition<'a> {
     pub draws: Cell<u64>,
 }
 
+/// Mixing weights, and which of the candidates are computed.
+struct Mixing {
+    weights: Vec<Tensor>,
+    drawn: Mask,
+}
+
+/// A node, as far as it has been added up.
+#[derive(Default)]
+struct Sum {
+    outputs: Option<Tensor>,
+    /// Weights of candidates that are not computed: `[1, 1, 1, 1]`, zero in value.
+    ghosts: Option<Tensor>,
+}
+
 impl Definition<'_> {
     /// Logits `[b, classes]` of `x: [b, 3, h, w]`, in [`Definition::dtype`]; `mixing`: one `[edges, ops]` tensor per cell type.
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mut probe: Option<Probe>) -> Result<Tensor> {
         if self.space.ops().contains(&Primitive::Noise) {
             self.draws.set(noise::key(x, self.config.seed)?);
         }
-        let (x, mixing) = (x.to_dtype(self.dtype)?, self.in_dtype(mixing)?);
+        let mixing = Mixing { drawn: self.drawn(mixing)?, weights: self.in_dtype(mixing)? };
+        let x = x.to_dtype(self.dtype)?;
         let stem = self.layer(Layer::Stem { co: layers::stem_channels(self.space, self.config) }, "stem", &x)?;
         let (mut s0, mut s1) = (stem.clone(), stem);
         for (k, block) in layers::blocks(self.space, self.config).into_iter().enumerate() {
@@ -59,6 +76,18 @@ impl Definition<'_> {
         self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)
     }
 
+    /// The candidates that are computed.
+    fn drawn(&self, mixing: &[Tensor]) -> Result<Mask> {
+        let mut drawn = self.mask.clone();
+        if self.paths != Paths::All {
+            let weights = mixing.iter().map(|m| m.to_dtype(DType::F32)?.to_vec2::<f32>());
+            let weights = weights.collect::<candle_core::Result<Vec<_>>>()?;
+            let zero = |c: &Candidate| weights[c.cell_type][c.edge][c.op] == 0.0;
+            self.mask.alive().into_iter().filter(zero).try_for_each(|c| drawn.drop(c))?;
+        }
+        Ok(drawn)
+    }
+
     fn in_dtype(&self, tensors: &[Tensor]) -> Result<Vec<Tensor>> {
         Ok(tensors.iter().map(|t| t.to_dtype(self.dtype)).collect::<candle_core::Result<_>>()?)
     }
@@ -69,7 +98,7 @@ impl Definition<'_> {
         k: usize,
         block: Block,
         inputs: [&Tensor; 2],
-        mixing: &[Tensor],
+        mixing: &Mixing,
         probe: &mut Option<Probe>,
     ) -> Result<Tensor> {
         let mut nodes: Vec<Tensor> = match block.preprocess() {
@@ -83,14 +112,18 @@ impl Definition<'_> {
         };
         let n_inputs = nodes.len();
         for to in n_inputs..n_inputs + self.space.nodes() {
-            let mut sum = None;
+            let mut sum = Sum::default();
             for edge in self.space.edges().into_iter().filter(|e| e.to == to) {
-                sum = self.mixed_op(k, block, edge, &nodes[edge.from], mixing, sum, probe)?;
+                self.mixed_op(k, block, edge, &nodes[edge.from], mixing, &mut sum, probe)?;
             }
             // Nothing but `none` alive on all its edges: zeros, of the size that the node would have.
-            nodes.push(match sum {
-                Some(sum) => sum,
+            let node = match sum.outputs {
+                Some(outputs) => outputs,
                 None => self.zeros(block, &nodes[0])?,
+            };
+            nodes.push(match sum.ghosts {
+                Some(ghosts) => node.broadcast_add(&ghosts)?,
+                None => node,
             });
         }
         Ok(match block {
@@ -99,7 +132,7 @@ impl Definition<'_> {
         })
     }
 
-    /// Adds `sum_o w[e, o] o(x)` of the live candidates of an edge to `sum`.
+    /// Adds `sum_o w[e, o] o(x)` of the live candidates of an edge to `sum`; those that are not drawn as [`Paths`] says.
     #[allow(clippy::too_many_arguments)]
     fn mixed_op(
         &self,
@@ -107,14 +140,22 @@ impl Definition<'_> {
         block: Block,
         edge: Edge,
         x: &Tensor,
-        mixing: &[Tensor],
-        mut sum: Option<Tensor>,
+        mixing: &Mixing,
+        sum: &mut Sum,
         probe: &mut Option<Probe>,
-    ) -> Result<Option<Tensor>> {
-        let Some(cell_type) = block.cell_type() else { return Ok(sum) };
+    ) -> Result<()> {
+        let Some(cell_type) = block.cell_type() else { return Ok(()) };
         for (op, &primitive) in self.space.ops().iter().enumerate() {
             let candidate = Candidate { cell_type, edge: edge.index, op };
             if !self.mask.is_alive(candidate) {
+                continue;
+            }
+            let weight = mixing.weights[cell_type].narrow(0, edge.index, 1)?.narrow(1, op, 1)?;
+            if !mixing.drawn.is_alive(candidate) {
+                if self.paths == Paths::DrawnWithGhosts {
+                    let weight = weight.reshape((1, 1, 1, 1))?;
+                    sum.ghosts = Some(sum.ghosts.take().map_or(Ok(weight.clone()), |ghosts| ghosts + &weight)?);
+                }
                 continue;
             }
             let y = Layer::of(primitive, block.channels(), block.stride(edge))
@@ -124,11 +165,10 @@ impl Definition<'_> {
                 probe(k, candidate, y.as_ref())?;
             }
             if let Some(y) = y {
-                let weight = mixing[cell_type].narrow(0, edge.index, 1)?.narrow(1, op, 1)?;
-                sum = Some(linear_sum::tensor::add_weighted(sum, &y, &weight)?);
+                sum.outputs = Some(linear_sum::tensor::add_weighted(sum.outputs.take(), &y, &weight)?);
             }
         }
-        Ok(sum)
+        Ok(())
     }
 
     fn zeros(&self, block: Block, input: &Tensor) -> Result<Tensor> {

@@ -6,7 +6,7 @@
 use super::engine::{Engine, Forward, Input};
 use super::lower::lower;
 use super::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
-use super::{Mode, Params, SupernetConfig};
+use super::{Mode, Params, SupernetConfig, supernet};
 use crate::error::Result;
 use crate::interrupt;
 use crate::space::{Mask, SearchSpace};
@@ -41,7 +41,13 @@ struct Key {
 
 impl Fast {
     /// Logits `[b, classes]`, differentiable in `mixing`.
-    pub fn forward(self: &Arc<Self>, net: &Network, x: &Tensor, mixing: &[Tensor], mode: Mode) -> Result<Tensor> {
+    pub fn forward(
+        self: &Arc<Self>,
+        net: &Network,
+        x: &Tensor,
+        mixing: &[Tensor],
+        how: supernet::Pass,
+    ) -> Result<Tensor> {
         let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
         let mut mix = Tensor::cat(&flat, 0)?;
         let want_mix = mix.track_op();
@@ -54,7 +60,7 @@ impl Fast {
             fast: self.clone(),
             net: net.clone(),
             x: x.contiguous()?,
-            mode,
+            how,
             want_mix,
             number: Mutex::new(0),
             running: Arc::clone(&running),
@@ -74,11 +80,18 @@ impl Fast {
         let mix = mixing.iter().map(|m| Ok(m.flatten_all()?.to_vec1::<f32>()?)).collect::<Result<Vec<_>>>()?.concat();
         let x = x.contiguous()?;
         let mut slot = lock(&self.slot)?;
-        Ok(run(&mut slot, net, &x, &mix, Mode::Eval, true)?.scores)
+        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), true)?.scores)
     }
 }
 
-fn run(slot: &mut Slot<Key>, net: &Network, x: &Tensor, mix: &[f32], mode: Mode, score: bool) -> Result<Forward> {
+fn run(
+    slot: &mut Slot<Key>,
+    net: &Network,
+    x: &Tensor,
+    mix: &[f32],
+    how: supernet::Pass,
+    score: bool,
+) -> Result<Forward> {
     let (batch, _, h, w) = x.dims4()?;
     let key = Key { mask: net.mask.clone(), shape: x.dims().to_vec(), all: score };
     let make = |pool| {
@@ -87,7 +100,7 @@ fn run(slot: &mut Slot<Key>, net: &Network, x: &Tensor, mix: &[f32], mode: Mode,
     };
     slot.forward(key, make, |engine| {
         with_slices(&[x], |x| {
-            let input = Input { x: x[0], mix, scales: &[], mode };
+            let input = Input { x: x[0], mix, scales: &[], mode: how.mode, paths: how.paths };
             with_values(&net.params, |values| engine.forward(values, input, score))
         })
     })
@@ -98,7 +111,7 @@ struct Pass {
     fast: Arc<Fast>,
     net: Network,
     x: Tensor,
-    mode: Mode,
+    how: supernet::Pass,
     want_mix: bool,
     number: Mutex<u64>,
     /// Running statistics that the pass moved, for [`Fast::forward`] to write.
@@ -126,7 +139,7 @@ impl CustomOp1 for Pass {
 impl Pass {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
-        let out = run(&mut slot, &self.net, &self.x, mix, self.mode, false)?;
+        let out = run(&mut slot, &self.net, &self.x, mix, self.how, false)?;
         *lock(&self.number)? = slot.pass();
         Ok(out)
     }

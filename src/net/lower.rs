@@ -198,6 +198,7 @@ impl Lowering<'_> {
         }
         for to in n_inputs..n_inputs + self.space.nodes() {
             nodes.push(self.program.add_sum(c, hw));
+            self.program.nodes[nodes[to]].mixed = self.mixed(block, to);
             let (ready, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(dst, ..)| *dst == to);
             pending = later;
             for (_, term, coef) in ready {
@@ -228,6 +229,19 @@ impl Lowering<'_> {
         Ok(nodes)
     }
 
+    /// The mixing weights of the live candidates into node `to` of a cell.
+    fn mixed(&self, block: Block, to: usize) -> Vec<usize> {
+        let live = |c: &Candidate| block.cell_type() == Some(c.cell_type) && self.mask.is_alive(*c);
+        let edges = self.space.edges();
+        let into = |c: &Candidate| edges[c.edge].to == to;
+        self.space.candidates().into_iter().filter(live).filter(into).map(|c| self.place(c)).collect()
+    }
+
+    /// Where the mixing weight of a candidate is among all of them.
+    fn place(&self, c: Candidate) -> usize {
+        (c.cell_type * self.space.n_edges() + c.edge) * self.space.ops().len() + c.op
+    }
+
     /// The live candidates out of node `from` of a cell.
     fn candidates(
         &mut self,
@@ -238,16 +252,16 @@ impl Lowering<'_> {
         pending: &mut Vec<(usize, Pending, Coef)>,
     ) -> Result<()> {
         let Some(cell_type) = block.cell_type() else { return Ok(()) };
-        let (edges, n_ops) = (self.space.edges(), self.space.ops().len());
         let mut derived = Derived::default();
-        for &edge in edges.iter().filter(|e| e.from == from) {
+        for edge in self.space.edges().into_iter().filter(|e| e.from == from) {
             for (op, &primitive) in self.space.ops().iter().enumerate() {
-                let alive = self.mask.is_alive(Candidate { cell_type, edge: edge.index, op });
+                let candidate = Candidate { cell_type, edge: edge.index, op };
+                let alive = self.mask.is_alive(candidate);
                 let layer = Layer::of(primitive, block.channels(), block.stride(edge)).filter(|_| alive);
                 if let Some(layer) = layer {
                     let prefix = layers::candidate_prefix(self.space, k, edge, op);
                     let term = self.layer(nodes[from], layer, &prefix, &mut derived)?;
-                    pending.push((edge.to, term, Coef::Mix((cell_type * edges.len() + edge.index) * n_ops + op)));
+                    pending.push((edge.to, term, Coef::Mix(self.place(candidate))));
                 }
             }
         }

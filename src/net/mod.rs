@@ -14,4 +14,4 @@ pub mod supernet;
 
 pub use params::{Gradients, Param, Params, Role};
 pub use subnet::{Subnet, SubnetConfig};
-pub use supernet::{Mode, ScoreSums, Supernet, SupernetConfig};
+pub use supernet::{Mode, Pass, Paths, ScoreSums, Supernet, SupernetConfig};

@@ -6,6 +6,8 @@
 //! backward pass mirrors it. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
 //! candidates have no term, so cost nothing.
 
+mod paths;
+
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
@@ -48,6 +50,15 @@ pub enum Term {
         /// Weight.
         coef: Coef,
     },
+}
+
+impl Term {
+    /// Its weight.
+    pub fn coef(self) -> Coef {
+        match self {
+            Term::Conv { coef, .. } | Term::Copy { coef, .. } | Term::AvgPool3 { coef, .. } => coef,
+        }
+    }
 }
 
 /// Where a node comes from.
@@ -186,6 +197,8 @@ pub struct Node {
     pub pools3: Vec<(usize, usize, Coef)>,
     /// Nodes that are made of it without being a sum.
     pub derived: Vec<usize>,
+    /// Mixing weights of the live candidates into it, `none` (which has no term) among them.
+    pub mixed: Vec<usize>,
 }
 
 /// The end: batch norm and ReLU (or neither), mean, linear, on the last node.
@@ -274,6 +287,7 @@ impl Program {
             copies: Vec::new(),
             pools3: Vec::new(),
             derived: Vec::new(),
+            mixed: Vec::new(),
         });
         self.nodes.len() - 1
     }
@@ -358,28 +372,13 @@ impl Program {
     pub fn is_by_image(&self, i: usize) -> bool {
         let node = &self.nodes[i];
         let scaled = |coef: &Coef| matches!(coef, Coef::Image(_));
-        let of_term = |t: &Term| match t {
-            Term::Conv { coef, .. } | Term::Copy { coef, .. } | Term::AvgPool3 { coef, .. } => scaled(coef),
-        };
         let feeds = |&c: &usize| {
             let terms = self.nodes[self.convs[c].dst].origin.terms();
             terms.iter().any(|t| matches!(t, Term::Conv { conv, coef } if *conv == c && scaled(coef)))
         };
-        node.origin.terms().iter().any(of_term)
+        node.origin.terms().iter().any(|t| scaled(&t.coef()))
             || node.convs.iter().flatten().any(feeds)
             || node.copies.iter().any(|(_, coef)| scaled(coef))
             || node.pools3.iter().any(|(.., coef)| scaled(coef))
-    }
-
-    /// For each node, whether the last node depends on it.
-    pub fn useful(&self) -> Vec<bool> {
-        let mut useful = vec![false; self.nodes.len()];
-        useful[self.nodes.len() - 1] = true;
-        for i in (0..self.nodes.len()).rev() {
-            if useful[i] {
-                self.sources(i).into_iter().for_each(|s| useful[s] = true);
-            }
-        }
-        useful
     }
 }

@@ -37,6 +37,37 @@ pub enum Mode {
     Eval,
 }
 
+/// Which candidates of a mix are computed.
+///
+/// A candidate whose mixing weight is exactly 0 changes nothing, and its weights get no gradient: all that it is computed for
+/// is the gradient of the mixing weight. So where nothing asks for that, of a constant mix, it never is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paths {
+    /// Every live one, if gradients flow to the mix.
+    #[default]
+    All,
+    /// Those whose mixing weight is not 0; the gradient of a weight of 0 is 0.
+    Drawn,
+    /// The same, and each of the other live ones stands as its bare mixing weight, one number, in the sum of the node, as in
+    /// GDAS' code: the gradient of that weight is what arrives at the node, summed over images, channels and pixels.
+    DrawnWithGhosts,
+}
+
+/// How a forward pass is made; a [`Mode`] alone will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Statistics of the affine norms.
+    pub mode: Mode,
+    /// Which candidates are computed.
+    pub paths: Paths,
+}
+
+impl From<Mode> for Pass {
+    fn from(mode: Mode) -> Self {
+        Pass { mode, paths: Paths::All }
+    }
+}
+
 /// Scores of one batch, summed over its images (divide by the images measured), averaged over the cells of a type.
 #[derive(Clone, Debug)]
 pub struct ScoreSums {
@@ -141,11 +172,15 @@ impl Supernet {
 
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per
     /// cell type; entries of dead candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
-    pub fn forward(&self, x: &Tensor, mixing: &[Tensor], mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, mixing: &[Tensor], pass: impl Into<Pass>) -> Result<Tensor> {
         self.check_input(x, mixing)?;
+        let mut pass = pass.into();
+        if !mixing.iter().any(Tensor::track_op) {
+            pass.paths = Paths::Drawn;
+        }
         match &self.fast {
-            Some(fast) => fast.forward(&self.network, x, mixing, mode),
-            None => Ok(self.definition(mode, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
+            Some(fast) => fast.forward(&self.network, x, mixing, pass),
+            None => Ok(self.definition(pass, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
         }
     }
 
@@ -193,7 +228,7 @@ impl Supernet {
             Ok(())
         };
         let detached: Vec<Tensor> = mixing.iter().map(Tensor::detach).collect();
-        self.definition(Mode::Eval, false).forward(&x.detach(), &detached, Some(&mut probe))?;
+        self.definition(Mode::Eval.into(), false).forward(&x.detach(), &detached, Some(&mut probe))?;
         Ok(ScoreSums { sum, images: x.dim(0)? })
     }
 
@@ -202,9 +237,9 @@ impl Supernet {
         Genotype::from_mask(self.space(), self.mask())
     }
 
-    fn definition(&self, mode: Mode, track: bool) -> Definition<'_> {
+    fn definition(&self, Pass { mode, paths }: Pass, track: bool) -> Definition<'_> {
         let Network { space, config, params, mask } = &self.network;
-        Definition { space, config, params, mask, mode, track, dtype: self.dtype, draws: Cell::new(0) }
+        Definition { space, config, params, mask, mode, paths, track, dtype: self.dtype, draws: Cell::new(0) }
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.

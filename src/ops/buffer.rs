@@ -93,7 +93,8 @@ impl Pool {
             return Some(Buffer::default());
         }
         let fits = (0..self.free.len()).filter(|&i| (len..=most).contains(&self.free[i].capacity()));
-        let i = fits.min_by_key(|&i| self.free[i].capacity())?;
+        // Of equal ones that which was given last: its pages have been touched.
+        let i = fits.rev().min_by_key(|&i| self.free[i].capacity())?;
         let mut buffer = self.free.swap_remove(i);
         buffer.len = len;
         Some(buffer)

@@ -15,7 +15,17 @@ fn recorded() -> HashMap<String, Tensor> {
 
 fn definition<'a>(space: &'a SearchSpace, params: &'a Params, mask: &'a Mask, draws: u64) -> Definition<'a> {
     let draws = Cell::new(draws);
-    Definition { space, config: &CONFIG, params, mask, mode: Mode::Train, track: true, dtype: DType::F32, draws }
+    Definition {
+        space,
+        config: &CONFIG,
+        params,
+        mask,
+        mode: Mode::Train,
+        paths: Paths::All,
+        track: true,
+        dtype: DType::F32,
+        draws,
+    }
 }
 
 /// The output of a layer on `x`, and its parameters.

@@ -1,19 +1,22 @@
 //! The backward pass: node by node from the last, [`super`] says how.
 
 mod collect;
+mod gather;
 
-use super::fill::{NodeSum, Pooled, Scaled, add_pooled, slices};
-use super::forward::{add_blocks, same_stride};
+use super::fill::NodeSum;
+use super::forward::add_blocks;
 use super::norm::{NormGradient, narrow};
 use super::profile::{elsewhere, timed};
 use super::{Engine, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
-use crate::net::program::{Coef, Norm, Origin, Term};
+use crate::net::Paths;
+use crate::net::program::{Coef, Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
-use crate::ops::linear_sum::{dot, linear_sum, sums};
-use crate::ops::{channels, head, pool};
+use crate::ops::head;
+use crate::ops::linear_sum::sums;
+use gather::Arriving;
 use rayon::prelude::*;
 
 /// What a backward pass comes to.
@@ -28,6 +31,8 @@ pub struct Backward {
 struct Pass<'a> {
     values: Values<'a>,
     want_mix: bool,
+    /// Of each node: the convolutions that read it and that a gradient comes back through.
+    groups: Vec<Vec<Vec<usize>>>,
     /// Gradient of what went out by the tap.
     tapped: &'a [f32],
     /// Gradient of each node, while it is needed.
@@ -76,16 +81,17 @@ impl Engine {
 
     fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
         let nodes = self.program.nodes.len();
+        let useful = self.program.useful();
         let mut pass = Pass {
             values,
             want_mix,
+            groups: self.computed(&useful),
             tapped: &gradient[self.batch * self.program.head.classes..],
             dy: (0..nodes).map(|_| Buffer::default()).collect(),
             norms: (0..self.program.convs.len()).map(|_| None).collect(),
             mix: vec![0.0; self.program.n_mix],
             params: vec![None; values.len()],
         };
-        let useful = self.program.useful();
         let dlogits = &gradient[..self.batch * self.program.head.classes];
         let from_head = timed(|| elsewhere("head", true), || self.backward_head(&mut pass, dlogits))?;
         for stage in self.stages.clone().into_iter().rev() {
@@ -118,7 +124,7 @@ impl Engine {
         let (mut dw, mut db) = (vec![0.0; values[head.weight].len()], vec![0.0; head.classes]);
         head::linear_backward(&self.pooled, size.c, values[head.weight], dlogits, &mut dp, &mut dw, &mut db);
         let mut dn = self.pool.borrow(self.batch * size.len())?;
-        let (norm, block) = (&self.head_norm, self.block(last));
+        let (norm, block) = (&self.head_norm, self.blocks[last]);
         let (a, t) = (narrow(&norm.a), narrow(&norm.t));
         let parts: Vec<Vec<f64>> = dn
             .par_chunks_mut(block * size.len())
@@ -151,7 +157,7 @@ impl Engine {
     }
 
     fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut Pass<'_>) -> Result<()> {
-        let mut works = nodes.iter().map(|&i| self.backward_work(i)).collect::<Result<Vec<Work>>>()?;
+        let mut works = nodes.iter().map(|&i| self.backward_work(i, pass)).collect::<Result<Vec<Work>>>()?;
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
         let ready = &*pass;
         let shared = |i: usize| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
@@ -167,6 +173,9 @@ impl Engine {
             self.collect_weights(&work, pass);
             self.collect_norms(&work, pass);
             self.collect_dots(&work, pass);
+            if self.paths == Paths::DrawnWithGhosts {
+                self.collect_ghosts(&work, pass);
+            }
             pass.dy[work.node] = work.dx;
             self.pool.give(work.dw);
         }
@@ -174,12 +183,12 @@ impl Engine {
     }
 
     fn n_blocks(&self, node: usize) -> usize {
-        self.batch.div_ceil(self.block(node))
+        self.batch.div_ceil(self.blocks[node])
     }
 
-    fn backward_work(&mut self, i: usize) -> Result<Work> {
+    fn backward_work(&mut self, i: usize, pass: &Pass<'_>) -> Result<Work> {
         let node = &self.program.nodes[i];
-        let (convs, n_blocks) = (self.groups[i].concat(), self.n_blocks(i));
+        let (convs, n_blocks) = (pass.groups[i].concat(), self.n_blocks(i));
         let conv = |t: &Term| if let Term::Conv { conv, .. } = *t { Some(conv) } else { None };
         let into: Vec<usize> = node.origin.terms().iter().filter_map(conv).collect();
         let n_dots = node.copies.len() + node.pools3.len();
@@ -196,7 +205,7 @@ impl Engine {
     }
 
     fn backward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
-        let (node, size, len) = (work.node, self.program.nodes[work.node].size.len(), self.block(work.node));
+        let (node, size, len) = (work.node, self.program.nodes[work.node].size.len(), self.blocks[work.node]);
         let n_blocks = self.n_blocks(node);
         let mut dw = &mut work.dw[..];
         let mut gradients = |_| {
@@ -263,7 +272,7 @@ impl Engine {
             _ => None,
         });
         let z: Vec<&[f32]> = z.collect();
-        if !z.is_empty() {
+        if !z.is_empty() || self.paths == Paths::DrawnWithGhosts {
             // One part of a block, or one an image.
             let parts = block.sums.len() / ((1 + z.len()) * size.c);
             let len = part.len() / parts;
@@ -278,90 +287,9 @@ impl Engine {
         }
     }
 
-    /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel, for one image.
-    fn arriving<'a>(&'a self, i: usize, image: usize, head: &'a FromHead, pass: &'a Pass<'_>) -> Arriving<'a> {
-        let node = &self.program.nodes[i];
-        let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
-        let mut arriving = Arriving { t: vec![0.0; node.size.c], direct: Vec::new(), pooled: Vec::new() };
-        for &(dst, coef) in &node.copies {
-            arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef, image); node.size.c], dy)));
-        }
-        for &(dst, stride, coef) in &node.pools3 {
-            if let Some(dy) = live(dst) {
-                let term = (vec![self.coef(coef, image); node.size.c], dy);
-                add_pooled(&mut arriving.pooled, stride, self.program.nodes[dst].size, term);
-            }
-        }
-        if i + 1 == self.program.nodes.len() {
-            let FromHead { dn, gradient } = head;
-            arriving.t.clone_from(&gradient.g);
-            arriving.direct.push((gradient.a.clone(), dn));
-            arriving.direct.push((gradient.b.clone(), &self.x[i]));
-        }
-        arriving
-    }
-
-    /// `dx = ` everything that does not come through a convolution, for the images of x, of which `first` is the first; to `dots`
-    /// the gradients of those weights are added.
-    fn gather(
-        &self,
-        x: &[f32],
-        arriving: &Arriving<'_>,
-        pass: &Pass<'_>,
-        (i, first): (usize, usize),
-        (dx, dots): (&mut [f32], &mut [f64]),
-        scratch: &mut [f32],
-    ) {
-        let node = &self.program.nodes[i];
-        let (size, len) = (node.size, dx.len());
-        let (n, at) = (len / size.len(), first * size.len());
-        linear_sum(dx, &arriving.t, &slices(&arriving.direct, at, len));
-        for pooled in &arriving.pooled {
-            pool::avg3_backward_add(pooled.sum(first, n, scratch), dx, size, pooled.stride);
-        }
-        let dy = |dst: usize| {
-            let len = self.program.nodes[dst].size.len();
-            pass.dy[dst].get(first * len..(first + n) * len)
-        };
-        for &dst in &node.derived {
-            let (Some(dy), to) = (dy(dst), &self.program.nodes[dst]) else { continue };
-            match to.origin {
-                Origin::AvgPool2(_) => pool::avg2_backward_add(dy, dx, size),
-                Origin::MaxPool3 { stride, .. } => pool::max3_backward_add(x, dy, dx, size, stride),
-                Origin::Halves(_) => channels::halves_backward_add(dy, dx, size, node.channels),
-                Origin::Concat(ref parts) => {
-                    let mut at = 0;
-                    for &part in parts {
-                        if part == i {
-                            channels::take_add(dy, to.size.c, at, dx, node.channels);
-                        }
-                        at += self.program.nodes[part].channels;
-                    }
-                }
-                Origin::Input | Origin::Sum(_) => {}
-            }
-        }
-        self.tapped_backward(i, first, x, pass.tapped, dx);
-        if pass.want_mix {
-            for (d, &(dst, _)) in dots.iter_mut().zip(&node.copies) {
-                *d += dy(dst).map_or(0.0, |dy| dot(x, dy));
-            }
-            let mut at = node.copies.len();
-            for pools in same_stride(&node.pools3) {
-                let temporary = &mut scratch[..n * size.strided(pools[0].1).len()];
-                temporary.fill(0.0);
-                pool::avg3_add(x, temporary, size, pools[0].1);
-                for (dst, ..) in pools {
-                    dots[at] += dy(dst).map_or(0.0, |dy| dot(temporary, dy));
-                    at += 1;
-                }
-            }
-        }
-    }
-
     fn convs_backward(&self, x: &[f32], pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
         let mut done = 0;
-        for group in &self.groups[block.node] {
+        for group in &pass.groups[block.node] {
             let gradient = |&c: &usize| {
                 let conv = &self.program.convs[c];
                 let len = self.out_len(c);
@@ -400,11 +328,4 @@ struct DzMap {
 struct FromHead {
     dn: Buffer,
     gradient: NormGradient,
-}
-
-/// `dx = t + sum of a dy`, and sums that come back through a 3x3 average.
-struct Arriving<'a> {
-    t: Vec<f64>,
-    direct: Vec<Scaled<'a>>,
-    pooled: Vec<Pooled<'a>>,
 }

@@ -62,12 +62,13 @@ impl Engine {
 
     fn forward_pass(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
         self.check_statistics(input.mode)?;
+        self.route(input.mix, input.paths)?;
         self.mix = input.mix.to_vec();
         self.scales = input.scales.to_vec();
-        self.mode = input.mode;
-        let (convs, wanted) = (&self.program.convs, &self.wanted);
-        self.filters.par_iter_mut().zip(&self.plans).zip(convs).for_each(|((filter, plan), conv)| {
-            if wanted[conv.dst] {
+        (self.mode, self.paths) = (input.mode, input.paths);
+        let (convs, z) = (&self.program.convs, &self.z);
+        self.filters.par_iter_mut().zip(&self.plans).zip(convs).zip(z).for_each(|(((filter, plan), conv), z)| {
+            if !z.is_empty() {
                 timed(|| elsewhere("packing of weights", false), || filter.pack(plan, &conv.filter, values));
             }
         });
@@ -120,7 +121,7 @@ impl Engine {
 
     fn forward_work(&mut self, node: usize) -> Work {
         let convs = self.groups[node].concat();
-        let n_blocks = self.batch.div_ceil(self.block(node));
+        let n_blocks = self.batch.div_ceil(self.blocks[node]);
         let stats_len = |&c: &usize| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
         Work {
             node,
@@ -134,7 +135,7 @@ impl Engine {
 
     fn forward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
         let Work { node, convs, x, z, stats, scores } = work;
-        let (node, len, size) = (*node, self.block(*node), self.program.nodes[*node].size.len());
+        let (node, len, size) = (*node, self.blocks[*node], self.program.nodes[*node].size.len());
         let mut x = x.chunks_mut(len * size);
         let mut z: Vec<_> = z.iter_mut().zip(&*convs).map(|(z, &c)| z.chunks_mut(len * self.out_len(c))).collect();
         let n_blocks = scores.len();
@@ -255,7 +256,7 @@ impl Engine {
 
     fn forward_head(&mut self, values: Values<'_>, out: &mut Forward) -> Result<()> {
         let last = self.program.nodes.len() - 1;
-        let (node, block, batch) = (&self.program.nodes[last], self.block(last), self.batch);
+        let (node, block, batch) = (&self.program.nodes[last], self.blocks[last], self.batch);
         let (size, head) = (node.size, self.program.head);
         let (pixels, x) = (size.h * size.w, &self.x[last]);
         let state = match head.norm {

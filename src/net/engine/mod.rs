@@ -27,8 +27,8 @@
 //! - any mixing tensor, with its gradient ([`Coef::Mix`]). Products and sums in front of it are tensor algebra of the caller's:
 //!   edge weights, an auxiliary skip beside the candidate of that name (exact where that has no weights of its own: stride 1),
 //!   dropout of whole ops, samples with a straight-through gradient;
-//! - the active candidates: those of the mask ([`super::lower`]). A weight of 0 in the mixing tensor is computed all the same,
-//!   for the sake of its gradient;
+//! - the active candidates: those of the mask ([`super::lower`]), and of these, where that is asked for, the ones whose mixing
+//!   weight is not 0 ([`route`]), which another batch may draw anew;
 //! - scales that differ from image to image ([`Coef::Image`]: drop path). Evaluation networks use them; in supernets, where a
 //!   mixing weight stands before the same term, not yet: a [`Coef`] that holds both indices, and one more factor in
 //!   [`Engine::coef`].
@@ -48,10 +48,11 @@ mod forward;
 mod norm;
 mod plan;
 pub mod profile;
+mod route;
 mod tap;
 
-use super::Mode;
 use super::program::{Coef, Filter, Node, Norm, Origin, Program};
+use super::{Mode, Paths};
 use crate::error::{Error, Result};
 use crate::ops::buffer::{Buffer, Pool};
 use norm::NormState;
@@ -77,17 +78,28 @@ pub struct Input<'a> {
     pub scales: &'a [f32],
     /// Statistics of the affine norms.
     pub mode: Mode,
+    /// Which candidates are computed.
+    pub paths: Paths,
 }
 
 /// A program with everything it needs to run for one batch size.
 pub struct Engine {
+    /// Every live candidate.
+    full: Program,
+    /// What is computed of it now.
     program: Program,
+    /// The mixing weights of the candidates that are left out now.
+    left_out: Vec<bool>,
     stages: Vec<Range<usize>>,
     batch: usize,
+    /// Whether nodes are computed that the logits do not depend on.
+    all: bool,
     /// Which nodes are computed.
     wanted: Vec<bool>,
     /// Which nodes stay in memory.
     kept: Vec<bool>,
+    /// Images in a block of the pass over each node.
+    blocks: Vec<usize>,
     /// One for each convolution; those of equal size share it.
     plans: Vec<Arc<Plan>>,
     filters: Vec<Packed>,
@@ -106,6 +118,7 @@ pub struct Engine {
     /// The terms of these nodes, or what arrives at them, differ from image to image.
     by_image: Vec<bool>,
     mode: Mode,
+    paths: Paths,
     /// Of a block of any pass, one a thread.
     scratch: Mutex<Vec<Buffer>>,
     scratch_len: usize,
@@ -115,44 +128,38 @@ pub struct Engine {
 impl Engine {
     /// For batches of `batch` images. `all` computes nodes that the logits do not depend on, too (their candidates are
     /// scored all the same).
-    pub fn new(program: Program, batch: usize, strict: bool, all: bool, mut pool: Pool) -> Result<Self> {
-        let mut wanted = program.useful();
-        wanted.iter_mut().for_each(|w| *w |= all);
+    pub fn new(program: Program, batch: usize, strict: bool, all: bool, pool: Pool) -> Result<Self> {
         let plans = plans(&program, batch, strict);
         let filters = plans.iter().map(|p| Packed::new(p)).collect();
-        let groups = program.nodes.iter().map(|node| computed(&node.convs, |c| wanted[program.convs[c].dst])).collect();
-        let kept: Vec<bool> = (0..program.nodes.len()).map(|i| program.is_kept(i)).collect();
-        let mut x = Vec::new();
-        for (i, node) in program.nodes.iter().enumerate() {
-            x.push(pool.take(if wanted[i] && kept[i] { batch * node.size.len() } else { 0 })?);
-        }
-        let mut z = Vec::new();
-        for conv in &program.convs {
-            let len = batch * program.nodes[conv.dst].size.len();
-            z.push(pool.take(if wanted[conv.dst] { len } else { 0 })?);
-        }
+        let nodes = 0..program.nodes.len();
         let mut engine = Engine {
             norms: vec![NormState::default(); program.convs.len()],
             head_norm: NormState::default(),
             stages: program.stages(),
-            by_image: (0..program.nodes.len()).map(|i| program.is_by_image(i)).collect(),
-            program,
+            by_image: nodes.clone().map(|i| program.is_by_image(i)).collect(),
+            kept: nodes.clone().map(|i| program.is_kept(i)).collect(),
+            blocks: nodes.map(|i| block(&program, i, batch)).collect(),
+            program: program.clone(),
+            full: program,
+            left_out: Vec::new(),
             batch,
-            wanted,
-            kept,
+            all,
+            wanted: Vec::new(),
             plans,
             filters,
-            groups,
-            x,
-            z,
+            groups: Vec::new(),
+            x: Vec::new(),
+            z: Vec::new(),
             pooled: Vec::new(),
             mix: Vec::new(),
             scales: Vec::new(),
             mode: Mode::Eval,
+            paths: Paths::All,
             scratch: Mutex::default(),
             scratch_len: 0,
             pool,
         };
+        engine.compute_all()?;
         let passed = (0..engine.program.nodes.len()).filter(|&i| engine.wanted[i]);
         engine.scratch_len = passed.map(|i| engine.scratch_len(i)).max().unwrap_or(0);
         let scratch =
@@ -198,21 +205,6 @@ impl Engine {
         }
     }
 
-    /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
-    /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
-    /// each image many times, about 64 KiB, or a few times as much as the block's own weight gradients (and not the whole of a
-    /// small batch, so that threads share it).
-    fn block(&self, node: usize) -> usize {
-        let Node { size, convs, .. } = &self.program.nodes[node];
-        let separable = |c: &usize| matches!(self.program.convs[*c].filter, Filter::Separable { .. });
-        if convs.iter().flatten().any(separable) {
-            let images = (16 * 1024 / size.len()).max(3 * size.c / (size.h * size.w));
-            return images.clamp(1, 16).min(self.batch.div_ceil(4));
-        }
-        let tiles = size.h.div_ceil(4) * size.w.div_ceil(4);
-        (64 / tiles).clamp(1, 16).min(self.batch)
-    }
-
     fn group(&self, convs: &[usize]) -> Group<'_> {
         Group::new(convs, &self.plans, &self.filters)
     }
@@ -223,19 +215,19 @@ impl Engine {
         let from = self.program.sources(node).into_iter().map(len);
         let to = self.program.nodes[node].pools3.iter().map(|&(dst, ..)| len(dst));
         let pooled = matches!(self.program.nodes[node].origin, Origin::Sum(_));
-        self.block(node) * from.filter(|_| pooled).chain(to).max().unwrap_or(0).max(len(node))
+        self.blocks[node] * from.filter(|_| pooled).chain(to).max().unwrap_or(0).max(len(node))
     }
 
     /// Scratch for a block of a pass over `node`: the node where it is not kept, temporary images, and what convolutions need.
     fn scratch_len(&self, node: usize) -> usize {
-        let block = self.block(node);
+        let block = self.blocks[node];
         let convs = self.groups[node].iter().map(|g| self.group(g).scratch_len(block)).max().unwrap_or(0);
         self.own_len(node) + self.temporary_len(node).max(convs)
     }
 
     /// f32s at the start of the scratch that hold the node, where it is not kept.
     fn own_len(&self, node: usize) -> usize {
-        if self.kept[node] { 0 } else { self.block(node) * self.program.nodes[node].size.len() }
+        if self.kept[node] { 0 } else { self.blocks[node] * self.program.nodes[node].size.len() }
     }
 
     /// Run `f` on every task, side by side, with scratch memory (contents arbitrary).
@@ -258,12 +250,6 @@ fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
     rayon::scope(|_| pass())
 }
 
-/// Of groups of convolutions, those that are wanted; groups of none are left out.
-fn computed(groups: &[Vec<usize>], wanted: impl Fn(usize) -> bool) -> Vec<Vec<usize>> {
-    let wanted = |g: &Vec<usize>| g.iter().copied().filter(|&c| wanted(c)).collect();
-    groups.iter().map(wanted).filter(|g: &Vec<usize>| !g.is_empty()).collect()
-}
-
 /// The plan of each convolution; those of equal size share one.
 fn plans(program: &Program, batch: usize, strict: bool) -> Vec<Arc<Plan>> {
     let mut made: Vec<(&Filter, Arc<Plan>)> = Vec::new();
@@ -276,4 +262,19 @@ fn plans(program: &Program, batch: usize, strict: bool) -> Vec<Arc<Plan>> {
         plan
     };
     program.convs.iter().map(|c| plan(&c.filter)).collect()
+}
+
+/// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
+/// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
+/// each image many times, about 64 KiB, or a few times as much as the block's own weight gradients (and not the whole of a
+/// small batch, so that threads share it).
+fn block(program: &Program, node: usize, batch: usize) -> usize {
+    let Node { size, convs, .. } = &program.nodes[node];
+    let separable = |c: &usize| matches!(program.convs[*c].filter, Filter::Separable { .. });
+    if convs.iter().flatten().any(separable) {
+        let images = (16 * 1024 / size.len()).max(3 * size.c / (size.h * size.w));
+        return images.clamp(1, 16).min(batch.div_ceil(4));
+    }
+    let tiles = size.h.div_ceil(4) * size.w.div_ceil(4);
+    (64 / tiles).clamp(1, 16).min(batch)
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::engine::{Engine, Forward, Input};
 use crate::net::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
-use crate::net::{Mode, Params};
+use crate::net::{Mode, Params, Paths};
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use std::sync::{Arc, Mutex};
 
@@ -120,7 +120,7 @@ impl Pass {
         let mut slot = lock(&self.fast.slot)?;
         let out = slot.forward(key, make, |engine| {
             with_slices(&[&self.x], |x| {
-                let input = Input { x: x[0], mix: &[], scales: &self.scales, mode: self.mode };
+                let input = Input { x: x[0], mix: &[], scales: &self.scales, mode: self.mode, paths: Paths::All };
                 with_values(&self.params, |values| engine.forward(values, input, false))
             })
         })?;

@@ -54,6 +54,17 @@ impl Engine {
         }
     }
 
+    /// The gradients of the weights of candidates into a node that were not computed, where each stands as a bare number in the
+    /// sum: what arrives at the node, summed over all of it.
+    pub(super) fn collect_ghosts(&self, work: &Work, pass: &mut Pass<'_>) {
+        let node = &self.program.nodes[work.node];
+        let sums = add_blocks(&work.sums, (1 + work.into.len()) * node.size.c);
+        let sum: f64 = sums[..node.channels].iter().sum();
+        for &mix in node.mixed.iter().filter(|&&mix| self.left_out[mix]) {
+            pass.mix[mix] += sum;
+        }
+    }
+
     /// The norms of the convolutions into a node, now that its gradient is known.
     pub(super) fn collect_norms(&self, work: &Work, pass: &mut Pass<'_>) {
         let node = &self.program.nodes[work.node];

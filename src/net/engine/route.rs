@@ -1,0 +1,72 @@
+//! Which part of the program passes compute: all of it, or what the candidates that were drawn are in.
+//!
+//! Sizes (blocks, scratch, what is kept) are those of the whole program, so the memory of one draw serves the next: buffers go
+//! back to the pool and come out of it by their class, and after some draws every one is there.
+
+use super::Engine;
+use crate::error::Result;
+use crate::net::Paths;
+use crate::net::program::Program;
+use crate::ops::buffer::{Buffer, Pool};
+use std::mem::take;
+
+impl Engine {
+    /// Every live candidate.
+    pub(super) fn compute_all(&mut self) -> Result<()> {
+        let wanted = if self.all { vec![true; self.full.nodes.len()] } else { self.full.useful() };
+        self.place(self.full.clone(), wanted, Pool::take)?;
+        self.left_out = vec![false; self.full.n_mix];
+        Ok(())
+    }
+
+    /// What `paths` asks for of a mix; nothing to do where that is what is computed already.
+    pub(super) fn route(&mut self, mix: &[f32], paths: Paths) -> Result<()> {
+        let mut out = vec![false; self.full.n_mix];
+        if paths != Paths::All {
+            for &i in self.full.nodes.iter().flat_map(|n| &n.mixed) {
+                out[i] = mix[i] == 0.0;
+            }
+        }
+        if out == self.left_out {
+            return Ok(());
+        }
+        if !out.contains(&true) {
+            return self.compute_all();
+        }
+        let (program, wanted) = self.full.without(&out);
+        self.place(program, wanted, Pool::borrow)?;
+        self.left_out = out;
+        Ok(())
+    }
+
+    /// Of each node, the convolutions that read it, group by group of siblings, without those into nodes that are not in `nodes`.
+    pub(super) fn computed(&self, nodes: &[bool]) -> Vec<Vec<Vec<usize>>> {
+        let kept = |g: &Vec<usize>| g.iter().copied().filter(|&c| nodes[self.program.convs[c].dst]).collect();
+        let groups =
+            |groups: &Vec<Vec<usize>>| groups.iter().map(kept).filter(|g: &Vec<usize>| !g.is_empty()).collect();
+        self.program.nodes.iter().map(|node| groups(&node.convs)).collect()
+    }
+
+    /// Compute this, in memory of the pool instead of what there was.
+    fn place(&mut self, program: Program, wanted: Vec<bool>, memory: Take) -> Result<()> {
+        (self.program, self.wanted) = (program, wanted);
+        self.groups = self.computed(&self.wanted);
+        // Nothing that a later pass may take for placed, should the memory not suffice.
+        self.left_out.clear();
+        for buffer in take(&mut self.x).into_iter().chain(take(&mut self.z)) {
+            self.pool.give(buffer);
+        }
+        let Engine { program, wanted, kept, batch, pool, .. } = self;
+        for (i, node) in program.nodes.iter().enumerate() {
+            self.x.push(memory(pool, if wanted[i] && kept[i] { *batch * node.size.len() } else { 0 })?);
+        }
+        let mut computed = vec![false; program.convs.len()];
+        self.groups.iter().flatten().flatten().for_each(|&c| computed[c] = true);
+        for (conv, computed) in program.convs.iter().zip(computed) {
+            self.z.push(memory(pool, if computed { *batch * program.nodes[conv.dst].size.len() } else { 0 })?);
+        }
+        Ok(())
+    }
+}
+
+type Take = fn(&mut Pool, usize) -> Result<Buffer>;

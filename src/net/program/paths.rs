@@ -1,0 +1,52 @@
+//! Parts of a program: what a node depends on, and what is left where candidates are not computed.
+
+use super::{Coef, Norm, Origin, Program, Term};
+
+impl Program {
+    /// For each node, whether the last node depends on it.
+    pub fn useful(&self) -> Vec<bool> {
+        self.behind([self.nodes.len() - 1])
+    }
+
+    /// For each node, whether it is one of `ends` or one of them depends on it.
+    fn behind(&self, ends: impl IntoIterator<Item = usize>) -> Vec<bool> {
+        let mut behind = vec![false; self.nodes.len()];
+        ends.into_iter().for_each(|end| behind[end] = true);
+        for i in (0..self.nodes.len()).rev() {
+            if behind[i] {
+                self.sources(i).into_iter().for_each(|s| behind[s] = true);
+            }
+        }
+        behind
+    }
+
+    /// The program without the candidates whose mixing weights `out` names, and for each node whether it has to be computed.
+    /// Nodes and convolutions keep their numbers.
+    ///
+    /// Where nothing that is left joins the image to the last node, the norms with running statistics are computed all the same:
+    /// these move as if every candidate were.
+    pub fn without(&self, out: &[bool]) -> (Program, Vec<bool>) {
+        let mut part = self.clone();
+        let stays = |coef: Coef| !matches!(coef, Coef::Mix(i) if out[i]);
+        let mut gone = vec![false; self.convs.len()];
+        for node in &mut part.nodes {
+            if let Origin::Sum(terms) = &mut node.origin {
+                for term in terms.extract_if(.., |t| !stays(t.coef())) {
+                    if let Term::Conv { conv, .. } = term {
+                        gone[conv] = true;
+                    }
+                }
+            }
+            node.copies.retain(|&(_, coef)| stays(coef));
+            node.pools3.retain(|&(.., coef)| stays(coef));
+        }
+        for node in &mut part.nodes {
+            node.convs.iter_mut().for_each(|group| group.retain(|&c| !gone[c]));
+            node.convs.retain(|group| !group.is_empty());
+        }
+        let useful = self.useful();
+        let moving = self.convs.iter().filter(|c| matches!(c.norm, Norm::Affine(_)) && useful[c.dst]);
+        let wanted = part.behind(moving.map(|c| c.dst).chain([self.nodes.len() - 1]));
+        (part, wanted)
+    }
+}
