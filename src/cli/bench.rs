@@ -75,6 +75,7 @@ pub fn step(args: &Step) -> Result<()> {
         "strict": args.strict,
         "step_ms": steps[steps.len() / 2],
         "step_min_ms": steps[0],
+        "step_mean_ms": (steps.iter().sum::<f64>() / steps.len() as f64 * 100.0).round() / 100.0,
         "iim_ms": measured[measured.len() / 2],
         "peak_mb": peak_mb(&device),
     });

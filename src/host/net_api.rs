@@ -82,7 +82,9 @@ fn training(api: &mut Api) {
             "net.step(batch, cfg) -> float\nnet.step(batch, mix, cfg) -> float\nnet.step(gradients, batch, cfg)\n\
              alpha.step(loss)\nalpha.step(gradients)",
             "A supernet: one step of SGD on the weights, on the loss of a batch (which it gives) or with given \
-             gradients; the learning rate is that of the batch's place in the epoch. Architecture parameters: one step \
+             gradients; the learning rate is that of the batch's place in the epoch. Candidates whose mixing weight is 0 are \
+             not computed: a step with genotype.mix() costs what one path costs; weight decay and momentum still move their \
+             weights. Architecture parameters: one step \
              of Adam on them alone.",
             tiny!(
                 "for batch in net.batches(data().train.take(16), #{ batch_size: 8 }) {\n",

@@ -6,31 +6,67 @@ use super::data::Data;
 use super::errors::{Fallible, raise};
 use super::net::{Net, stats_map};
 use super::net_api::tiny;
-use super::settings::config;
+use super::settings::typed;
 use super::tensor::T;
 use crate::error::{Error, Result};
-use crate::net::Mode;
+use crate::net::{Mode, Pass, Paths};
 use crate::search::learner::in_order;
+use crate::search::settings::known_keys;
 use rhai::{Dynamic, Map, Variant};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// How a pass is asked for.
+/// How `net.evaluate` is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PassConfig {
-    /// `train` or `eval`; empty: as the function has it.
+pub struct EvaluationConfig {
+    /// `train` or `eval`; empty: `eval`.
     pub mode: String,
 }
 
+/// How `net.loss` and `net.logits` are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PassConfig {
+    /// `train` or `eval`; empty: `train`.
+    pub mode: String,
+    /// `all` or `drawn`; empty: `all`.
+    pub paths: String,
+    /// Whether what is not drawn has the gradient of a bare number.
+    pub ghost: bool,
+}
+
 impl PassConfig {
-    /// The mode asked for, or `usual`; what `train` means is for the function to say.
-    fn mode(&self, usual: Mode, train: Mode) -> Result<Mode> {
-        match self.mode.as_str() {
-            "" => Ok(usual),
-            "train" => Ok(train),
-            "eval" => Ok(Mode::Eval),
-            other => Err(Error::unknown_name("mode", other, ["train", "eval"])),
-        }
+    fn pass(&self) -> Result<Pass> {
+        let paths = match (self.paths.as_str(), self.ghost) {
+            ("" | "all", false) => Paths::All,
+            ("" | "all", true) => {
+                return Err(Error::invalid("ghost", "true, of all paths", "paths: \"drawn\" beside it"));
+            }
+            ("drawn", false) => Paths::Drawn,
+            ("drawn", true) => Paths::DrawnWithGhosts,
+            (other, _) => return Err(Error::unknown_name("paths", other, ["all", "drawn"])),
+        };
+        Ok(Pass { mode: mode(&self.mode, Mode::Train, Mode::Train)?, paths })
+    }
+}
+
+/// The mode asked for, or `usual`; what `train` means is for the function to say.
+fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
+    match name {
+        "" => Ok(usual),
+        "train" => Ok(train),
+        "eval" => Ok(Mode::Eval),
+        other => Err(Error::unknown_name("mode", other, ["train", "eval"])),
+    }
+}
+
+/// The options of one pass, which has no others: an unknown key is an error.
+fn options<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> Result<T> {
+    let known = known_keys::<T>();
+    match map.keys().find(|key| !known.iter().any(|k| k == key.as_str())) {
+        Some(key) => Err(Error::unknown_name("option of a pass", key, known.iter().map(String::as_str))),
+        None => typed(map),
     }
 }
 
@@ -58,22 +94,20 @@ impl Images for Batch {
 }
 
 fn evaluate<I: Images>(net: &Net, images: &I, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
-    let cfg: PassConfig = config(&net.host, cfg)?;
-    images.evaluate(net, mix, cfg.mode(Mode::Eval, Mode::Batch).map_err(raise)?)
+    let cfg: EvaluationConfig = options(cfg).map_err(raise)?;
+    images.evaluate(net, mix, mode(&cfg.mode, Mode::Eval, Mode::Batch).map_err(raise)?)
 }
 
 fn loss(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let cfg: PassConfig = config(&net.host, cfg)?;
-    let mode = cfg.mode(Mode::Train, Mode::Train).map_err(raise)?;
+    let pass = options(cfg).and_then(|cfg: PassConfig| cfg.pass()).map_err(raise)?;
     let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().loss(&batch.0, mix.as_deref(), mode).map(T).map_err(raise)
+    net.learner.borrow().loss(&batch.0, mix.as_deref(), pass).map(T).map_err(raise)
 }
 
 fn logits(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let cfg: PassConfig = config(&net.host, cfg)?;
-    let mode = cfg.mode(Mode::Train, Mode::Train).map_err(raise)?;
+    let pass = options(cfg).and_then(|cfg: PassConfig| cfg.pass()).map_err(raise)?;
     let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().logits(&batch.0, mix.as_deref(), mode).map(T).map_err(raise)
+    net.learner.borrow().logits(&batch.0, mix.as_deref(), pass).map(T).map_err(raise)
 }
 
 /// Register `loss` and `logits`, in the chapter on supernets.
@@ -86,12 +120,21 @@ pub fn losses(api: &mut Api) {
             "Mean cross-entropy of a batch: a scalar that remembers its computation, for `alpha.step` and \
              `net.backward`. cfg.mode: \"train\" (the default: batch norm by the batch, running statistics of stem, \
              reductions and head move) or \"eval\" (by the running statistics, nothing moves; batch norm in candidates goes \
-             by the batch in every mode).",
+             by the batch in every mode). cfg.paths: \"all\" (the default) or \"drawn\": candidates whose mixing weight is \
+             exactly 0, as in a one-hot sample, are not computed, so that a drawn path costs what a path costs. The value is \
+             the same; their weights get no gradient, which counts as zero (decay and momentum still move them), and the \
+             gradient of their mixing weights is 0, or with cfg.ghost: true that of a bare number in the sum of the node: \
+             what arrives there, summed over images, channels and pixels (GDAS). A constant mix is computed in this way \
+             whatever is asked for.",
             tiny!(
                 "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
                 "    let train = net.loss(batch);\n",
-                "    let eval = net.loss(batch, #{ mode: \"eval\" });\n",
-                "    assert(train.to_float() != eval.to_float());\n",
+                "    let running = net.loss(batch, #{ mode: \"eval\" });\n",
+                "    assert(train.to_float() != running.to_float());\n",
+                "    let alpha = architecture_parameters(net, #{});\n",
+                "    let p = alpha.softmax()[0];\n",
+                "    let z = (p.one_hot() - p).detach() + p;\n",
+                "    alpha.step(net.loss(batch, z, #{ paths: \"drawn\", ghost: true }));\n",
                 "}"
             ),
         ],
@@ -105,7 +148,7 @@ pub fn losses(api: &mut Api) {
             "logits",
             "net.logits(batch) -> Tensor\nnet.logits(batch, mix) -> Tensor\nnet.logits(batch, cfg) -> Tensor\n\
              net.logits(batch, mix, cfg) -> Tensor",
-            "Logits [images, classes] of a batch, for a loss of one's own; cfg.mode as in `net.loss`.",
+            "Logits [images, classes] of a batch, for a loss of one's own; cfg as in `net.loss`.",
             tiny!(
                 "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
                 "    assert(net.logits(batch, #{ mode: \"eval\" }).shape == [8, 10]);\n",

@@ -4,7 +4,7 @@ use super::{Optimiser, Progress, State, Stateful, TrainConfig, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::net::{Gradients, Mode, Supernet};
+use crate::net::{Gradients, Mode, Pass, Supernet};
 use crate::ops::sgd;
 use crate::space::Iim;
 use candle_core::{D, Tensor};
@@ -92,13 +92,13 @@ impl Learner {
     }
 
     /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
-    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, mode)?.loss)
+    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, pass)?.loss)
     }
 
     /// Logits `[b, classes]` of a batch, in the graph.
-    pub fn logits(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, mode)?.logits)
+    pub fn logits(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, pass)?.logits)
     }
 
     /// Backward from a loss.
@@ -222,11 +222,11 @@ impl Learner {
         Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
 
-    fn forward(&self, batch: &Batch, mixing: Option<&[Tensor]>, mode: Mode) -> Result<Output> {
+    fn forward(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Output> {
         let x = self.input(batch)?;
         let logits = match mixing {
-            Some(mixing) => self.net.forward(&x, mixing, mode)?,
-            None => self.net.forward(&x, &self.net.mask_mixing()?, mode)?,
+            Some(mixing) => self.net.forward(&x, mixing, pass)?,
+            None => self.net.forward(&x, &self.net.mask_mixing()?, pass)?,
         };
         let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
         let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
