@@ -50,6 +50,16 @@ pub enum Error {
         /// The system's word on it.
         source: std::io::Error,
     },
+    /// A folder that another process works in.
+    #[error("{}: got a folder that {by} works in, expected one that is free; {advice}", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The process and its machine.
+        by: String,
+        /// What to do.
+        advice: String,
+    },
     /// An error inside a longer thing, with its place there.
     #[error("{place}: {source}")]
     At {

@@ -14,6 +14,7 @@
 
 pub mod data;
 pub mod error;
+pub mod files;
 pub mod host;
 pub mod interrupt;
 pub mod net;
@@ -21,5 +22,6 @@ pub mod ops;
 pub mod repl;
 pub mod search;
 pub mod space;
+pub mod streams;
 
 pub use error::{Error, Result};

@@ -16,6 +16,9 @@ Examples:
   isdarts-host doc measure_iim
   isdarts-host completions bash > ~/.local/share/bash-completion/completions/isdarts-host";
 
+/// The largest seed that scripts can name.
+pub const LARGEST_SEED: u64 = i64::MAX as u64;
+
 /// Differentiable architecture search whose methods are short scripts.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
@@ -50,7 +53,7 @@ pub struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Seed of all random streams of the run [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: Option<u64>,
     /// The run folder, absent or empty [default: runs/<script>-<date>-<time>]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
@@ -58,6 +61,9 @@ pub struct Run {
     /// Go on with the interrupted run in this folder, to the bits that it would have come to
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
+    /// With --resume: take what has changed since the run began (script, modules, settings, data, version), and say so
+    #[arg(long, requires = "resume")]
+    pub accept_changes: bool,
     /// No progress and no notes
     #[arg(long)]
     pub quiet: bool,
@@ -223,7 +229,7 @@ pub struct Train {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Seed of weights and data
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: u64,
 }
 
@@ -269,7 +275,7 @@ pub struct Step {
     #[arg(long)]
     pub strict: bool,
     /// Seed of weights and data
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LARGEST_SEED))]
     pub seed: u64,
 }
 

@@ -3,7 +3,7 @@
 use super::args::Data;
 use super::{interrupts, print};
 use isdarts_host::data::{DataOptions, Dataset, Splits, download, first_root};
-use isdarts_host::{Error, Result};
+use isdarts_host::{Error, Result, streams};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::{IsTerminal, Write};
@@ -20,7 +20,7 @@ pub fn run(command: &Data) -> Result<()> {
             let watch = |file: &str, done: u64, all: Option<u64>| show(&shown, file, done, all);
             let folder = download::get(name, &root, from.as_deref(), &watch);
             if shown.get() != u64::MAX {
-                eprintln!();
+                streams::say("");
             }
             print(&folder?.display().to_string())
         }
@@ -33,8 +33,9 @@ fn show(shown: &Cell<u64>, file: &str, done: u64, all: Option<u64>) {
         return;
     }
     let of = all.map(|n| format!(" of {}", n >> 20)).unwrap_or_default();
-    eprint!("\r{file}: {}{of} MB ", done >> 20);
-    std::io::stderr().flush().ok();
+    // A closed stderr is no reason to stop working.
+    let mut err = std::io::stderr().lock();
+    write!(err, "\r{}: {}{of} MB ", streams::plain(file), done >> 20).and_then(|()| err.flush()).ok();
 }
 
 fn info(splits: &Splits) -> String {

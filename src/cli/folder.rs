@@ -1,19 +1,41 @@
-//! The default name of a run folder.
+//! The run folder of a run that was not told one.
 
+use isdarts_host::{Error, Result};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// `runs/<script>-<date>-<time>` (UTC), with a number behind it if that is taken.
-pub fn default(script: &Path) -> PathBuf {
+/// Bytes of a script's name that go into the folder's: names have limits.
+const LONGEST: usize = 100;
+
+/// Make `runs/<script>-<date>-<time>` (UTC), with a number behind it if another run just took that.
+pub fn make(script: &Path) -> Result<PathBuf> {
+    // Where there is nothing to run, nothing is made.
+    std::fs::File::open(script).map_err(Error::io("read", script))?;
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let stem = script.file_stem().unwrap_or_default().to_string_lossy();
-    let name = format!("{stem}-{}", stamp(seconds));
-    let free = |path: &PathBuf| !path.exists();
-    let path = Path::new("runs").join(&name);
-    if free(&path) {
-        return path;
+    let runs = Path::new("runs");
+    std::fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
+    let name = format!("{}-{}", stem(script), stamp(seconds));
+    let numbered = |n: u64| runs.join(if n == 1 { name.clone() } else { format!("{name}-{n}") });
+    for path in (1..).map(numbered) {
+        match std::fs::create_dir(&path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
+            made => return made.map_err(Error::io("create", &path)).map(|()| path),
+        }
     }
-    (2u64..).map(|n| Path::new("runs").join(format!("{name}-{n}"))).find(free).unwrap_or(path)
+    unreachable!("there are more numbers than folders")
+}
+
+/// The script's name as part of a folder's.
+fn stem(script: &Path) -> String {
+    let stem = script.file_stem().unwrap_or_default().to_string_lossy();
+    let plain = stem.chars().map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '_' } else { c });
+    plain
+        .scan(0, |bytes, c| {
+            *bytes += c.len_utf8();
+            (*bytes <= LONGEST).then_some(c)
+        })
+        .collect()
 }
 
 /// `20261124-053000` of seconds since 1970.
@@ -33,6 +55,14 @@ fn stamp(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_long_or_odd_name_of_a_script_is_cut_to_what_a_folder_can_be_called() {
+        let stem = |name: &str| super::stem(std::path::Path::new(name));
+        assert_eq!(stem("a/is_darts.rhai"), "is_darts");
+        assert_eq!(stem("\u{1b}[2J.rhai"), "_[2J");
+        assert_eq!(stem(&"é".repeat(120)), "é".repeat(50));
+    }
+
     #[test]
     fn stamps_are_calendar_dates() {
         for (seconds, text) in [

@@ -4,9 +4,10 @@ use super::args::{Export, Predict};
 use super::{device, interrupts, print};
 use candle_core::{D, Device, Tensor};
 use isdarts_host::data::picture;
+use isdarts_host::files;
 use isdarts_host::net::{Mode, onnx};
-use isdarts_host::search::{atomic, weights_file};
-use isdarts_host::{Error, Result, interrupt};
+use isdarts_host::search::weights_file;
+use isdarts_host::{Error, Result, interrupt, streams};
 
 /// Pictures that go through the network at once.
 const BATCH: usize = 32;
@@ -34,7 +35,11 @@ pub fn predict(args: &Predict) -> Result<()> {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));
             let found = order.iter().take(args.top.into()).map(|&i| format!("{}\t{:.4}", about.classes[i], row[i]));
-            print(&format!("{}\t{}", path.display(), found.collect::<Vec<_>>().join("\t")))?;
+            print(&format!(
+                "{}\t{}",
+                streams::name(&path.display().to_string()),
+                found.collect::<Vec<_>>().join("\t")
+            ))?;
         }
     }
     Ok(())
@@ -50,5 +55,5 @@ pub fn export(args: &Export) -> Result<()> {
         ("mean", numbers(&about.mean)),
         ("std", numbers(&about.std)),
     ];
-    atomic::write(&args.onnx, &onnx::export(&net, about.size, args.fold, &notes)?)
+    files::write(&args.onnx, &onnx::export(&net, about.size, args.fold, &notes)?)
 }

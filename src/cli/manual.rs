@@ -5,7 +5,7 @@ use super::print;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use isdarts_host::{Error, Result, host};
+use isdarts_host::{Error, Result, files, host};
 use std::path::Path;
 
 /// The name that completions and pages are for.
@@ -41,7 +41,7 @@ pub fn man(out: Option<&Path>) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
     let write = |command: &clap::Command, name: &str| {
         let path = folder.join(format!("{name}.1"));
-        std::fs::write(&path, page(command)?).map_err(Error::io("write", &path))?;
+        files::write(&path, page(command)?.as_bytes())?;
         print(&path.display().to_string())
     };
     write(&command, NAME)?;

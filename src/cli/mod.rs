@@ -10,33 +10,59 @@ mod handover;
 mod interrupts;
 mod manual;
 mod progress;
+mod resume;
 mod run;
 
 use args::{Args, Bench, Command};
 use clap::Parser;
 use isdarts_host::data::nas_bench;
-use isdarts_host::{Error, Result};
-use std::io::Write;
+use isdarts_host::repl::terminal;
+use isdarts_host::{Error, Result, streams};
 use std::process::ExitCode;
 
 /// Exit code of work that Ctrl-C ended, as shells have it.
 const INTERRUPTED: u8 = 130;
 
+/// Exit code where another process works in the run folder: "try again later" (`EX_TEMPFAIL` of sysexits.h).
+const IN_USE: u8 = 75;
+
+/// Exit code of words that are no command line.
+const USAGE: u8 = 2;
+
 /// 0 only if the work was done.
 pub fn main() -> ExitCode {
-    match dispatch(Args::parse()) {
+    streams::mask_signals();
+    let done = match Args::try_parse() {
+        Ok(args) => dispatch(args),
+        Err(words) if words.use_stderr() => {
+            let colours = terminal::stderr_has_colours();
+            streams::say(styled(&words, colours).trim_end());
+            return ExitCode::from(USAGE);
+        }
+        Err(help) => print(&styled(&help, terminal::stdout_has_colours())),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // `isdarts-host doc | head` is no failure of ours.
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if streams::is_gone(&error) => ExitCode::SUCCESS,
         Err(Error::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            streams::say(&format!("error: {}", streams::plain(&error.to_string())));
+            ExitCode::from(if matches!(error, Error::InUse { .. }) { IN_USE } else { 1 })
         }
     }
 }
 
+/// Help, or what is wrong with the words.
+fn styled(text: &clap::Error, colours: bool) -> String {
+    if colours { text.render().ansi().to_string() } else { text.render().to_string() }
+}
+
 fn dispatch(args: Args) -> Result<()> {
+    // Those that have options for it do it themselves.
+    if !matches!(args.command, None | Some(Command::Bench { .. } | Command::Predict(_))) {
+        device::threads(None)?;
+    }
     match args.command {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
         Some(Command::Bench { command: Bench::Train(train) }) => bench_train::train(&train),
@@ -53,6 +79,5 @@ fn dispatch(args: Args) -> Result<()> {
 
 /// A result on stdout, with one line end.
 fn print(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", text.trim_end_matches('\n')).map_err(Error::io("write", "standard output"))
+    streams::print(text.trim_end_matches('\n'))
 }

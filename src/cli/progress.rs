@@ -1,6 +1,7 @@
 //! Progress for people: one line that is rewritten on a terminal, plain lines elsewhere; on stderr.
 
 use isdarts_host::search::{Progress, progress::Tick};
+use isdarts_host::streams;
 use std::cell::RefCell;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -74,7 +75,7 @@ impl Progress for Terminal {
 
     fn note(&self, note: &str) {
         self.clear();
-        writeln!(std::io::stderr().lock(), "{note}").ok();
+        streams::say(&streams::plain(note));
     }
 
     fn clear(&self) {
@@ -88,7 +89,7 @@ impl Progress for Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if self.state.borrow().standing {
-            eprintln!();
+            streams::say("");
         }
     }
 }

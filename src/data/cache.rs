@@ -4,6 +4,7 @@
 //! A file that does not check out is as good as none, and one that cannot be written is not missed.
 
 use super::images::Images;
+use crate::files;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use xxhash_rust::xxh3::xxh3_64;
@@ -28,13 +29,7 @@ pub(super) fn put(key: &str, bytes: &[u8]) {
     let write = || -> Option<()> {
         let folder = folder()?;
         std::fs::create_dir_all(&folder).ok()?;
-        let temporary = folder.join(format!("{key}.{}.tmp", std::process::id()));
-        let whole = [&xxh3_64(bytes).to_le_bytes()[..], bytes].concat();
-        let done = std::fs::write(&temporary, whole).and_then(|()| std::fs::rename(&temporary, folder.join(key)));
-        if done.is_err() {
-            std::fs::remove_file(&temporary).ok();
-        }
-        Some(())
+        files::replace(&folder.join(key), &[&xxh3_64(bytes).to_le_bytes()[..], bytes].concat()).ok()
     };
     write();
 }

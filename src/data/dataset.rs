@@ -7,6 +7,7 @@ use super::images::Images;
 use super::locate::{locate, roots};
 use super::random::{Purpose, shuffled};
 use crate::error::{Error, Result};
+use crate::streams;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -85,8 +86,9 @@ impl Splits {
         let (mean, std) = cache::statistics(&fingerprint, &train);
         // Pictures have no name of their own but that of their folder.
         let named = dir.file_name().filter(|_| !format.has_place()).map(|n| n.to_string_lossy().into_owned());
-        let name = named.unwrap_or_else(|| format.name.to_string());
-        let classes = Arc::new(classes);
+        let name = streams::name(&named.unwrap_or_else(|| format.name.to_string()));
+        // Names that people and tables are shown.
+        let classes: Arc<Vec<String>> = Arc::new(classes.iter().map(|class| streams::name(class)).collect());
         let dataset = |images: Images| Dataset {
             name: name.clone(),
             classes: classes.clone(),

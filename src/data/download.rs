@@ -1,10 +1,11 @@
 //! Getting data sets from their official addresses: resumed where a connection broke, checked against published sums.
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::interrupt;
 use md5::{Digest, Md5};
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ struct Remote {
     file: &'static str,
     /// Its MD5 sum as published, in hex.
     md5: &'static str,
+    /// Megabytes that it does not exceed.
+    megabytes: u64,
 }
 
 /// Where a data set is published.
@@ -25,6 +28,8 @@ struct Catalogue {
     /// The address that the names of its files are appended to.
     base: &'static str,
     files: &'static [Remote],
+    /// What is in that folder when an archive is unpacked: names and bytes.
+    holds: &'static [(&'static str, u64)],
     /// The folder that its archive unpacks to, or that its files are put into.
     folder: &'static str,
 }
@@ -34,13 +39,22 @@ const CATALOGUE: [Catalogue; 4] = [
     Catalogue {
         name: "cifar10",
         base: "https://www.cs.toronto.edu/~kriz/",
-        files: &[Remote { file: "cifar-10-binary.tar.gz", md5: "c32a1d4ab5d03f1284b67883e8d87530" }],
+        files: &[Remote { file: "cifar-10-binary.tar.gz", md5: "c32a1d4ab5d03f1284b67883e8d87530", megabytes: 180 }],
+        holds: &[
+            ("data_batch_1.bin", 30_730_000),
+            ("data_batch_2.bin", 30_730_000),
+            ("data_batch_3.bin", 30_730_000),
+            ("data_batch_4.bin", 30_730_000),
+            ("data_batch_5.bin", 30_730_000),
+            ("test_batch.bin", 30_730_000),
+        ],
         folder: "cifar-10-batches-bin",
     },
     Catalogue {
         name: "cifar100",
         base: "https://www.cs.toronto.edu/~kriz/",
-        files: &[Remote { file: "cifar-100-binary.tar.gz", md5: "03b5dce01913d631647c71ecec9e9cb8" }],
+        files: &[Remote { file: "cifar-100-binary.tar.gz", md5: "03b5dce01913d631647c71ecec9e9cb8", megabytes: 180 }],
+        holds: &[("train.bin", 153_700_000), ("test.bin", 30_740_000)],
         folder: "cifar-100-binary",
     },
     // The mirror and the sums of torchvision.
@@ -48,11 +62,12 @@ const CATALOGUE: [Catalogue; 4] = [
         name: "mnist",
         base: "https://ossci-datasets.s3.amazonaws.com/mnist/",
         files: &[
-            Remote { file: "train-images-idx3-ubyte.gz", md5: "f68b3c2dcbeaaa9fbdd348bbdeb94873" },
-            Remote { file: "train-labels-idx1-ubyte.gz", md5: "d53e105ee54ea40749a09fcbcd1e9432" },
-            Remote { file: "t10k-images-idx3-ubyte.gz", md5: "9fb629c4189551a2d022fa330f9573f3" },
-            Remote { file: "t10k-labels-idx1-ubyte.gz", md5: "ec29112dd5afa0611ce80d1b7f02629c" },
+            Remote { file: "train-images-idx3-ubyte.gz", md5: "f68b3c2dcbeaaa9fbdd348bbdeb94873", megabytes: 30 },
+            Remote { file: "train-labels-idx1-ubyte.gz", md5: "d53e105ee54ea40749a09fcbcd1e9432", megabytes: 1 },
+            Remote { file: "t10k-images-idx3-ubyte.gz", md5: "9fb629c4189551a2d022fa330f9573f3", megabytes: 6 },
+            Remote { file: "t10k-labels-idx1-ubyte.gz", md5: "ec29112dd5afa0611ce80d1b7f02629c", megabytes: 1 },
         ],
+        holds: &[],
         folder: "mnist",
     },
     // Sums: the README of <https://github.com/zalandoresearch/fashion-mnist>.
@@ -60,11 +75,12 @@ const CATALOGUE: [Catalogue; 4] = [
         name: "fashion-mnist",
         base: "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
         files: &[
-            Remote { file: "train-images-idx3-ubyte.gz", md5: "8d4fb7e6c68d591d4c3dfef9ec88bf0d" },
-            Remote { file: "train-labels-idx1-ubyte.gz", md5: "25c81989df183df01b3e8a0aad5dffbe" },
-            Remote { file: "t10k-images-idx3-ubyte.gz", md5: "bef4ecab320f06d8554ea6380940ec79" },
-            Remote { file: "t10k-labels-idx1-ubyte.gz", md5: "bb300cfdad3c16e7a12a480ee83cd310" },
+            Remote { file: "train-images-idx3-ubyte.gz", md5: "8d4fb7e6c68d591d4c3dfef9ec88bf0d", megabytes: 30 },
+            Remote { file: "train-labels-idx1-ubyte.gz", md5: "25c81989df183df01b3e8a0aad5dffbe", megabytes: 1 },
+            Remote { file: "t10k-images-idx3-ubyte.gz", md5: "bef4ecab320f06d8554ea6380940ec79", megabytes: 6 },
+            Remote { file: "t10k-labels-idx1-ubyte.gz", md5: "bb300cfdad3c16e7a12a480ee83cd310", megabytes: 1 },
         ],
+        holds: &[],
         folder: "fashion-mnist",
     },
 ];
@@ -90,15 +106,23 @@ fn fetch_set(set: &Catalogue, root: &Path, base: &str, watch: Watch) -> Result<P
     let folder = root.join(set.folder);
     let is_archive = |r: &&Remote| r.file.ends_with(".tar.gz");
     let archive = set.files.iter().find(is_archive);
-    if archive.is_some() && folder.is_dir() {
+    if archive.is_some() && is_unpacked(set, &folder)? {
         return Ok(folder);
     }
     let into = if archive.is_some() { root } else { &folder };
     fs::create_dir_all(into).map_err(Error::io("create", into))?;
     for remote in set.files {
         let path = into.join(remote.file);
-        if !path.exists() {
-            fetch(&format!("{base}{}", remote.file), &path, remote.md5, watch)?;
+        let url = format!("{base}{}", remote.file);
+        match path.exists().then(|| sum(&path)).transpose()? {
+            Some(found) if found == remote.md5 => {}
+            None => fetch(&url, &path, remote, watch)?,
+            // What lies there stays until the right one has come.
+            Some(found) => fetch(&url, &path, remote, watch).map_err(|e| {
+                let md5 = remote.md5;
+                let what = format!("a file with MD5 {found} where {md5} is published, cut off or another");
+                e.at(format!("{} is {what}; fetching it anew", path.display()))
+            })?,
         }
         if is_archive(&remote) {
             unpack(&path, root, set.folder)?;
@@ -108,27 +132,49 @@ fn fetch_set(set: &Catalogue, root: &Path, base: &str, watch: Watch) -> Result<P
     Ok(folder)
 }
 
-/// Attempts in a row that bring nothing before it is given up.
+/// Whether the folder holds all that its archive does. One that holds only a part is an error, for it may be somebody's.
+fn is_unpacked(set: &Catalogue, folder: &Path) -> Result<bool> {
+    let Ok(mut entries) = fs::read_dir(folder) else { return Ok(false) };
+    if entries.next().is_none() {
+        return fs::remove_dir(folder).map_err(Error::io("remove", folder)).map(|()| false);
+    }
+    let is_whole = |(name, size): &&(&str, u64)| fs::metadata(folder.join(name)).is_ok_and(|m| m.len() == *size);
+    match set.holds.iter().find(|file| !is_whole(file)) {
+        None => Ok(true),
+        Some((name, size)) => {
+            let expected = "the whole data set; move this folder away to get it anew";
+            Err(Error::file(folder, format!("a folder without a {name} of {size} bytes"), expected))
+        }
+    }
+}
+
+/// Failures in a row that bring next to nothing before it is given up; a time-out counts as two.
 const ATTEMPTS: usize = 4;
+/// Bytes that are more than next to nothing.
+const PROGRESS: u64 = 1 << 16;
+/// How long a server may take to accept, to answer, and between two pieces of its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Download `url` to `path`, by way of `path.part`, which a later call goes on with.
-fn fetch(url: &str, path: &Path, md5: &str, watch: Watch) -> Result<()> {
+fn fetch(url: &str, path: &Path, remote: &Remote, watch: Watch) -> Result<()> {
     let part = PathBuf::from(format!("{}.part", path.display()));
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_connect(Some(Duration::from_secs(30)))
-        .timeout_recv_response(Some(Duration::from_secs(60)))
+        .timeout_resolve(Some(PATIENCE))
+        .timeout_connect(Some(PATIENCE))
+        .timeout_recv_response(Some(PATIENCE))
+        .timeout_per_read(Some(PATIENCE))
         .build();
     let agent = ureq::Agent::new_with_config(config);
     let mut failures = 0;
     loop {
         let before = fs::metadata(&part).map_or(0, |m| m.len());
-        match attempt(&agent, url, &part, before, watch)? {
+        match attempt(&agent, url, &part, before, remote.megabytes << 20, watch)? {
             Outcome::Whole => break,
-            Outcome::Broken(why) => {
-                let more = fs::metadata(&part).is_ok_and(|m| m.len() > before);
-                failures = if more { 0 } else { failures + 1 };
-                if failures == ATTEMPTS {
+            Outcome::Broken { why, weight } => {
+                let more = fs::metadata(&part).is_ok_and(|m| m.len() >= before + PROGRESS);
+                failures = if more { 0 } else { failures + weight };
+                if failures >= ATTEMPTS {
                     let expected = "an answer with the whole file; what has come so far is kept, try again later";
                     return Err(Error::invalid(format!("download of {url}"), why, expected));
                 }
@@ -137,25 +183,26 @@ fn fetch(url: &str, path: &Path, md5: &str, watch: Watch) -> Result<()> {
         }
     }
     let found = sum(&part)?;
-    if found != md5 {
+    if found != remote.md5 {
         fs::remove_file(&part).map_err(Error::io("remove", &part))?;
-        return Err(Error::invalid(
-            format!("download of {url}"),
-            format!("MD5 {found}"),
-            format!("{md5}, as published"),
-        ));
+        let expected = format!("{}, as published", remote.md5);
+        return Err(Error::invalid(format!("download of {url}"), format!("MD5 {found}"), expected));
     }
     fs::rename(&part, path).map_err(Error::io("write", path))
 }
 
 enum Outcome {
     Whole,
-    /// The connection broke, in words.
-    Broken(String),
+    /// The connection broke: in words, and for how many failures that counts.
+    Broken {
+        why: String,
+        weight: usize,
+    },
 }
 
 /// One request, from byte `before` on. Errors are those that trying again does not mend.
-fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, watch: Watch) -> Result<Outcome> {
+fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, watch: Watch) -> Result<Outcome> {
+    let broken = |why: String, late: bool| Ok(Outcome::Broken { why, weight: if late { 2 } else { 1 } });
     interrupt::check()?;
     let mut request = agent.get(url);
     if before > 0 {
@@ -163,26 +210,33 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, watch: Watc
     }
     let response = match request.call() {
         Ok(response) => response,
-        Err(e) => return Ok(Outcome::Broken(e.to_string())),
+        Err(e) => return broken(e.to_string(), matches!(e, ureq::Error::Timeout(_))),
     };
     let append = match response.status().as_u16() {
         206 => true,
         200 => false,
         // There is nothing behind what is here: the sum will tell whether it is the file.
         416 => return Ok(Outcome::Whole),
-        status if status >= 500 => return Ok(Outcome::Broken(format!("status {status}"))),
+        status if status >= 500 => return broken(format!("status {status}"), false),
         status => return Err(Error::invalid(format!("download of {url}"), format!("status {status}"), "the file")),
     };
     let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     let mut done = if append { before } else { 0 };
     let all = length.map(|n| done + n);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(append)
-        .write(true)
-        .truncate(!append)
-        .open(part)
-        .map_err(Error::io("write", part))?;
+    let too_long = |got: String| {
+        // None of it is what was asked for.
+        fs::remove_file(part).ok();
+        Err(Error::invalid(
+            format!("download of {url}"),
+            got,
+            format!("at most the {most} bytes that the file may have"),
+        ))
+    };
+    if let Some(all) = all.filter(|all| *all > most) {
+        return too_long(format!("{all} bytes"));
+    }
+    let mut file =
+        files::open_plain(part, OpenOptions::new().create(true).append(append).write(true).truncate(!append))?;
     let name = part.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
@@ -193,21 +247,24 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, watch: Watc
             Ok(n) => {
                 file.write_all(&buffer[..n]).map_err(Error::io("write", part))?;
                 done += n as u64;
+                if done > most {
+                    return too_long(format!("more than {most} bytes"));
+                }
                 watch(&name, done, all);
             }
-            Err(e) => return Ok(Outcome::Broken(e.to_string())),
+            Err(e) => return broken(e.to_string(), e.kind() == ErrorKind::TimedOut),
         }
     }
     file.sync_all().map_err(Error::io("write", part))?;
     match all {
-        Some(all) if done < all => Ok(Outcome::Broken(format!("{done} of {all} bytes"))),
+        Some(all) if done < all => broken(format!("{done} of {all} bytes"), false),
         _ => Ok(Outcome::Whole),
     }
 }
 
 /// MD5 of a file, in hex.
 fn sum(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io("read", path))?;
+    let mut file = files::open_plain(path, OpenOptions::new().read(true))?;
     let (mut hash, mut buffer) = (Md5::new(), vec![0; 1 << 16]);
     loop {
         match file.read(&mut buffer).map_err(Error::io("read", path))? {
@@ -242,7 +299,15 @@ fn unpack(archive: &Path, root: &Path, folder: &str) -> Result<()> {
         let parent = to.parent().unwrap_or(&temporary);
         fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
         let mut out = File::create(&to).map_err(Error::io("write", &to))?;
-        std::io::copy(&mut entry, &mut out).map_err(Error::io("write", &to))?;
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            // What cannot be read is the archive's fault, what cannot be written the disk's.
+            match entry.read(&mut buffer).map_err(wrong)? {
+                0 => break,
+                n => out.write_all(&buffer[..n]).map_err(Error::io("write", &to))?,
+            }
+        }
+        out.sync_all().map_err(Error::io("write", &to))?;
     }
     if !temporary.is_dir() {
         return Err(Error::file(archive, format!("no file in a folder {folder}"), "the published archive"));

@@ -1,4 +1,5 @@
-//! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table. May use: `error`, `interrupt`, `space` (genotypes).
+//! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table. May use: `error`, `files`,
+//! `streams` (names as people are shown them), `interrupt`, `space` (genotypes).
 
 pub mod augment;
 mod cache;

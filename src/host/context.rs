@@ -2,6 +2,7 @@
 
 use super::RunOptions;
 use super::epochs::Loops;
+use super::origin::Origin;
 use super::output::Output;
 use super::random::Stream;
 use crate::data::{DataOptions, Splits};
@@ -30,6 +31,8 @@ pub struct Host {
     pub output: Output,
     /// The run folder, if there is one.
     pub folder: RefCell<Option<RunFolder>>,
+    /// What the run is made of.
+    pub origin: Origin,
     /// The run's random stream.
     pub stream: RefCell<Stream>,
     /// The data opened last: it gives a supernet its classes.
@@ -51,10 +54,17 @@ pub struct Host {
 
 impl Host {
     /// For one run (or session).
-    pub fn new(options: RunOptions, progress: Rc<dyn Progress>, folder: Option<RunFolder>, loops: Loops) -> Rc<Self> {
+    pub fn new(
+        options: RunOptions,
+        progress: Rc<dyn Progress>,
+        folder: Option<RunFolder>,
+        loops: Loops,
+        origin: Origin,
+    ) -> Rc<Self> {
         Rc::new(Host {
             stream: RefCell::new(Stream::new(options.seed)),
             options,
+            origin,
             progress,
             output: Output::default(),
             folder: RefCell::new(folder),
@@ -99,6 +109,26 @@ impl Host {
                 position.line().unwrap_or_default()
             ));
         }
+    }
+
+    /// The text that the run goes on with under `name`, where `original` is found now: a resumed run goes on with what it began
+    /// with. After the run: what is found.
+    pub fn text_of(&self, name: &str, original: Option<String>) -> Result<Option<String>> {
+        if self.folder.borrow().is_none() {
+            return Ok(original);
+        }
+        let chosen = self.origin.choose(name, original)?;
+        chosen.iter().filter_map(|chosen| chosen.note.as_ref()).for_each(|note| self.note(note));
+        Ok(chosen.map(|chosen| chosen.text))
+    }
+
+    /// A module of the run was loaded: keep its text.
+    pub fn keep_text(&self, name: &str, text: &str) -> Result<()> {
+        if self.folder.borrow().is_none() {
+            return Ok(());
+        }
+        self.origin.loaded(name, text).iter().for_each(|note| self.note(note));
+        self.origin.keep(name, text)
     }
 
     /// Let a learner be saved after every turn; its number among all values made.
@@ -217,6 +247,12 @@ impl Host {
     /// Open data and make it the current one.
     pub fn open_data(&self, name: &str, options: &DataOptions) -> Result<Rc<Splits>> {
         let splits = Rc::new(Splits::open(name, options)?);
+        if let Some(folder) = self.folder.borrow().as_ref().map(RunFolder::path) {
+            let option = |what: &str, n: Option<usize>| n.map_or(String::new(), |n| format!(" {what}={n}"));
+            let key = format!("{name}{}{}", option("resize", options.resize), option("limit", options.limit));
+            let note = self.origin.opened(&key, &splits.fingerprint, Some(folder))?;
+            note.iter().for_each(|note| self.note(note));
+        }
         *self.data.borrow_mut() = Some(splits.clone());
         Ok(splits)
     }

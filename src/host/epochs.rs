@@ -11,7 +11,9 @@ use super::context::Host;
 use super::errors::{Fallible, raise};
 use super::random::Stream;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::interrupt;
+use crate::search::run_folder::CHECKPOINTS;
 use crate::search::{State, checkpoint};
 use rhai::INT;
 use serde_json::{Value, json};
@@ -57,6 +59,16 @@ impl Loops {
         Ok(loops)
     }
 
+    /// Number and meta data of every saved loop that was not come to yet.
+    pub fn saved(&self) -> impl Iterator<Item = (usize, &Value)> {
+        self.saved.iter().map(|(number, (_, meta))| (*number, meta))
+    }
+
+    /// Meta data of the checkpoint that was saved last.
+    pub fn last_saved(&self) -> Option<&Value> {
+        self.last.and_then(|number| self.saved.get(&number)).map(|(_, meta)| meta)
+    }
+
     /// Whether the run still walks over what a former run did.
     pub fn replaying(&self) -> bool {
         self.last.is_some()
@@ -78,7 +90,7 @@ fn get(meta: &Value, key: &str) -> Result<u64> {
 }
 
 fn folder_of(host: &Host, number: usize) -> Option<PathBuf> {
-    host.folder.borrow().as_ref().map(|f| f.path().join("checkpoint").join(format!("loop-{number:03}")))
+    host.folder.borrow().as_ref().map(|f| f.path().join(CHECKPOINTS).join(format!("loop-{number:03}")))
 }
 
 /// `epochs(n)`: 1, 2, ..., n.
@@ -177,7 +189,11 @@ impl Turns {
         }
         *host.stream.borrow_mut() = Stream::from_json(&meta["stream"])?;
         host.set_made(get(meta, "made")?);
-        host.set_seconds(meta["seconds"].as_f64().unwrap_or_default());
+        host.set_seconds(
+            meta["seconds"]
+                .as_f64()
+                .ok_or_else(|| Error::invalid("checkpoint, `seconds`", &meta["seconds"], "a number"))?,
+        );
         let mut loops = host.loops.borrow_mut();
         loops.started = get(meta, "started")? as usize;
         loops.owner = Some(self.number);
@@ -185,7 +201,7 @@ impl Turns {
             loops.last = None;
             loops.saved.clear();
             if let Some(folder) = host.folder.borrow_mut().as_mut() {
-                folder.truncate_logs(&meta["logs"])?;
+                folder.restore_logs(&meta["logs"])?;
             }
         }
         let epoch = get(meta, "epoch")? as usize;
@@ -219,8 +235,10 @@ impl Turns {
             states.into_iter().map(|(id, kind, state)| (format!("{id} {kind}"), state)).collect();
         let mut loops = host.loops.borrow_mut();
         loops.serial += 1;
-        let logs = host.folder.borrow().as_ref().map(|f| f.log_lengths()).transpose()?;
+        let logs = host.folder.borrow().as_ref().map(|f| f.log_state()).transpose()?;
         let meta = json!({
+            "run": host.origin.id,
+            "made_of": host.origin.made_of()?,
             "epoch": epoch,
             "epochs": self.n,
             "serial": loops.serial,
@@ -230,6 +248,9 @@ impl Turns {
             "stream": host.stream.borrow().to_json()?,
             "logs": logs,
         });
+        if let Some(run) = host.folder.borrow().as_ref() {
+            files::folder_below(run.path(), folder.strip_prefix(run.path()).unwrap_or(&folder))?;
+        }
         checkpoint::save(&folder, &states, &meta)?;
         self.forget_inner_loops(loops.started);
         Ok(())

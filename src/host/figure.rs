@@ -4,7 +4,7 @@ use super::api::Api;
 use super::context::Host;
 use super::convert::{float, shown};
 use super::errors::{Fallible, raise, wrong};
-use super::report::run_file;
+use super::run_files;
 use crate::error::{Error, Result};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
@@ -226,7 +226,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "write_figure",
             "write_figure(name, #{ title, x, y, log_x, log_y, scatter, series | panels }) -> string",
-            "Draw a figure as an SVG file in the run folder (without one: the temporary folder); its path. `series`: \
+            "Draw a figure as an SVG file in the run folder (without one: a temporary folder of the process); its path. `series`: \
              [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several `panels`, each #{ \
              title, series }. `x`, `y` name the axes, `log_x`, `log_y` make them logarithmic (then only positive values \
              are drawn). What is not finite is left out.",
@@ -235,9 +235,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move |name: &str, map: Map| -> Fallible<String> {
             let text = svg(&figure(&map)?).map_err(raise)?;
-            let path = run_file(&h, name).map_err(raise)?;
-            std::fs::write(&path, text).map_err(|e| raise(Error::io("write", &path)(e)))?;
-            Ok(path.to_string_lossy().into_owned())
+            run_files::write(&h, name, text.as_bytes()).map_err(raise)
         },
     );
 }

@@ -2,7 +2,6 @@
 
 use super::context::Host;
 use crate::error::{Error, Result};
-use crate::search::RunFolder;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,18 +12,14 @@ pub struct Manifest {
 
 impl Manifest {
     /// Before any work.
-    pub fn begin(host: &Host, script: &str) -> Result<Self> {
-        let script_hash = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(script.as_bytes()));
-        if host.options.resume {
-            same_script(host, &script_hash)?;
-        }
+    pub fn begin(host: &Host) -> Result<Self> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let head = json!({
             "program": env!("CARGO_PKG_NAME"),
             "version": env!("CARGO_PKG_VERSION"),
-            "command": std::env::args().collect::<Vec<_>>(),
+            "command": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
             "run": host.options.to_json(),
-            "script_hash": script_hash,
+            "id": host.origin.id,
             "started": started,
             "resumed": host.options.resume,
         });
@@ -47,6 +42,7 @@ impl Manifest {
 
     fn write(&self, host: &Host, status: &str) -> Result<()> {
         let mut all = self.head.clone();
+        all["made_of"] = host.origin.made_of()?;
         all["status"] = json!(status);
         all["seconds"] = json!(host.seconds());
         all["settings"] = Value::Object(host.settings.borrow().clone());
@@ -58,18 +54,5 @@ impl Manifest {
             Some(folder) => folder.write_manifest(&all),
             None => Ok(()),
         }
-    }
-}
-
-/// A resumed run goes on with the text it began with.
-fn same_script(host: &Host, now: &str) -> Result<()> {
-    let Some(folder) = host.options.folder.as_deref() else { return Ok(()) };
-    match RunFolder::read_manifest(folder)?["script_hash"].as_str() {
-        Some(then) if then != now => Err(Error::invalid(
-            format!("resuming {}", folder.display()),
-            "a script that was changed since the run began",
-            "the same text (or a new run)",
-        )),
-        _ => Ok(()),
     }
 }

@@ -18,18 +18,22 @@ pub mod epochs;
 pub mod errors;
 pub mod figure;
 pub mod genotype;
+pub mod kept;
 pub mod lexer;
 pub mod lint;
+pub mod made_of;
 pub mod manifest;
 pub mod modules;
 pub mod net;
 pub mod net_api;
 pub mod options;
+pub mod origin;
 pub mod output;
 pub mod own_space;
 pub mod pass;
 pub mod random;
 pub mod report;
+pub mod run_files;
 pub mod session;
 pub mod settings;
 pub mod show;
@@ -47,11 +51,14 @@ pub use session::{Outcome, Session};
 pub use show::{Colours, Look};
 
 use crate::error::{Error, Result};
+use crate::files;
+use crate::search::run_folder::CHECKPOINTS;
 use crate::search::{Progress, RunFolder, Silent};
 use context::Host;
 use engine::Scripts;
 use epochs::Loops;
 use manifest::Manifest;
+use origin::Origin;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -60,13 +67,16 @@ fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
     let mut folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
     let mut loops = Loops::default();
     if let Some(folder) = folder.as_mut().filter(|_| options.resume) {
-        loops = Loops::resume(&folder.path().join("checkpoint"))?;
-        if !loops.replaying() {
-            // it was cut off before the first turn was over: begin anew
-            folder.truncate_logs(&serde_json::Value::Null)?;
-        }
+        loops = Loops::resume(&folder.path().join(CHECKPOINTS))?;
     }
-    Ok(Host::new(options.clone(), progress, folder, loops))
+    let origin = Origin::of(options, folder.as_ref(), &loops)?;
+    if let Some(folder) = folder.as_mut().filter(|_| !loops.replaying()) {
+        // Where it was cut off before the first turn was over: begin anew.
+        folder.restore_logs(&serde_json::Value::Null)?;
+    }
+    let host = Host::new(options.clone(), progress, folder, loops, origin);
+    host.origin.accepted.iter().for_each(|change| host.note(&format!("going on with changes: {change}")));
+    Ok(host)
 }
 
 /// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every
@@ -80,16 +90,30 @@ pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
 /// session does is no part of the run.
 pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<(Session, Result<()>)> {
     let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
-    let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let (name, found) = (path.to_string_lossy(), files::read_text(path).map_err(Error::io("read", path)));
+    let (original, error) = match found {
+        Ok(text) => (Some(text), None),
+        // A run that is resumed has its own copy; where there is nothing to run, nothing is made.
+        Err(error) if options.resume => (None, Some(error)),
+        Err(error) => return Err(error),
+    };
     let host = open(options, progress)?;
-    let manifest = Manifest::begin(&host, &text)?;
+    let text = host.text_of(&name, original)?;
+    let text = text.ok_or_else(|| error.unwrap_or_else(|| Error::invalid("run", "no script", "a script")))?;
+    let note = host.origin.loaded(&name, &text);
+    note.iter().for_each(|note| host.note(note));
+    let manifest = Manifest::begin(&host)?;
+    // What stands in the folder beside a manifest is a run's.
+    host.origin.keep(&name, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut session = Session::over(Scripts::new(host.clone(), folder));
-    let result = session.run_text(&text, &path.to_string_lossy());
+    let result = session.run_text(&text, &name);
     let result = result.and_then(|()| settings::all_read(&host)).and_then(|()| host.output.check());
-    manifest.end(&host, &result)?;
+    let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
+    let ended = manifest.end(&host, &result);
     host.folder.take();
-    Ok((session, result))
+    // The first error is the one to tell.
+    Ok((session, result.and(ended)))
 }
 
 /// The value of an expression as text; empty for `()`.

@@ -1,7 +1,8 @@
 //! Where `import` finds modules: the stdlib inside the binary, then files beside the importing script.
 
 use super::context::Host;
-use super::errors::Fallible;
+use super::errors::{Fallible, raise};
+use crate::files;
 use rhai::{
     AST, Dynamic, Engine, EvalAltResult, FnAccess, FuncRegistration, Module, ModuleResolver, NativeCallContext,
     Position, RhaiFunc, Scope, Shared,
@@ -9,6 +10,7 @@ use rhai::{
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -61,18 +63,25 @@ impl Modules {
     /// The name by which messages call the module, and its text.
     pub fn find(&self, importer: Option<&str>, path: &str, at: Position) -> Fallible<(String, String)> {
         if let Some((_, text)) = STDLIB.iter().find(|(name, _)| *name == path) {
-            return Ok((stdlib_file(path), text.to_string()));
+            let (name, text) = (stdlib_file(path), text.to_string());
+            let text = self.host.text_of(&name, Some(text.clone())).map_err(raise)?.unwrap_or(text);
+            return Ok((name, text));
         }
-        let beside = importer.and_then(|file| Path::new(file).parent()).filter(|folder| folder.is_dir());
+        // A resumed run has copies of modules whose folder is gone: it need not be there.
+        let beside = importer.and_then(|file| Path::new(file).parent()).filter(|folder| !folder.as_os_str().is_empty());
         for folder in beside.into_iter().chain([self.folder.as_path()]) {
             let file = with_extension(&folder.join(path));
-            match std::fs::read_to_string(&file) {
-                Ok(text) => return Ok((file.to_string_lossy().into_owned(), text)),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            let original = match files::read_text(&file) {
+                Ok(text) => Some(text),
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
                 Err(e) => {
                     let text = format!("cannot read the module {}: {e}", file.display());
                     return Err(EvalAltResult::ErrorRuntime(text.into(), at).into());
                 }
+            };
+            let name = file.to_string_lossy().into_owned();
+            if let Some(text) = self.host.text_of(&name, original).map_err(raise)? {
+                return Ok((name, text));
             }
         }
         Err(EvalAltResult::ErrorModuleNotFound(path.into(), at).into())
@@ -89,6 +98,7 @@ impl Modules {
             let text = format!("modules import each other in a circle: {chain} -> {file}");
             return Err(EvalAltResult::ErrorRuntime(text.into(), at).into());
         }
+        self.host.keep_text(&file, &text).map_err(raise)?;
         self.loading.borrow_mut().push(file.clone());
         let module = self.evaluate(engine, &file, &text);
         self.loading.borrow_mut().pop();
@@ -107,7 +117,8 @@ impl Modules {
 
     /// The loaded files whose text is another now (a file that cannot be read counts as changed).
     pub fn changed(&self) -> Vec<String> {
-        let differs = |file: &&String, known: &Loaded| std::fs::read_to_string(file).ok().as_ref() != Some(&known.text);
+        let differs =
+            |file: &&String, known: &Loaded| files::read_text(Path::new(file)).ok().as_ref() != Some(&known.text);
         let loaded = self.loaded.borrow();
         let embedded = |file: &str| STDLIB.iter().any(|(path, _)| stdlib_file(path) == file);
         let files = loaded.iter().filter(|(file, _)| !embedded(file));

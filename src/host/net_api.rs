@@ -7,10 +7,10 @@ use super::data::Data;
 use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
 use super::net::{Grads, Net};
+use super::run_files;
 use super::space::{Candidate, Mask, Space, space_of};
 use super::tensor::T;
 use rhai::{Array, Dynamic, INT, Map};
-use std::path::Path;
 use std::rc::Rc;
 
 /// Joins the lines of an example that begins with a tiny supernet.
@@ -41,7 +41,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     training(api);
     measuring(api);
     shrinking(api);
-    files(api);
+    files(api, host);
 }
 
 fn training(api: &mut Api) {
@@ -226,24 +226,34 @@ fn shrinking(api: &mut Api) {
     );
 }
 
-fn files(api: &mut Api) {
+fn files(api: &mut Api, host: &Rc<Host>) {
+    let h = host.clone();
     api.def(
         [
             "save",
-            "net.save(path)",
-            "Write weights and running statistics as safetensors, under the names of the authors' PyTorch state dict.",
-            tiny!("net.save(run_file(\"w.safetensors\"));\nnet.load(run_file(\"w.safetensors\"));"),
+            "net.save(name)",
+            "Write weights and running statistics into the run folder (without one: a temporary folder of the process) as \
+             safetensors, under the names of the authors' PyTorch state dict.",
+            tiny!("net.save(\"w.safetensors\");\nnet.load(\"w.safetensors\");"),
         ],
-        |net: &mut Net, path: &str| net.learner.borrow().net.params().save(Path::new(path)).map_err(raise),
+        move |net: &mut Net, name: &str| {
+            let path = run_files::run_file(&h, name).map_err(raise)?;
+            net.learner.borrow().net.params().save(&path).map_err(raise)
+        },
     );
+    let h = host.clone();
     api.def(
         [
             "load",
-            "net.load(path)",
-            "Read weights and running statistics from safetensors; a missing, extra or misshaped tensor is an error.",
-            tiny!("net.save(run_file(\"v.safetensors\"));\nnet.load(run_file(\"v.safetensors\"));"),
+            "net.load(name)",
+            "Read weights and running statistics from safetensors: a file in the run folder, one beside the script, or one \
+             that stands behind `--` on the command line, as `args()` has it. A missing, extra or misshaped tensor is an error.",
+            tiny!("net.save(\"v.safetensors\");\nnet.load(run_file(\"v.safetensors\"));"),
         ],
-        |net: &mut Net, path: &str| net.learner.borrow().net.params().load(Path::new(path)).map_err(raise),
+        move |net: &mut Net, name: &str| {
+            let path = run_files::readable(&h, name).map_err(raise)?;
+            net.learner.borrow().net.params().load(&path).map_err(raise)
+        },
     );
     api.get(
         [

@@ -26,6 +26,8 @@ pub struct RunOptions {
     pub folder: Option<PathBuf>,
     /// Whether the folder holds an interrupted run that goes on.
     pub resume: bool,
+    /// Whether a resumed run takes what has changed since it began.
+    pub accept_changes: bool,
     /// No progress, no notes.
     pub quiet: bool,
 }
@@ -43,6 +45,7 @@ impl Default for RunOptions {
             seed: 0,
             folder: None,
             resume: false,
+            accept_changes: false,
             quiet: false,
         }
     }
@@ -52,7 +55,9 @@ impl RunOptions {
     /// The part that a resumed run must repeat, as it stands in `manifest.json` under `run`.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
-            "script": self.script,
+            "script": self.script.as_ref().map(|path| path.to_string_lossy()),
+            // A resumed run finds what was named from here.
+            "folder": std::env::current_dir().ok().and_then(|path| path.to_str().map(str::to_string)),
             "args": self.args,
             "set": self.sets.iter().cloned().collect::<serde_json::Map<_, _>>(),
             "data": self.data,

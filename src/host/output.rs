@@ -2,29 +2,37 @@
 //! its folder; any other failure (a full disk) is kept, and makes the run one that failed.
 
 use crate::error::{Error, Result};
-use std::cell::RefCell;
-use std::io::{ErrorKind, Write};
+use crate::streams;
+use std::cell::{Cell, RefCell};
 
 /// Standard output, and the first failure to write to it.
 #[derive(Default)]
 pub struct Output {
-    failed: RefCell<Option<std::io::Error>>,
+    failed: RefCell<Option<Error>>,
+    gone: Cell<bool>,
 }
 
 impl Output {
     /// Write a line.
     pub fn line(&self, text: &str) {
-        if let Err(error) = writeln!(std::io::stdout().lock(), "{text}")
-            && error.kind() != ErrorKind::BrokenPipe
-        {
-            self.failed.borrow_mut().get_or_insert(error);
+        match streams::print(text) {
+            Ok(()) => {}
+            Err(error) if streams::is_gone(&error) => self.gone.set(true),
+            Err(error) => {
+                self.failed.borrow_mut().get_or_insert(error);
+            }
         }
+    }
+
+    /// Whether nobody reads any more.
+    pub fn is_gone(&self) -> bool {
+        self.gone.get()
     }
 
     /// The first failure since the last call.
     pub fn check(&self) -> Result<()> {
         match self.failed.take() {
-            Some(error) => Err(Error::io("write", "standard output")(error)),
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }

@@ -5,9 +5,9 @@ use super::context::Host;
 use super::convert::{float, shown};
 use super::errors::{Fallible, raise, wrong};
 use super::genotype::{Genotype, genotype_of};
+use super::run_files;
 use crate::error::{Error, Result};
 use rhai::{Array, Dynamic, NativeCallContext};
-use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
 fn numbers(values: &Array, what: &str) -> Fallible<Vec<f64>> {
@@ -58,23 +58,19 @@ fn table(lines: &[Vec<String>]) -> String {
     all.join("\n")
 }
 
-/// The path of a file in the run folder, or else in the temporary folder.
-pub(super) fn run_file(host: &Host, name: &str) -> Result<PathBuf> {
-    let plain = !name.is_empty() && Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
-    if !plain {
-        return Err(Error::invalid("file in the run folder", name, "a file name, without `..` or a root"));
-    }
-    let folder = host.folder.borrow().as_ref().map(|f| f.path().to_path_buf());
-    Ok(folder.unwrap_or_else(std::env::temp_dir).join(name))
+fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
+    let mut csv = csv::Writer::from_writer(vec![]);
+    let bad = |e: csv::Error| Error::invalid(name, e, "rows");
+    lines.iter().try_for_each(|line| csv.write_record(line)).map_err(bad)?;
+    run_files::write(host, name, &csv.into_inner().map_err(|e| Error::invalid(name, e, "rows"))?)
 }
 
-fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
-    let path = run_file(host, name)?;
-    let bad = |e: csv::Error| Error::file(&path, e, "a file that can be written");
-    let mut writer = csv::Writer::from_path(&path).map_err(bad)?;
-    lines.iter().try_for_each(|line| writer.write_record(line)).map_err(bad)?;
-    writer.flush().map_err(Error::io("write", &path))?;
-    Ok(path.to_string_lossy().into_owned())
+/// The name of a search: a field of tables and a part of genotype.txt's lines.
+fn label(text: &str) -> Fallible<String> {
+    match text.contains(char::is_control) {
+        true => Err(wrong("label", format!("{text:?}"), "one line, without tabs and other control characters")),
+        false => Ok(text.to_string()),
+    }
 }
 
 /// The genotype, its table row beside the paper's, and the folder; genotype.txt.
@@ -106,7 +102,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         move |genotype: Dynamic| report(&h, &h.label.borrow(), &genotype_of(&genotype)?).map_err(raise),
     );
     let h = host.clone();
-    api.also("report", move |label: &str, genotype: Genotype| report(&h, label, &genotype.0).map_err(raise));
+    api.also("report", move |text: &str, genotype: Genotype| {
+        label(text).and_then(|label| report(&h, &label, &genotype.0).map_err(raise))
+    });
     let h = host.clone();
     api.def(
         [
@@ -125,7 +123,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.",
             "label(\"i_darts, seed 1\");",
         ],
-        move |text: &str| *h.label.borrow_mut() = text.to_string(),
+        move |text: &str| label(text).map(|label| *h.label.borrow_mut() = label),
     );
     api.also("mean", |values: Array| numbers(&values, "mean").map(|xs| mean(&xs)));
     api.def(
@@ -164,7 +162,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "write_csv",
             "write_csv(name, header, rows) -> string",
-            "Write a CSV file into the run folder (without one: the temporary folder); its path.",
+            "Write a CSV file into the run folder (without one: a temporary folder of the process); its path.",
             "write_csv(\"results.csv\", [\"seed\", \"test\"], [[0, 94.36]]);",
         ],
         move |context: NativeCallContext, name: &str, header: Array, rows: Array| {
@@ -177,24 +175,20 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "write_text",
             "write_text(name, text) -> string",
-            "Write a text file into the run folder (without one: the temporary folder); its path.",
+            "Write a text file into the run folder (without one: a temporary folder of the process); its path.",
             "write_text(\"cell.dot\", genotype(9930).to_dot());",
         ],
-        move |name: &str, text: &str| -> Fallible<String> {
-            let path = run_file(&h, name).map_err(raise)?;
-            std::fs::write(&path, text).map_err(|e| raise(Error::io("write", &path)(e)))?;
-            Ok(path.to_string_lossy().into_owned())
-        },
+        move |name: &str, text: &str| run_files::write(&h, name, text.as_bytes()).map_err(raise),
     );
     let h = host.clone();
     api.def(
         [
             "run_file",
             "run_file(name) -> string",
-            "The path of a file in the run folder (without one: the temporary folder).",
+            "The path of a file in the run folder (without one: a temporary folder of the process).",
             "assert(run_file(\"w.safetensors\").contains(\"w.safetensors\"));",
         ],
-        move |name: &str| run_file(&h, name).map(|p| p.to_string_lossy().into_owned()).map_err(raise),
+        move |name: &str| run_files::run_file(&h, name).map(|p| p.to_string_lossy().into_owned()).map_err(raise),
     );
 }
 

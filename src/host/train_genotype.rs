@@ -10,11 +10,13 @@ use super::genotype::Genotype;
 use super::{convert, figure, settings};
 use crate::data::nas_bench;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::net::Subnet;
 use crate::net::subnet::Plan;
+use crate::search::run_folder::TRAINING;
 use crate::search::trainer::{CurveRow, Evaluation};
 use crate::search::weights_file::{self, About};
-use crate::search::{EpochStats, EvalConfig, Stateful, Trainer, atomic};
+use crate::search::{EpochStats, EvalConfig, RunFolder, Stateful, Trainer};
 use rhai::{Dynamic, INT, Map};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -115,11 +117,8 @@ fn progress(row: &CurveRow, epochs: usize) -> String {
 /// `train-NNN` in the run folder, numbered by the epochs loop that the training is: the same when the run is resumed.
 fn folder(host: &Host) -> Result<Option<PathBuf>> {
     let number = host.loops.borrow().started();
-    let folder = host.folder.borrow().as_ref().map(|f| f.path().join(format!("train-{number:03}")));
-    if let Some(folder) = &folder {
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-    }
-    Ok(folder)
+    let make = |f: &RunFolder| files::folder_below(f.path(), format!("{TRAINING}{number:03}"));
+    host.folder.borrow().as_ref().map(make).transpose()
 }
 
 /// Everything that is known after an epoch; each file whole or not at all.
@@ -130,8 +129,8 @@ fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], fo
     if is_best {
         weights_file::save(&folder.join("best.safetensors"), &trainer.net, about)?;
     }
-    atomic::write(&folder.join("genotype.txt"), format!("{}\n", about.genotype).as_bytes())?;
-    atomic::write(&folder.join("curve.csv"), &csv_of(curve)?)?;
+    files::replace(&folder.join("genotype.txt"), format!("{}\n", about.genotype).as_bytes())?;
+    files::replace(&folder.join("curve.csv"), &csv_of(curve)?)?;
     let points = |y: fn(&CurveRow) -> f64| curve.iter().map(|r| (r.epoch as f64, 100.0 * y(r))).collect();
     let series = vec![
         ("training (augmented)", points(|r| r.train_top1)),
@@ -139,7 +138,7 @@ fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], fo
         ("test, top-5", points(|r| r.test_top5)),
     ];
     let svg = figure::lines(["learning curve", "epoch", "accuracy, %"], series)?;
-    atomic::write(&folder.join("curve.svg"), svg.as_bytes())?;
+    files::replace(&folder.join("curve.svg"), svg.as_bytes())?;
     let header = std::iter::once("true class \\ found".to_string()).chain(classes.iter().cloned()).collect();
     let row = |(class, counts): (&String, &Vec<u32>)| -> Vec<String> {
         std::iter::once(class.clone()).chain(counts.iter().map(u32::to_string)).collect()
@@ -150,7 +149,7 @@ fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], fo
     let bad = |e: csv::Error| Error::invalid("confusion.csv", e, "rows");
     table.iter().try_for_each(|row| csv.write_record(row)).map_err(bad)?;
     let bytes = csv.into_inner().map_err(|e| Error::invalid("confusion.csv", e, "rows"))?;
-    atomic::write(&folder.join("confusion.csv"), &bytes)
+    files::replace(&folder.join("confusion.csv"), &bytes)
 }
 
 fn csv_of(curve: &[CurveRow]) -> Result<Vec<u8>> {

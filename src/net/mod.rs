@@ -1,4 +1,4 @@
-//! Networks = space + ops. May use: `space`, `ops`, `error`, `interrupt`.
+//! Networks = space + ops. May use: `space`, `ops`, `error`, `files`, `interrupt`.
 
 pub mod definition;
 pub mod engine;
@@ -8,6 +8,7 @@ pub mod lower;
 pub mod onnx;
 pub mod params;
 pub mod program;
+pub mod sealed;
 mod slot;
 pub mod subnet;
 pub mod supernet;

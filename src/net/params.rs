@@ -2,7 +2,9 @@
 
 use super::SupernetConfig;
 use super::layers::{self, Init, ParamSpec};
+use super::sealed;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::space::SearchSpace;
 use candle_core::backprop::GradStore;
 use candle_core::safetensors::Load;
@@ -114,9 +116,7 @@ impl Params {
 
     /// Write a safetensors file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes = safetensors::serialize(self.list.iter().map(|p| (&p.name, p.var.as_tensor())), None)
-            .map_err(|e| Error::invalid("the weights", e, "tensors that safetensors can hold"))?;
-        std::fs::write(path, bytes).map_err(Error::io("write", path))
+        files::replace(path, &sealed::seal(self.list.iter().map(|p| (&p.name, p.var.as_tensor())), None)?)
     }
 
     /// Read a safetensors file. An error leaves the weights as they were.
@@ -125,6 +125,7 @@ impl Params {
         let file = SafeTensors::deserialize(&bytes).map_err(|e| {
             Error::file(path, format!("{} bytes that do not parse ({e})", bytes.len()), "a safetensors file")
         })?;
+        sealed::check(path, &bytes)?;
         let views = file.tensors();
         self.check(views.iter().map(|(name, view)| (name.as_str(), view.shape()))).map_err(|e| match e {
             Error::Invalid { what, got, expected } => Error::file(path, format!("{what}: {got}"), expected),

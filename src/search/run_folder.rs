@@ -1,14 +1,17 @@
-//! The run folder: manifest.json, metrics.csv, iim.csv, genotype.txt, checkpoint/.
+//! The run folder: manifest.json, metrics.csv, iim.csv, genotype.txt, checkpoint/, script/, lock.
 //!
 //! The first column of both logs is `search`, the label of the search that a row belongs to: a script may run several, and
 //! that is known only when the second begins.
 
-use super::{EpochStats, atomic};
+mod log;
+mod manifest;
+
+use super::EpochStats;
 use crate::error::{Error, Result};
+use crate::files::{self, Lock};
 use crate::space::{Candidate, CellType, Iim, Mask, SearchSpace};
+use log::Log;
 use serde_json::{Value, json};
-use std::fs::{File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "manifest.json";
@@ -16,41 +19,65 @@ const METRICS: (&str, &[&str]) =
     ("metrics.csv", &["search", "epoch", "net", "loss", "accuracy", "lr", "images", "seconds"]);
 const IIM: (&str, &[&str]) = ("iim.csv", &["search", "epoch", "cell_type", "edge", "op", "score", "iim", "alive"]);
 const GENOTYPES: &str = "genotype.txt";
+/// Who works here.
+const LOCK: &str = "lock";
+/// Checkpoints, a folder each.
+pub const CHECKPOINTS: &str = "checkpoint";
+/// The texts that the run is made of.
+pub const SCRIPTS: &str = "script";
+/// What the names of folders with trained networks begin with.
+pub const TRAINING: &str = "train-";
 
-/// A run's folder. Rows are appended and flushed at once; on resume, rows after the checkpoint are cut off.
+/// Whether a path in the run folder is one of the program's own: what resuming and readers trust, and scripts may not write.
+pub fn is_own(inside: &Path) -> bool {
+    let first = inside.components().next().map(|c| c.as_os_str().to_string_lossy().to_ascii_lowercase());
+    let first = first.unwrap_or_default();
+    // Some file systems do not tell case apart.
+    let own = [MANIFEST, METRICS.0, IIM.0, GENOTYPES, CHECKPOINTS, LOCK, SCRIPTS];
+    own.contains(&first.as_str()) || first.starts_with(TRAINING)
+}
+
+/// A run's folder, which this process alone writes to. Rows are appended and flushed at once; on resume, rows after the
+/// checkpoint are cut off.
 pub struct RunFolder {
     path: PathBuf,
+    metrics: Log,
+    iim: Log,
     /// What genotype.txt holds: search and text.
     genotypes: Vec<(String, String)>,
+    _lock: Lock,
 }
 
 impl RunFolder {
-    /// Make (or, with `resume`, reopen) the folder. A new one must be absent or empty.
+    /// Make (or, with `resume`, reopen) the folder. A new one must be absent or empty, or what a run left that was killed before
+    /// it had begun.
     ///
     /// # Errors
-    /// A folder that holds something, or nothing to resume; one that cannot be made or written.
+    /// [`Error::InUse`] while another process works in it. A folder that holds something, or nothing to resume; one that cannot
+    /// be made or written.
     pub fn open(path: &Path, resume: bool) -> Result<Self> {
         if resume && !path.is_dir() {
             return Err(Error::file(path, "no such folder", "the folder of an earlier run (--resume)"));
         }
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
-        let found = contents(path)?;
-        let refused = match (resume, found) {
-            (false, Contents::Run) => Some(("an earlier run", "an empty or absent folder for a new run (--out)")),
-            (false, Contents::Begun | Contents::Other) => {
-                Some(("other files", "an empty or absent folder for a new run (--out)"))
+        let lock = path.join(LOCK);
+        if let Some(error) = refusal(path, resume)? {
+            // Who works in a run's folder now is the better answer; a folder that is no run's is left as it is.
+            if matches!(contents(path)?, Contents::Run) && lock.exists() {
+                Lock::take(&lock)?;
             }
-            (true, Contents::Other) => Some(("no manifest.json", "the folder of an earlier run (--resume)")),
-            _ => None,
-        };
-        if let Some((what, expected)) = refused {
-            return Err(Error::file(path, format!("a folder with {what} in it"), expected));
+            return Err(error);
         }
-        let folder = RunFolder { path: path.to_path_buf(), genotypes: vec![] };
+        let held = Lock::take(&lock)?;
+        // Another process may have been here until the lock was ours.
+        if let Some(error) = refusal(path, resume)? {
+            return Err(error);
+        }
+        files::sweep(path);
         // Find out now, not after the first epoch.
-        folder.append(METRICS.0, &[])?;
-        folder.append(IIM.0, &[])?;
-        Ok(folder)
+        let metrics = Log::open(path.join(METRICS.0), METRICS.1)?;
+        let iim = Log::open(path.join(IIM.0), IIM.1)?;
+        Ok(RunFolder { path: path.to_path_buf(), metrics, iim, genotypes: vec![], _lock: held })
     }
 
     /// Where it is.
@@ -58,34 +85,18 @@ impl RunFolder {
         &self.path
     }
 
-    /// Write manifest.json (atomically).
-    pub fn write_manifest(&self, manifest: &Value) -> Result<()> {
-        let text = serde_json::to_string_pretty(manifest).map_err(|e| Error::invalid(MANIFEST, e, "plain data"))?;
-        atomic::write(&self.path.join(MANIFEST), (text + "\n").as_bytes())
-    }
-
-    /// The manifest of an earlier run.
-    pub fn read_manifest(path: &Path) -> Result<Value> {
-        let path = path.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
-        serde_json::from_str(&text).map_err(|e| Error::file(&path, e, "the manifest of an earlier run, as JSON"))
-    }
-
     /// Append a row to metrics.csv: `search, epoch, net, loss, accuracy, lr, images, seconds`.
     pub fn log_epoch(&mut self, search: &str, epoch: usize, net: usize, stats: &EpochStats) -> Result<()> {
-        self.append_rows(
-            METRICS,
-            &[[
-                search.to_string(),
-                epoch.to_string(),
-                net.to_string(),
-                stats.loss.to_string(),
-                stats.accuracy.to_string(),
-                stats.lr.to_string(),
-                stats.images.to_string(),
-                format!("{:.3}", stats.seconds),
-            ]],
-        )
+        self.metrics.append(&[[
+            search.to_string(),
+            epoch.to_string(),
+            net.to_string(),
+            stats.loss.to_string(),
+            stats.accuracy.to_string(),
+            stats.lr.to_string(),
+            stats.images.to_string(),
+            format!("{:.3}", stats.seconds),
+        ]])
     }
 
     /// Append rows to iim.csv: `search, epoch, cell_type, edge, op, score, iim, alive`; `alive` (0 or 1) is the mask's word,
@@ -109,7 +120,7 @@ impl RunFolder {
                 u8::from(mask.is_alive(c)).to_string(),
             ]
         };
-        self.append_rows(IIM, &space.candidates().into_iter().map(row).collect::<Vec<_>>())
+        self.iim.append(&space.candidates().into_iter().map(row).collect::<Vec<_>>())
     }
 
     /// Write genotype.txt: the text alone if it is the only one, else one line each, `search<TAB>genotype`.
@@ -125,59 +136,46 @@ impl RunFolder {
             [(_, only)] => format!("{only}\n"),
             all => all.iter().map(|(search, genotype)| format!("{search}\t{genotype}\n")).collect(),
         };
-        atomic::write(&path, text.as_bytes())
+        files::replace(&path, text.as_bytes())
     }
 
-    /// Lengths of the logs now, for the checkpoint. What they measure is on the disk when this returns.
-    pub fn log_lengths(&self) -> Result<Value> {
-        let mut lengths = json!({ "genotypes": self.genotypes });
-        for log in [METRICS.0, IIM.0] {
-            let path = self.path.join(log);
-            let file = File::open(&path).map_err(Error::io("read", &path))?;
-            file.sync_data().map_err(Error::io("write", &path))?;
-            lengths[log] = file.metadata().map_err(Error::io("read", &path))?.len().into();
-        }
-        Ok(lengths)
+    /// Lengths and sums of the logs now, for the checkpoint. What they measure is on the disk when this returns.
+    pub fn log_state(&self) -> Result<Value> {
+        let (metrics, iim) = (self.metrics.state()?, self.iim.state()?);
+        Ok(json!({ "genotypes": self.genotypes, METRICS.0: metrics, IIM.0: iim }))
     }
 
-    /// Cut the logs back to the lengths of a checkpoint (`null`: to nothing).
+    /// Cut the logs back to what they were at a checkpoint (`null`: to nothing).
     ///
     /// # Errors
-    /// A log that is shorter than the checkpoint says.
-    pub fn truncate_logs(&mut self, lengths: &Value) -> Result<()> {
-        for log in [METRICS.0, IIM.0] {
-            let path = self.path.join(log);
-            let length = lengths[log].as_u64().unwrap_or(0);
-            let file = OpenOptions::new().write(true).open(&path).map_err(Error::io("write", &path))?;
-            let found = file.metadata().map_err(Error::io("read", &path))?.len();
-            if found < length {
-                let expected = format!("at least the {length} bytes it had at the checkpoint; it was changed since");
-                return Err(Error::file(&path, format!("{found} bytes"), expected));
-            }
-            file.set_len(length).map_err(Error::io("write", &path))?;
-        }
-        self.genotypes = serde_json::from_value(lengths["genotypes"].clone()).unwrap_or_default();
+    /// A log that is shorter than the checkpoint says, or holds something else.
+    pub fn restore_logs(&mut self, state: &Value) -> Result<()> {
+        self.metrics.restore(&state[METRICS.0])?;
+        self.iim.restore(&state[IIM.0])?;
+        let bad = |e| Error::invalid("genotypes in the checkpoint", e, "labels and texts");
+        self.genotypes = match state {
+            Value::Null => vec![],
+            _ => serde_json::from_value(state["genotypes"].clone()).map_err(bad)?,
+        };
         self.rewrite_genotypes()
     }
 
-    fn append_rows<const N: usize>(&self, (log, header): (&str, &[&str]), rows: &[[String; N]]) -> Result<()> {
-        let mut csv = csv::Writer::from_writer(vec![]);
-        let path = self.path.join(log);
-        if std::fs::metadata(&path).map_err(Error::io("read", &path))?.len() == 0 {
-            csv.write_record(header).map_err(|e| Error::invalid(log, e, "a row"))?;
-        }
-        for row in rows {
-            csv.write_record(row).map_err(|e| Error::invalid(log, e, "a row"))?;
-        }
-        self.append(log, &csv.into_inner().map_err(|e| Error::invalid(log, e, "rows"))?)
+    /// Whether the logs hold what this process wrote, when the run is over.
+    pub fn check_logs(&self) -> Result<()> {
+        self.metrics.check().and_then(|()| self.iim.check())
     }
+}
 
-    /// One write for all: a kill leaves whole rows, or a tail that resuming cuts off.
-    fn append(&self, log: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.path.join(log);
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(Error::io("write", &path))?;
-        file.write_all(bytes).map_err(Error::io("write", &path))
-    }
+/// Why the folder does not suit.
+fn refusal(path: &Path, resume: bool) -> Result<Option<Error>> {
+    let new = "an empty or absent folder for a new run (--out)";
+    let refused = match (resume, contents(path)?) {
+        (false, Contents::Run) => ("an earlier run", new),
+        (false, Contents::Other) => ("other files", new),
+        (true, Contents::Other) => ("no manifest.json", "the folder of an earlier run (--resume)"),
+        _ => return Ok(None),
+    };
+    Ok(Some(Error::file(path, format!("a folder with {} in it", refused.0), refused.1)))
 }
 
 /// What a folder holds.
@@ -185,20 +183,21 @@ enum Contents {
     Nothing,
     /// A run with its manifest.
     Run,
-    /// What a run leaves that was killed before it had written its manifest.
-    Begun,
     Other,
 }
 
+/// A run that was killed before it had written its manifest leaves nothing that counts.
 fn contents(path: &Path) -> Result<Contents> {
     let mut found = Contents::Nothing;
     for entry in std::fs::read_dir(path).map_err(Error::io("read", path))? {
-        let name = entry.map_err(Error::io("read", path))?.file_name();
-        match name.to_str() {
+        let entry = entry.map_err(Error::io("read", path))?;
+        let empty = || entry.metadata().is_ok_and(|m| m.is_file() && m.len() == 0);
+        match entry.file_name().to_str() {
             Some(MANIFEST) => return Ok(Contents::Run),
-            Some("manifest.json.tmp") => found = Contents::Begun,
-            Some(log) if log == METRICS.0 || log == IIM.0 => found = Contents::Begun,
-            _ => return Ok(if path.join(MANIFEST).is_file() { Contents::Run } else { Contents::Other }),
+            Some(LOCK) if Lock::is_one(&entry.path()) => {}
+            Some(log) if (log == METRICS.0 || log == IIM.0) && empty() => {}
+            Some(name) if files::is_temporary(name) => {}
+            _ => found = Contents::Other,
         }
     }
     Ok(found)
@@ -248,21 +247,23 @@ mod tests {
             assert!(iim.lines().any(|l| l == line), "{line} in\n{iim}");
         }
 
-        let lengths = folder.log_lengths().unwrap();
+        let lengths = folder.log_state().unwrap();
         let before = ["metrics.csv", "iim.csv", "genotype.txt"].map(|name| read(&folder, name));
         folder.log_epoch("is, one", 2, 0, &stats).unwrap();
         folder.write_genotype("b", "|y|").unwrap();
         assert_eq!(read(&folder, "genotype.txt"), "a\t|x|\nb\t|y|\n");
         folder.write_manifest(&json!({"a": 1})).unwrap();
 
-        let mut again = RunFolder::open(folder.path(), true).unwrap();
-        again.truncate_logs(&lengths).unwrap();
+        let path = folder.path().to_path_buf();
+        drop(folder);
+        let mut again = RunFolder::open(&path, true).unwrap();
+        again.restore_logs(&lengths).unwrap();
         assert_eq!(["metrics.csv", "iim.csv", "genotype.txt"].map(|name| read(&again, name)), before);
-        again.truncate_logs(&Value::Null).unwrap();
+        again.restore_logs(&Value::Null).unwrap();
         assert_eq!(read(&again, "metrics.csv"), "");
         assert!(!again.path().join("genotype.txt").exists());
-        let error = again.truncate_logs(&lengths).unwrap_err().to_string();
-        assert!(error.contains("metrics.csv: got 0 bytes, expected at least the "), "{error}");
+        let error = again.restore_logs(&lengths).unwrap_err().to_string();
+        assert!(error.contains("metrics.csv: got 0 bytes, expected the "), "{error}");
     }
 
     #[test]
@@ -287,14 +288,34 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_was_killed_before_its_manifest_can_be_resumed() {
+    fn a_run_that_was_killed_before_its_manifest_can_be_resumed_or_begun_again() {
         let dir = tempfile::tempdir().unwrap();
-        for leave in [&[][..], &["metrics.csv"], &["iim.csv", "manifest.json.tmp", "metrics.csv"]] {
-            for file in leave {
-                std::fs::write(dir.path().join(file), "").unwrap();
+        for leave in [&[][..], &["metrics.csv"], &["iim.csv", ".isdarts-0123456789abcdef.tmp", "metrics.csv"]] {
+            for resume in [true, false] {
+                leave.iter().for_each(|file| std::fs::write(dir.path().join(file), "").unwrap());
+                RunFolder::open(dir.path(), resume).unwrap();
             }
-            RunFolder::open(dir.path(), true).unwrap();
         }
+        std::fs::write(dir.path().join("metrics.csv"), "mine").unwrap();
         assert!(RunFolder::open(dir.path(), false).is_err());
+    }
+
+    #[test]
+    fn logs_that_somebody_else_changed_are_an_error() {
+        let stats = EpochStats { loss: 0.1, accuracy: 0.5, images: 64, seconds: 1.0, lr: 0.025 };
+        let dir = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::open(dir.path(), false).unwrap();
+        folder.log_epoch("a", 1, 0, &stats).unwrap();
+        let (state, whole) = (folder.log_state().unwrap(), read(&folder, "metrics.csv"));
+        let log = dir.path().join("metrics.csv");
+        std::fs::write(&log, whole.replace("0.025", "0.026")).unwrap();
+        assert!(folder.check_logs().is_err());
+        let error = folder.restore_logs(&state).unwrap_err().to_string();
+        assert!(error.contains("metrics.csv: got 78 bytes with sum ") && error.contains("something else"), "{error}");
+        std::fs::write(&log, "").unwrap();
+        let error = folder.log_epoch("a", 2, 0, &stats).unwrap_err().to_string();
+        assert!(error.contains("metrics.csv: got 0 bytes, expected the 78 bytes that the run wrote"), "{error}");
+        std::fs::write(&log, whole).unwrap();
+        folder.restore_logs(&state).and_then(|()| folder.check_logs()).unwrap();
     }
 }

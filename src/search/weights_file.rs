@@ -1,9 +1,11 @@
 //! A trained network in one file: safetensors under PyTorch names, and in its metadata what is needed to use it.
 
-use super::atomic;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::files;
+use crate::net::sealed;
 use crate::net::subnet::{Plan, Subnet, SubnetConfig};
+use crate::streams;
 use candle_core::Device;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -51,9 +53,7 @@ impl About {
 pub fn save(path: &Path, net: &Subnet, about: &About) -> Result<()> {
     let text = serde_json::to_string(about).map_err(|e| Error::invalid("the network", e, "plain data"))?;
     let tensors = net.params().iter().map(|p| (&p.name, p.var.as_tensor()));
-    let bytes = safetensors::serialize(tensors, Some([(ENTRY.to_string(), text)].into()))
-        .map_err(|e| Error::invalid("the weights", e, "tensors that safetensors can hold"))?;
-    atomic::write(path, &bytes)
+    files::replace(path, &sealed::seal(tensors, Some((ENTRY, &text)))?)
 }
 
 /// Make the network of a file that [`save`] wrote.
@@ -65,7 +65,9 @@ pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
     let expected = "weights that train_genotype wrote, which say what network they are of";
     let entry = header.metadata().as_ref().and_then(|m| m.get(ENTRY));
     let text = entry.ok_or_else(|| Error::file(path, format!("no metadata entry `{ENTRY}`"), expected))?;
-    let about: About = serde_json::from_str(text).map_err(|e| Error::file(path, e, expected))?;
+    sealed::check(path, &bytes)?;
+    let mut about: About = serde_json::from_str(text).map_err(|e| Error::file(path, e, expected))?;
+    about.classes = about.classes.iter().map(|class| streams::name(class)).collect();
     let channels = about.mean.len();
     if channels != 3 || about.std.len() != 3 || about.classes.len() != about.config.classes {
         let got = format!("{channels} channels and {} class names", about.classes.len());

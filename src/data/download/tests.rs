@@ -49,6 +49,11 @@ fn content() -> Vec<u8> {
     (0..300_000u32).map(|i| ((i * i) >> 7) as u8).collect()
 }
 
+/// The file of `serve`, published under this sum.
+fn remote(md5: &str) -> Remote {
+    Remote { file: "file", md5: Box::leak(md5.to_string().into_boxed_str()), megabytes: 1 }
+}
+
 fn md5_of(bytes: &[u8]) -> String {
     Md5::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -60,7 +65,7 @@ fn a_broken_download_goes_on_where_it_broke_also_in_a_later_run() {
     std::fs::write(dir.path().join("file.part"), &content()[..1000]).unwrap();
     let (url, asked) =
         serve(content(), |s, file, from, before| ranged(s, file, from, if before < 2 { 100_000 } else { usize::MAX }));
-    fetch(&url, &path, &md5_of(&content()), &|_, _, _| ()).unwrap();
+    fetch(&url, &path, &remote(&md5_of(&content())), &|_, _, _| ()).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), content());
     let asked = asked.lock().unwrap().clone();
     assert_eq!((asked[0], asked.len()), (1000, 3), "{asked:?}");
@@ -73,7 +78,7 @@ fn a_server_that_ignores_the_position_sends_it_all_again() {
     let path = dir.path().join("file");
     std::fs::write(dir.path().join("file.part"), b"something else").unwrap();
     let (url, _) = serve(content(), |s, file, _, _| ranged(s, file, 0, usize::MAX));
-    fetch(&url, &path, &md5_of(&content()), &|_, _, _| ()).unwrap();
+    fetch(&url, &path, &remote(&md5_of(&content())), &|_, _, _| ()).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), content());
 }
 
@@ -81,7 +86,7 @@ fn a_server_that_ignores_the_position_sends_it_all_again() {
 fn a_wrong_sum_a_missing_file_and_a_silent_server_are_told_apart() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    let message = |url: &str| fetch(url, &path, "0123", &|_, _, _| ()).unwrap_err().to_string();
+    let message = |url: &str| fetch(url, &path, &remote("0123"), &|_, _, _| ()).unwrap_err().to_string();
     let (url, _) = serve(content(), |s, file, from, _| ranged(s, file, from, usize::MAX));
     assert!(message(&url).contains(&format!("got MD5 {}, expected 0123, as published", md5_of(&content()))));
     assert!(!path.exists() && !dir.path().join("file.part").exists(), "nothing wrong is kept");
@@ -94,7 +99,7 @@ fn a_wrong_sum_a_missing_file_and_a_silent_server_are_told_apart() {
         }
     });
     assert!(message(&url).contains("what has come so far is kept"), "{}", message(&url));
-    assert!(asked.lock().unwrap().len() > ATTEMPTS);
+    assert_eq!(asked.lock().unwrap().len(), ATTEMPTS, "what is next to nothing counts as nothing");
     assert_eq!(std::fs::read(dir.path().join("file.part")).unwrap(), content()[..5000]);
 }
 
@@ -113,15 +118,67 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.into_inner().unwrap().finish().unwrap()
 }
 
+/// A set of one archive with files of 3 bytes.
+fn set(packed: &[u8]) -> Catalogue {
+    let files = Box::leak(vec![Remote { file: "set.tar.gz", ..remote(&md5_of(packed)) }].into_boxed_slice());
+    Catalogue { name: "set", base: "", files, holds: &[("a.bin", 3), ("sub/b.bin", 3)], folder: "set" }
+}
+
+#[test]
+fn an_archive_that_lies_there_is_checked_and_fetched_anew_if_it_is_not_the_published_one() {
+    let packed = archive(&[("set/a.bin", b"one"), ("set/sub/b.bin", b"two")]);
+    let set = set(&packed);
+    for lies in [&packed[..packed.len() / 2], b"hello", &archive(&[("set/a.bin", b"six")])[..], b""] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("set.tar.gz");
+        std::fs::write(&path, lies).unwrap();
+        let error = fetch_set(&set, dir.path(), "http://127.0.0.1:9/", &|_, _, _| ()).unwrap_err().to_string();
+        assert!(error.contains("set.tar.gz is a file with MD5 ") && error.contains("fetching it anew"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), lies, "it stays until the right one has come");
+        let (url, _) = serve(packed.clone(), |s, file, from, _| ranged(s, file, from, usize::MAX));
+        fetch_set(&set, dir.path(), url.trim_end_matches("file"), &|_, _, _| ()).unwrap();
+        assert_eq!(std::fs::read(dir.path().join("set/a.bin")).unwrap(), b"one");
+    }
+}
+
+#[test]
+fn a_folder_is_done_only_if_it_holds_all() {
+    let packed = archive(&[("set/a.bin", b"one"), ("set/sub/b.bin", b"two")]);
+    let (set, dir) = (set(&packed), tempfile::tempdir().unwrap());
+    let (url, asked) = serve(packed, |s, file, from, _| ranged(s, file, from, usize::MAX));
+    let get = || fetch_set(&set, dir.path(), url.trim_end_matches("file"), &|_, _, _| ());
+    std::fs::create_dir(dir.path().join("set")).unwrap();
+    get().unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 1, "an empty folder is none");
+    std::fs::write(dir.path().join("set/a.bin"), "on").unwrap();
+    let error = get().unwrap_err().to_string();
+    assert!(error.contains("set: got a folder without a a.bin of 3 bytes, expected the whole data set"), "{error}");
+}
+
+#[test]
+fn an_answer_that_is_too_long_is_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let says_so: Answer = |s, _, _, _| head(s, "200 OK", 3 << 20);
+    let sends_on: Answer = |s, _, _, _| {
+        write!(s, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").unwrap();
+        while s.write_all(&[0; 1 << 16]).is_ok() {}
+    };
+    for answer in [says_so, sends_on] {
+        let (url, _) = serve(vec![], answer);
+        let error = fetch(&url, &path, &remote("0123"), &|_, _, _| ()).unwrap_err().to_string();
+        assert!(error.contains("expected at most the 1048576 bytes"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn an_archive_is_unpacked_whole_and_only_into_its_folder() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let packed =
         archive(&[("set/a.bin", b"one"), ("set/sub/b.bin", b"two"), ("other/c.bin", b"x"), ("set/../../evil", b"x")]);
-    let md5: &'static str = Box::leak(md5_of(&packed).into_boxed_str());
-    let files: &'static [Remote] = Box::leak(vec![Remote { file: "set.tar.gz", md5 }].into_boxed_slice());
-    let set = Catalogue { name: "set", base: "", files, folder: "set" };
+    let set = set(&packed);
     let (url, asked) = serve(packed, |s, file, from, _| ranged(s, file, from, usize::MAX));
     let base = url.trim_end_matches("file").to_string();
     for _ in 0..2 {

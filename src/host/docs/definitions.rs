@@ -5,6 +5,7 @@
 //! looks for them (its setting `source.include` takes other places).
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::host::api::Doc;
 use crate::host::complete::RECEIVERS;
 use crate::host::engine::Scripts;
@@ -28,7 +29,7 @@ pub fn write(scripts: &Scripts, dir: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     let write = |(name, text): (String, String)| {
         let path = dir.join(name);
-        std::fs::write(&path, text).map_err(Error::io("write", &path)).map(|()| path)
+        files::write(&path, text.as_bytes()).map(|()| path)
     };
     files(scripts).into_iter().map(write).collect()
 }

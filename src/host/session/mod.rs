@@ -13,6 +13,7 @@ use super::lexer::{self, Kind};
 use super::options::device_name;
 use super::show::{Look, show};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::ops::simd::Level;
 use crate::search::Progress;
 use rhai::{AST, ASTNode, Dynamic, Expr, Module, ParseError, ParseErrorType, Position, Scope, Shared, Stmt};
@@ -102,9 +103,20 @@ impl Session {
         }
     }
 
+    /// A line of results.
+    pub fn print(&self, text: &str) {
+        self.scripts.host.output.line(text);
+    }
+
+    /// Whether somebody reads results; an error if they could not be written.
+    pub fn is_read(&self) -> Result<bool> {
+        let output = &self.scripts.host.output;
+        output.check().map(|()| !output.is_gone())
+    }
+
     /// Run a script file here: its variables, functions and imports stay.
     pub fn run_file(&mut self, path: &Path) -> Result<()> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
+        let text = files::read_text(path).map_err(Error::io("read", path))?;
         self.run_text(&text, &path.to_string_lossy())
     }
 

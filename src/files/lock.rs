@@ -1,0 +1,188 @@
+//! One process at a time in a folder.
+//!
+//! The operating system holds the lock as long as the process lives, so that a killed one leaves none behind; what stands in
+//! the file says who it is. The file of a process on another machine counts as held as long as it says so: not every network
+//! file system tells machines of each other's locks.
+
+use super::place::open_plain;
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+/// A lock that this process holds; dropping it lets go.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// Who wrote a lock.
+#[derive(Debug, PartialEq, Eq)]
+struct Owner {
+    host: String,
+    process: u32,
+}
+
+impl Owner {
+    fn this() -> Self {
+        Owner { host: host_name(), process: std::process::id() }
+    }
+
+    /// `host NAME process N`; nothing if that is not what stands there, as after an orderly end.
+    fn parse(text: &str) -> Option<Self> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let ["host", host, "process", process] = words[..] else { return None };
+        Some(Owner { host: host.into(), process: process.parse().ok()? })
+    }
+
+    fn text(&self) -> String {
+        format!("host {} process {}\n", self.host, self.process)
+    }
+}
+
+impl Lock {
+    /// Take the lock `path`.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] while another process has it; a file that cannot be made or is a link.
+    pub fn take(path: &Path) -> Result<Self> {
+        let file = open_plain(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+        let taken = file.try_lock();
+        // Of a file that is no text there is no owner to read.
+        let (owner, this) = (text_of(path).and_then(|text| Owner::parse(&text)), Owner::this());
+        let far = owner.as_ref().is_some_and(|owner| owner.host != this.host);
+        let held = match &taken {
+            Ok(()) => far,
+            Err(TryLockError::WouldBlock) => true,
+            // A file system without locks: all there is to go by is what stands in the file.
+            Err(TryLockError::Error(_)) => far || owner.as_ref().is_some_and(|owner| lives(owner.process)),
+        };
+        if held {
+            return Err(in_use(path, owner, taken.is_ok()));
+        }
+        let lock = Lock(file);
+        lock.write(&this.text()).map_err(Error::io("write", path))?;
+        Ok(lock)
+    }
+
+    fn write(&self, text: &str) -> std::io::Result<()> {
+        let mut file = &self.0;
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(text.as_bytes())
+    }
+
+    /// Whether `path` is a lock, held or not, and no file of somebody else's.
+    pub fn is_one(path: &Path) -> bool {
+        text_of(path).is_some_and(|text| text.is_empty() || Owner::parse(&text).is_some())
+    }
+
+    /// Whether this process holds `path`, by what stands in it.
+    pub fn is_of_this_process(path: &Path) -> bool {
+        text_of(path).and_then(|text| Owner::parse(&text)) == Some(Owner::this())
+    }
+
+    /// Let go of a lock of this process from another thread, when the process ends without ceremony.
+    pub fn abandon(path: &Path) {
+        if Self::is_of_this_process(path)
+            && let Ok(file) = open_plain(path, OpenOptions::new().write(true))
+        {
+            // What stays says a process that is gone.
+            file.set_len(0).ok();
+        }
+    }
+}
+
+impl Drop for Lock {
+    /// The file stays: another process may have it open already, and wait to lock it.
+    fn drop(&mut self) {
+        // What stays says a process that is gone.
+        self.write("").ok();
+        self.0.unlock().ok();
+    }
+}
+
+fn in_use(path: &Path, owner: Option<Owner>, far: bool) -> Error {
+    let folder = path.parent().unwrap_or(path).to_path_buf();
+    let by = owner.map_or("another process".into(), |o| format!("process {} on {}", o.process, o.host));
+    let advice = match far {
+        false => "wait for it to end, or end it".into(),
+        true => {
+            format!("if that process is gone (it cannot be seen from here), remove {} and try again", path.display())
+        }
+    };
+    Error::InUse { folder, by, advice }
+}
+
+fn text_of(path: &Path) -> Option<String> {
+    let (file, mut text) = (open_plain(path, OpenOptions::new().read(true)).ok()?, String::new());
+    file.take(1024).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn host_name() -> String {
+    #[cfg(unix)]
+    let name = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
+    #[cfg(not(unix))]
+    let name = std::env::var("COMPUTERNAME").ok();
+    let name = name.unwrap_or_default().split_whitespace().collect::<String>();
+    if name.is_empty() { "localhost".into() } else { name }
+}
+
+/// Whether a process of this machine lives.
+fn lives(process: u32) -> bool {
+    #[cfg(unix)]
+    {
+        use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+        let answer = kill(Pid::from_raw(process.try_into().unwrap_or(0)), None);
+        process != 0 && answer != Err(Errno::ESRCH)
+    }
+    #[cfg(not(unix))]
+    {
+        process != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_once_and_says_by_whom() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = Lock::take(&path).unwrap();
+        let error = Lock::take(&path).unwrap_err();
+        assert!(matches!(error, Error::InUse { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("process {} on {}", std::process::id(), host_name())), "{error}");
+        drop(lock);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+        Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_whose_process_is_gone_is_taken_and_one_of_another_machine_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        for stale in [format!("host {} process 999999999\n", host_name()), "\u{fffd}".into(), String::new()] {
+            std::fs::write(&path, stale).unwrap();
+            Lock::take(&path).unwrap();
+        }
+        std::fs::write(&path, "host far.example process 1\n").unwrap();
+        let error = Lock::take(&path).unwrap_err().to_string();
+        for part in ["process 1 on far.example", "remove ", "lock and try again"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "host far.example process 1\n");
+        std::fs::remove_file(&path).unwrap();
+        Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_link_in_place_of_the_lock_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("precious"), "x").unwrap();
+        std::os::unix::fs::symlink(dir.path().join("precious"), dir.path().join("lock")).unwrap();
+        assert!(Lock::take(&dir.path().join("lock")).is_err());
+        assert_eq!(std::fs::read_to_string(dir.path().join("precious")).unwrap(), "x");
+    }
+}

@@ -1,0 +1,11 @@
+//! Files where others may write, too: whole or not at all, never through a link, held by one process. May use: `error`.
+
+mod atomic;
+mod lock;
+mod place;
+mod text;
+
+pub use atomic::{replace, write};
+pub use lock::Lock;
+pub use place::{folder_below, is_temporary, open_plain, private_folder, sweep};
+pub use text::read_text;
