@@ -136,12 +136,18 @@ pub enum Data {
         /// A name (cifar10, mnist, ...) or a folder
         #[arg(value_name = "NAME|DIR")]
         data: String,
+        /// Of a folder of pictures without test pictures: the share of each class that is for training
+        #[arg(long, value_name = "SHARE")]
+        split: Option<f64>,
     },
     /// Read all of it, and look for what is wrong: repeated images, test images among those for training, empty classes
     Check {
         /// A name (cifar10, mnist, ...) or a folder
         #[arg(value_name = "NAME|DIR")]
         data: String,
+        /// Of a folder of pictures without test pictures: the share of each class that is for training
+        #[arg(long, value_name = "SHARE")]
+        split: Option<f64>,
     },
     /// Download a data set from its official address, check its published sum, unpack it; prints its folder
     Get {

@@ -12,8 +12,8 @@ use std::io::{IsTerminal, Write};
 pub fn run(command: &Data) -> Result<()> {
     interrupts::install(None);
     match command {
-        Data::Info { data } => print(&info(&Splits::open(data, &DataOptions::default())?)),
-        Data::Check { data } => check(data),
+        Data::Info { data, split } => print(&info(&open(data, *split)?)),
+        Data::Check { data, split } => check(&open(data, *split)?),
         Data::Get { name, dir, from } => {
             let root = dir.clone().unwrap_or_else(first_root);
             let shown = Cell::new(u64::MAX);
@@ -38,6 +38,10 @@ fn show(shown: &Cell<u64>, file: &str, done: u64, all: Option<u64>) {
     write!(err, "\r{}: {}{of} MB ", streams::plain(file), done >> 20).and_then(|()| err.flush()).ok();
 }
 
+fn open(data: &str, split: Option<f64>) -> Result<Splits> {
+    Splits::open(data, &DataOptions { split, ..DataOptions::default() })
+}
+
 fn info(splits: &Splits) -> String {
     let Dataset { mean, std, augment, classes, .. } = &splits.train;
     let numbers = |v: &[f32]| v.iter().map(|x| format!("{x:.4}")).collect::<Vec<_>>().join(" ");
@@ -48,7 +52,8 @@ fn info(splits: &Splits) -> String {
     };
     let shown: Vec<&str> = classes.iter().take(12).map(String::as_str).collect();
     let more = if classes.len() > 12 { ", ..." } else { "" };
-    [
+    let left_out = splits.inventory.left_out();
+    let mut lines = vec![
         format!("training     {}, {}", splits.train.describe(), counts(&splits.train)),
         format!("testing      {} images, {}", splits.test.len(), counts(&splits.test)),
         format!("classes      {}{more}", shown.join(", ")),
@@ -60,14 +65,17 @@ fn info(splits: &Splits) -> String {
             if augment.flip { "flips" } else { "no flips" }
         ),
         format!("fingerprint  {}", splits.fingerprint),
-    ]
-    .join("\n")
+    ];
+    if splits.inventory.read > 0 {
+        lines.push(format!("files        {} read", splits.inventory.read));
+    }
+    lines.extend(left_out.iter().map(|line| format!("left out     {line}")));
+    lines.join("\n")
 }
 
 /// Read everything; say what looks wrong. An error if a class has no images.
-fn check(data: &str) -> Result<()> {
-    let splits = Splits::open(data, &DataOptions::default())?;
-    let mut lines = vec![info(&splits), String::new()];
+fn check(splits: &Splits) -> Result<()> {
+    let mut lines = vec![info(splits), String::new()];
     for (what, set) in [("training", &splits.train), ("testing", &splits.test)] {
         let image = |i| set.image(i);
         let mut seen = HashSet::new();

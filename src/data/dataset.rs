@@ -4,6 +4,7 @@ use super::cache;
 use super::formats::Source;
 use super::hash::Hash;
 use super::images::Images;
+use super::inventory::Inventory;
 use super::locate::{locate, roots};
 use super::random::{Purpose, shuffled};
 use crate::error::{Error, Result};
@@ -46,6 +47,8 @@ pub struct Splits {
     pub test: Dataset,
     /// Hex fingerprint of the bytes and options (for the manifest).
     pub fingerprint: String,
+    /// What was read, and what lies beside it and was left out.
+    pub inventory: Inventory,
 }
 
 /// Options of [`Splits::open`].
@@ -56,7 +59,10 @@ pub struct DataOptions {
     /// At most this many training images per class, drawn by `seed`; they keep their order, and a smaller limit draws
     /// from what a larger one of the same seed does. The test images stay as they are.
     pub limit: Option<usize>,
-    /// Seed of `limit`.
+    /// Of a folder of pictures without test pictures: the share of each class that is for training, drawn by `seed`; the rest
+    /// is for testing.
+    pub split: Option<f64>,
+    /// Seed of `limit` and `split`.
     pub seed: u64,
 }
 
@@ -74,9 +80,16 @@ impl Splits {
         if options.limit == Some(0) {
             return Err(Error::invalid("limit", 0, "at least 1 image per class"));
         }
-        let (format, dir) = locate(name_or_dir, roots)?;
+        if let Some(share) = options.split.filter(|share| !(*share > 0.0 && *share < 1.0)) {
+            return Err(Error::invalid(
+                "split",
+                share,
+                "a number between 0 and 1: the share of each class for training",
+            ));
+        }
+        let (format, dir) = locate(name_or_dir, roots, options.split.is_some())?;
         let mut hash = Hash::new();
-        let Source { classes, mut train, test } = format.read(&dir, options.resize, &mut hash)?;
+        let Source { classes, mut train, test, inventory } = format.read(&dir, options, &mut hash)?;
         if let Some(limit) = options.limit {
             train = train.select(&stratified(&train.labels, options.seed, Purpose::Limit, |n| n.min(limit)).0);
         }
@@ -100,7 +113,7 @@ impl Splits {
             mean: mean.clone(),
             std: std.clone(),
         };
-        Ok(Splits { train: dataset(train), test: dataset(test), fingerprint })
+        Ok(Splits { train: dataset(train), test: dataset(test), fingerprint, inventory })
     }
 }
 
@@ -112,7 +125,7 @@ fn describe_options(options: &DataOptions, side: usize) -> String {
 
 /// Positions of `labels` in two parts, each in ascending order: of the positions of each class, in an order drawn by
 /// `seed`, the first `n_first(n)` of `n` go to the first part.
-fn stratified(
+pub(super) fn stratified(
     labels: &[u32],
     seed: u64,
     purpose: Purpose,

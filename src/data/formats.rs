@@ -1,8 +1,11 @@
 //! The known data sets, one row a format, and how each is read.
 
+use super::dataset::{DataOptions, stratified};
 use super::images::{Images, check_side};
+use super::inventory::Inventory;
+use super::random::Purpose;
 use super::records::Layout;
-use super::{digits, folder, hash::Hash, idx, imagenet16};
+use super::{cifar_python, digits, folder, hash::Hash, idx, imagenet16};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -20,6 +23,15 @@ pub enum Store {
     },
     /// Pickled batches of ImageNet at 16x16, of which the first 120 classes are kept.
     Pickles,
+    /// Pickled batches of CIFAR, as torchvision leaves them.
+    Batches {
+        /// Number of classes.
+        classes: usize,
+        /// The key of an image's class.
+        labels: &'static str,
+        /// The file with the class names, and their key in it.
+        names: (&'static str, &'static str),
+    },
     /// A pair of IDX files (images, labels) for training, one for testing.
     Idx,
     /// `train/CLASS/*.jpg`, and the same for testing.
@@ -47,8 +59,18 @@ pub struct Format {
     pub source: &'static str,
 }
 
+const CIFAR10: &str = "airplane automobile bird cat deer dog frog horse ship truck";
+const CIFAR100: &str = "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel \
+                  can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur \
+                  dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion \
+                  lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree \
+                  pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea \
+                  seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table \
+                  tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman \
+                  worm";
+
 /// All formats.
-pub const FORMATS: [Format; 7] = [
+pub const FORMATS: [Format; 9] = [
     Format {
         name: "digits",
         folder: "",
@@ -71,9 +93,25 @@ pub const FORMATS: [Format; 7] = [
         ],
         test: &[("test_batch.bin", 10_000)],
         store: Store::Records { layout: Layout { labels: &[10], side: 32 }, class_names: "batches.meta.txt" },
-        classes: "airplane automobile bird cat deer dog frog horse ship truck",
+        classes: CIFAR10,
         flip: true,
         source: "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+    },
+    Format {
+        name: "cifar10",
+        folder: "cifar-10-batches-py",
+        train: &[
+            ("data_batch_1", 0),
+            ("data_batch_2", 0),
+            ("data_batch_3", 0),
+            ("data_batch_4", 0),
+            ("data_batch_5", 0),
+        ],
+        test: &[("test_batch", 0)],
+        store: Store::Batches { classes: 10, labels: "labels", names: ("batches.meta", "label_names") },
+        classes: CIFAR10,
+        flip: true,
+        source: "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     },
     Format {
         name: "cifar100",
@@ -82,16 +120,19 @@ pub const FORMATS: [Format; 7] = [
         test: &[("test.bin", 10_000)],
         // The coarse, then the fine label.
         store: Store::Records { layout: Layout { labels: &[20, 100], side: 32 }, class_names: "fine_label_names.txt" },
-        classes: "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel \
-                  can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur \
-                  dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion \
-                  lizard lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree \
-                  pear pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea \
-                  seal shark shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table \
-                  tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman \
-                  worm",
+        classes: CIFAR100,
         flip: true,
         source: "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+    },
+    Format {
+        name: "cifar100",
+        folder: "cifar-100-python",
+        train: &[("train", 0)],
+        test: &[("test", 0)],
+        store: Store::Batches { classes: 100, labels: "fine_labels", names: ("meta", "fine_label_names") },
+        classes: CIFAR100,
+        flip: true,
+        source: "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
     },
     Format {
         name: "imagenet16-120",
@@ -158,6 +199,13 @@ pub(super) struct Source {
     pub train: Images,
     /// Test images.
     pub test: Images,
+    /// What was read, and what lies there besides.
+    pub inventory: Inventory,
+}
+
+/// How many of `n` pictures of a class are for training: none of two or more classes' parts is left empty.
+fn first_of(n: usize, share: f64) -> usize {
+    ((share * n as f64).round() as usize).clamp(1.min(n), n.saturating_sub(1).max(1.min(n)))
 }
 
 impl Format {
@@ -167,7 +215,8 @@ impl Format {
         match self.store {
             Store::Pictures => folder::is_in(dir),
             Store::Idx => files.any(|(file, _)| idx::find(dir, file).is_some()),
-            _ => files.any(|(file, _)| dir.join(file).exists()),
+            Store::Batches { .. } => files.any(|(file, _)| cifar_python::is_one(&dir.join(file))),
+            _ => files.any(|(file, _)| dir.join(file).is_file()),
         }
     }
 
@@ -183,8 +232,17 @@ impl Format {
         !matches!(self.store, Store::Pictures)
     }
 
-    /// Read all files in `dir`, each shrunk to `resize` at once; `hash` takes in what they held before.
-    pub(super) fn read(&self, dir: &Path, resize: Option<usize>, hash: &mut Hash) -> Result<Source> {
+    /// Read all files in `dir`, each shrunk to `options.resize` at once; `hash` takes in what they held before.
+    pub(super) fn read(&self, dir: &Path, options: &DataOptions, hash: &mut Hash) -> Result<Source> {
+        let resize = options.resize;
+        let divided = match (options.split, self.store) {
+            (None, _) | (_, Store::Pictures) => options.split,
+            (Some(share), _) => {
+                let expected = "none for a data set that has test images of its own";
+                return Err(Error::invalid(format!("split of the data set {}", self.name), share, expected));
+            }
+        };
+        let mut inventory = self.inventory(dir);
         let mut shrunk = |images: Images| {
             hash.images(&images);
             let side = resize.unwrap_or(images.side);
@@ -193,7 +251,8 @@ impl Format {
         match self.store {
             Store::Embedded => {
                 let (train, test) = digits::read()?;
-                Ok(Source { classes: self.built_in_classes(), train: shrunk(train)?, test: shrunk(test)? })
+                let classes = self.built_in_classes();
+                Ok(Source { classes, train: shrunk(train)?, test: shrunk(test)?, inventory })
             }
             Store::Records { layout, class_names } => {
                 check_side(layout.side, resize.unwrap_or(layout.side))?;
@@ -206,7 +265,22 @@ impl Format {
                     Ok::<_, Error>(all)
                 };
                 let (train, test) = (read_all(self.train)?, read_all(self.test)?);
-                Ok(Source { classes: self.class_names(&dir.join(class_names))?, train, test })
+                Ok(Source { classes: self.class_names(&dir.join(class_names))?, train, test, inventory })
+            }
+            Store::Batches { classes, labels, names: (file, key) } => {
+                let mut read_all = |files: &[(&str, usize)]| {
+                    let mut all = Images { channels: 3, side: resize.unwrap_or(32), pixels: vec![], labels: vec![] };
+                    for (file, _) in files {
+                        let more = shrunk(cifar_python::read(&dir.join(file), labels, classes)?)?;
+                        let total = all.labels.len() + more.labels.len();
+                        all.append(more, total);
+                    }
+                    Ok::<_, Error>(all)
+                };
+                check_side(32, resize.unwrap_or(32))?;
+                let (train, test) = (read_all(self.train)?, read_all(self.test)?);
+                let names = cifar_python::names(&dir.join(file), key, classes)?;
+                Ok(Source { classes: names.unwrap_or_else(|| self.built_in_classes()), train, test, inventory })
             }
             Store::Pickles => {
                 let mut read_all = |files: &[(&str, usize)]| {
@@ -220,20 +294,41 @@ impl Format {
                 };
                 let (train, test) = (read_all(self.train)?, read_all(self.test)?);
                 let classes = (1..=imagenet16::CLASSES).map(|n| format!("class_{n}")).collect();
-                Ok(Source { classes, train, test })
+                Ok(Source { classes, train, test, inventory })
             }
             Store::Idx => {
                 let mut pair = |files: &[(&str, usize)]| shrunk(idx::read(dir, files[0].0, files[1].0)?);
                 let (train, test) = (pair(self.train)?, pair(self.test)?);
                 let known: Vec<&str> = self.classes.split(' ').collect();
-                Ok(Source { classes: idx::classes(&known, [&train, &test]), train, test })
+                Ok(Source { classes: idx::classes(&known, [&train, &test]), train, test, inventory })
             }
             Store::Pictures => {
-                let (classes, train, test) = folder::read(dir, resize)?;
+                let divide = divided.map(|share| {
+                    move |labels: &[u32]| stratified(labels, options.seed, Purpose::Split, |n| first_of(n, share))
+                });
+                let divide = divide.as_ref().map(|f| f as &dyn Fn(&[u32]) -> (Vec<u32>, Vec<u32>));
+                let (classes, train, test) = folder::read(dir, resize, divide, &mut inventory)?;
                 [&train, &test].into_iter().for_each(|images| hash.images(images));
-                Ok(Source { classes, train, test })
+                Ok(Source { classes, train, test, inventory })
             }
         }
+    }
+
+    /// Of a format whose files have fixed names; pictures add to it what they find.
+    fn inventory(&self, dir: &Path) -> Inventory {
+        let files: Vec<&str> = self.train.iter().chain(self.test).map(|(file, _)| *file).collect();
+        let mut inventory = Inventory::of(files.len());
+        let known = match self.store {
+            Store::Embedded | Store::Pictures => return inventory,
+            // Packed and unpacked often lie side by side.
+            Store::Idx => files.iter().flat_map(|file| idx::names(file)).collect(),
+            Store::Records { class_names, .. } => vec![class_names.to_string()],
+            Store::Batches { names: (file, _), .. } => vec![file.to_string()],
+            Store::Pickles => vec![],
+        };
+        let known = known.iter().map(String::as_str).chain(files).chain(["readme.html"]);
+        inventory.besides(dir, &known.collect::<Vec<_>>());
+        inventory
     }
 
     fn built_in_classes(&self) -> Vec<String> {

@@ -10,9 +10,17 @@ use std::path::{Path, PathBuf};
 /// Classes that a label may name.
 const CLASSES: usize = 256;
 
-/// The file `name` in `dir`, or the same with `.gz` behind it.
+/// The file `name` in `dir`, or the same with `.gz` behind it; also with a dot before `idx`, as many mirrors have it, and in a
+/// folder of its own name, as some archives unpack to.
 pub(super) fn find(dir: &Path, name: &str) -> Option<PathBuf> {
-    [name.to_string(), format!("{name}.gz")].iter().map(|n| dir.join(n)).find(|p| p.is_file())
+    let places = |n: String| [dir.join(&n), dir.join(&n).join(&n)];
+    names(name).into_iter().flat_map(places).find(|p| p.is_file())
+}
+
+/// The names by which a file goes.
+pub(super) fn names(name: &str) -> [String; 4] {
+    let dotted = name.replace("-idx", ".idx");
+    [name.to_string(), format!("{name}.gz"), dotted.clone(), format!("{dotted}.gz")]
 }
 
 /// Images and labels of a pair of files; grey in three equal channels.

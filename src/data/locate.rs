@@ -1,6 +1,7 @@
 //! From a name or a folder to a data format and the folder of its files.
 
 use super::formats::{FORMATS, Format, Store};
+use super::{folder, inventory};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -20,37 +21,32 @@ pub fn first_root() -> PathBuf {
 
 /// The format that `name_or_dir` means, and the folder of its files (empty for an embedded one). A name is looked up
 /// below `roots`; a folder is recognised by the files in it, or in a folder of an archive's name directly below it.
-pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf]) -> Result<(&'static Format, PathBuf)> {
+/// `divides`: whether pictures that lie in folders of their classes alone are to be divided.
+pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf], divides: bool) -> Result<(&'static Format, PathBuf)> {
     let dir = Path::new(name_or_dir);
-    if let Some(format) = FORMATS.iter().find(|f| f.name == name_or_dir) {
+    // A data set may be published in several formats.
+    let named: Vec<&Format> = FORMATS.iter().filter(|f| f.name == name_or_dir).collect();
+    if let Some(format) = named.first() {
         return match format.store {
             Store::Embedded => Ok((format, PathBuf::new())),
             Store::Pictures => {
                 Err(Error::invalid("data set", "`pictures`", "the folder of a data set: train/CLASS/*.jpg"))
             }
-            _ => match roots.iter().find_map(|root| find(format, root)) {
-                Some(found) => Ok((format, found)),
-                None if dir.is_dir() => recognise(dir),
+            _ => match roots.iter().find_map(|root| named.iter().find_map(|f| Some((*f, find(f, root)?)))) {
+                Some(found) => Ok(found),
+                None if dir.is_dir() => recognise(dir, divides),
                 None => Err(not_found(format, roots)),
             },
         };
     }
     if dir.is_dir() {
-        recognise(dir)
+        recognise(dir, divides)
     } else if dir.exists() {
         Err(Error::file(dir, "a file", "a data set's name or folder"))
     } else if dir.components().count() > 1 || name_or_dir.ends_with(std::path::MAIN_SEPARATOR) {
-        Err(Error::file(
-            dir,
-            "no such folder",
-            format!("a folder of {}, or one of these names", names(FORMATS.iter().filter(|f| f.has_place()))),
-        ))
+        Err(Error::file(dir, "no such folder", format!("a folder of {}, or one of these names", names(placed()))))
     } else {
-        Err(Error::unknown_name(
-            "data set or folder",
-            name_or_dir,
-            FORMATS.iter().filter(|f| f.has_place()).map(|f| f.name),
-        ))
+        Err(Error::unknown_name("data set or folder", name_or_dir, placed().into_iter().map(|f| f.name)))
     }
 }
 
@@ -59,16 +55,23 @@ fn find(format: &Format, dir: &Path) -> Option<PathBuf> {
     [dir.to_path_buf(), dir.join(format.folder), dir.join(format.name)].into_iter().find(|d| format.is_in(d))
 }
 
-fn recognise(dir: &Path) -> Result<(&'static Format, PathBuf)> {
+fn recognise(dir: &Path, divides: bool) -> Result<(&'static Format, PathBuf)> {
     let found = FORMATS.iter().filter_map(|f| Some((f, find(f, dir)?)));
-    let found: Vec<_> = found.filter(|(f, d)| !f.is_namesake(d)).collect();
+    let mut found: Vec<_> = found.filter(|(f, d)| !f.is_namesake(d)).collect();
+    // One data set in two formats: the first.
+    found.dedup_by_key(|(f, _)| f.name);
+    if found.is_empty() && divides && folder::is_undivided(dir) {
+        found.extend(FORMATS.iter().find(|f| !f.has_place()).map(|f| (f, dir.to_path_buf())));
+    }
     match found.as_slice() {
         [one] => Ok(one.clone()),
         [] => {
+            let (got, near) = inventory::describe(dir);
             let files = FORMATS.iter().filter_map(|f| Some(format!("{} ({})", f.train.first()?.0, f.name)));
             let files = files.collect::<Vec<_>>().join(", ");
-            let expected = format!("files of a known data set, as {files}, or train/CLASS/*.jpg");
-            Err(Error::file(dir, "a folder with no file of a known data set", expected))
+            let known = format!("files of a known data set, as {files}, or train/CLASS/*.jpg and test/CLASS/*.jpg");
+            let expected = near.map_or(known.clone(), |near| format!("{near}; or {known}"));
+            Err(Error::file(dir, format!("a folder with no file of a known data set: {got}"), expected))
         }
         several => {
             let got = format!("files of {}", names(several.iter().map(|(f, _)| *f)));
@@ -76,6 +79,13 @@ fn recognise(dir: &Path) -> Result<(&'static Format, PathBuf)> {
             Err(Error::file(dir, got, format!("the folder of one of them: {}", dirs.join(" or "))))
         }
     }
+}
+
+/// Those that can be opened by name, each once.
+fn placed() -> Vec<&'static Format> {
+    let mut all: Vec<&Format> = FORMATS.iter().filter(|f| f.has_place()).collect();
+    all.dedup_by_key(|f| f.name);
+    all
 }
 
 fn names<'a>(formats: impl IntoIterator<Item = &'a Format>) -> String {
@@ -110,7 +120,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         let dir = dir.path().display().to_string();
-        let found = match locate(&name_or_dir.replace("DIR", &dir), &[PathBuf::from(&dir)]) {
+        let found = match locate(&name_or_dir.replace("DIR", &dir), &[PathBuf::from(&dir)], false) {
             Ok((format, at)) => format!("{}: {}", format.name, at.display()),
             Err(e) => e.to_string(),
         };
@@ -121,7 +131,7 @@ mod tests {
     fn names_and_folders_lead_to_a_format_and_its_files() {
         let ten = "cifar-10-batches-bin/data_batch_1.bin";
         let hundred = "cifar-100-binary/train.bin";
-        let table: [(&[&str], &str, &str); 15] = [
+        let table: [(&[&str], &str, &str); 17] = [
             (&[], "digits", "digits: "),
             (&[ten], "cifar10", "cifar10: DIR/cifar-10-batches-bin"),
             (&[ten, hundred], "cifar100", "cifar100: DIR/cifar-100-binary"),
@@ -137,6 +147,8 @@ mod tests {
             (&["FashionMNIST/raw/t10k-labels-idx1-ubyte"], "DIR", "fashion-mnist: DIR/FashionMNIST/raw"),
             (&["fashion-mnist/t10k-labels-idx1-ubyte"], "DIR/fashion-mnist", "fashion-mnist: DIR/fashion-mnist"),
             (&["train/cat/1.jpg"], "DIR", "pictures: DIR"),
+            (&["t10k-labels.idx1-ubyte.gz"], "DIR", "mnist: DIR"),
+            (&["archive/x", "train-images.idx3-ubyte/train-images.idx3-ubyte"], "DIR", "mnist: DIR"),
         ];
         for (files, name_or_dir, expected) in table {
             assert_eq!(

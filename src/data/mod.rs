@@ -3,7 +3,9 @@
 
 pub mod augment;
 mod cache;
+mod cifar_python;
 pub mod dataset;
+mod decode;
 mod digits;
 pub mod download;
 mod folder;
@@ -12,6 +14,7 @@ mod hash;
 mod idx;
 mod imagenet16;
 mod images;
+pub mod inventory;
 pub mod loader;
 mod locate;
 pub mod nas_bench;
@@ -23,5 +26,6 @@ mod records;
 
 pub use augment::Augment;
 pub use dataset::{DataOptions, Dataset, Splits};
+pub use inventory::Inventory;
 pub use loader::{Batch, BatchPlan, Batches};
 pub use locate::first_root;

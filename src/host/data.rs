@@ -25,15 +25,18 @@ impl Data {
 }
 
 fn open(host: &Host, name: &str, options: &Map) -> Result<Source> {
-    let known = ["resize", "limit"];
+    let known = ["resize", "limit", "split"];
     if let Some(key) = options.keys().find(|k| !known.contains(&k.as_str())) {
         return Err(Error::unknown_name("data option", key, known));
     }
     let picture: settings::PictureConfig = settings::overridden(host, options)?;
     let some = |n: usize| if n == 0 { None } else { Some(n) };
-    let options = DataOptions { resize: some(picture.resize), limit: some(picture.limit), seed: host.options.seed };
+    let split = Some(picture.split).filter(|share| *share != 0.0);
+    let options =
+        DataOptions { resize: some(picture.resize), limit: some(picture.limit), split, seed: host.options.seed };
     let source = host.open_data(name, &options)?;
-    host.note(&format!("data: {} for training, {} for testing", source.train.describe(), source.test.len()));
+    let left_out = source.inventory.summary();
+    host.note(&format!("data: {} for training, {} for testing{left_out}", source.train.describe(), source.test.len()));
     Ok(Source(source))
 }
 
@@ -46,11 +49,13 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.def(
         [
             "data",
-            "data() -> DataSource\ndata(name) -> DataSource\ndata(name, #{ resize, limit }) -> DataSource",
+            "data() -> DataSource\ndata(name) -> DataSource\ndata(name, #{ resize, limit, split }) -> DataSource",
             "Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`, \
              `cifar10`, `cifar100`, or a folder. resize: the side in pixels to shrink images to by box mean (it must \
-             divide); limit: at most so many training images a class. `--set resize=` and `--set limit=` override. A \
-             missing or damaged file is an error that names it.",
+             divide); limit: at most so many training images a class; split: of a folder of pictures without test \
+             pictures (CLASS/*.jpg, or train alone), the share of each class that is for training, by the run's seed. \
+             `--set resize=`, `limit=` and `split=` override. A \
+             missing or damaged file is an error that names it; what lies there and is not read is said.",
             "let d = data(\"digits\", #{ limit: 10 });\nassert(d.train.len == 100 && d.test.classes.len == 10);",
         ],
         move || open(&h, &h.options.data, &Map::new()).map_err(raise),

@@ -26,13 +26,15 @@ pub struct SizeConfig {
 }
 
 /// Options of `data()`, from a map or `--set`; 0 = off.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PictureConfig {
     /// Shrink images to this side.
     pub resize: usize,
     /// At most this many training images a class.
     pub limit: usize,
+    /// Share of each class that is for training, of a folder of pictures without test pictures.
+    pub split: f64,
 }
 
 /// The keys that host functions know: made once, for they are asked for at every step of a script's loop.

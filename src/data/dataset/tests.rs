@@ -235,7 +235,7 @@ fn take_draws_so_many_different_images() {
 
 #[test]
 fn the_fingerprint_tells_bytes_and_options_apart() {
-    let of = |resize, limit, seed| digits(DataOptions { resize, limit, seed }).fingerprint;
+    let of = |resize, limit, seed| digits(DataOptions { resize, limit, seed, ..Default::default() }).fingerprint;
     let plain = of(None, None, 0);
     assert_eq!(plain.len(), 32);
     assert_eq!([of(None, None, 0), of(None, None, 5), of(Some(8), None, 0)], [&plain; 3].map(String::clone));

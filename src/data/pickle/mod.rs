@@ -66,6 +66,17 @@ impl Pickle {
         pairs.iter().rev().find(|(k, _)| is_key(*k)).map(|(_, v)| self.get(*v))
     }
 
+    /// A list or tuple of texts.
+    pub fn texts(&self, value: &Value) -> Option<Vec<String>> {
+        let (Value::List(ids) | Value::Tuple(ids)) = value else { return None };
+        let text = |&id: &Id| match self.get(id) {
+            Value::Text(text) => Some(text.clone()),
+            Value::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
+            _ => None,
+        };
+        ids.iter().map(text).collect()
+    }
+
     /// A list, tuple or array of whole numbers.
     pub fn integers(&self, value: &Value) -> Option<Vec<i64>> {
         match value {

@@ -1,0 +1,126 @@
+//! Picture files: which there are, and their pixels.
+
+use crate::error::{Error, Result};
+use image::imageops::FilterType;
+use image::{ImageFormat, ImageReader, RgbImage};
+use std::io::{BufReader, Cursor, Read};
+use std::path::Path;
+
+/// Endings of picture files, in small letters.
+const ENDINGS: [&str; 15] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "dib", "tif", "tiff", "gif", "ppm", "pgm", "pbm", "pnm"];
+const EXPECTED: &str = "a whole picture: JPEG, PNG, WebP, BMP, TIFF, GIF or PNM";
+
+/// Whether a name has the ending of a picture.
+pub(super) fn has_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    ENDINGS.contains(&ending.as_str())
+}
+
+/// Whether a file is a picture: by its ending, or where it has none, by its first bytes.
+pub(super) fn is_picture(path: &Path) -> bool {
+    let begins_as_one = || {
+        let mut begin = vec![];
+        let file = std::fs::File::open(path).ok()?;
+        file.take(32).read_to_end(&mut begin).ok()?;
+        image::guess_format(&begin).ok()
+    };
+    has_ending(path) || path.extension().is_none() && begins_as_one().is_some()
+}
+
+fn broken(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::file(path, format!("a file that does not decode ({})", what.to_string().trim_end()), EXPECTED)
+}
+
+/// Width and height, from the head of the file.
+pub(super) fn dimensions(path: &Path) -> Result<(u32, u32)> {
+    let file = std::fs::File::open(path).map_err(Error::io("read", path))?;
+    let reader = ImageReader::new(BufReader::new(file)).with_guessed_format().map_err(Error::io("read", path))?;
+    reader.into_dimensions().map_err(|e| broken(path, e))
+}
+
+/// The pixels of a picture file, `[3, side, side]`.
+pub(super) fn decode(path: &Path, side: usize) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(Error::io("read", path))?;
+    // The decoder makes grey of what is not there.
+    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(&bytes) {
+        return Err(broken(path, "truncated: its data end before the picture does"));
+    }
+    let picture = reader.decode().map_err(|e| broken(path, e))?.into_rgb8();
+    let fitted = fit(picture, side as u32);
+    let plane = |c: usize| fitted.pixels().map(move |p| p.0[c]);
+    Ok((0..3).flat_map(plane).collect())
+}
+
+/// Shorter side to `side`, then the middle.
+fn fit(picture: RgbImage, side: u32) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    let scaled = |n: u32| ((f64::from(n) * f64::from(side) / f64::from(w.min(h))).round() as u32).max(side);
+    let (sw, sh) = (scaled(w), scaled(h));
+    let sized =
+        if (w, h) == (sw, sh) { picture } else { image::imageops::resize(&picture, sw, sh, FilterType::Triangle) };
+    image::imageops::crop_imm(&sized, (sw - side) / 2, (sh - side) / 2, side, side).to_image()
+}
+
+/// Whether the marker of the end comes: segments have their lengths, and within scans 0xff is followed by 0 or by the number of
+/// a restart (ITU T.81, B.1.1).
+fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    loop {
+        // To the next marker: fill bytes, or the data of a scan.
+        while let Some(pair) = bytes.get(at..at + 2) {
+            if pair[0] == 0xff && !matches!(pair[1], 0 | 0xff | 0xd0..=0xd7) {
+                break;
+            }
+            at += 1;
+        }
+        match bytes.get(at + 1) {
+            None => return false,
+            Some(0xd9) => return true,
+            Some(0x01 | 0xd8) => at += 2,
+            Some(_) => {
+                let Some(length) = bytes.get(at + 2..at + 4) else { return false };
+                at += 2 + usize::from(u16::from_be_bytes([length[0], length[1]])).max(2);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::Rgb;
+
+    #[test]
+    fn the_middle_of_a_picture_is_taken() {
+        let mut halves = RgbImage::from_pixel(6, 2, Rgb([0, 0, 0]));
+        (2..4).for_each(|x| (0..2).for_each(|y| halves.put_pixel(x, y, Rgb([255, 0, 0]))));
+        assert!(fit(halves, 2).pixels().all(|p| p.0 == [255, 0, 0]));
+    }
+
+    /// What is cut off anywhere is an error, or the decoder had all of the picture before the cut.
+    #[test]
+    fn a_picture_of_any_kind_that_is_cut_off_is_no_picture() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut picture = RgbImage::new(40, 40);
+        picture
+            .enumerate_pixels_mut()
+            .for_each(|(x, y, p)| p.0 = [(x * 37 % 251) as u8, (y * 91 % 241) as u8, (x * y % 239) as u8]);
+        for ending in ["jpg", "png", "webp", "bmp", "tiff", "gif", "ppm"] {
+            let path = dir.path().join(format!("a.{ending}"));
+            picture.save(&path).unwrap();
+            let (whole, pixels) = (std::fs::read(&path).unwrap(), decode(&path, 40).unwrap());
+            assert_eq!(dimensions(&path).unwrap(), (40, 40));
+            for percent in [1, 20, 60, 90, 99] {
+                std::fs::write(&path, &whole[..whole.len() * percent / 100]).unwrap();
+                match decode(&path, 40) {
+                    Ok(cut) => assert!(cut == pixels && ending != "jpg", "{ending}, {percent} %"),
+                    Err(e) => {
+                        assert!(e.to_string().contains(&format!("a.{ending}: got a file that does not decode")), "{e}")
+                    }
+                }
+            }
+        }
+    }
+}
