@@ -122,12 +122,70 @@ fn an_error_in_an_imported_module_names_the_modules_file() {
 }
 
 #[test]
+fn a_closure_that_reads_what_its_method_is_called_on_is_named_with_its_place() {
+    let own = "fn above(xs) {\n    xs.filter(|x| x > xs.len())\n}";
+    for (script, parts) in [
+        (
+            "let counts = [3, 1, 2];\nprint(counts.map(|c| c * counts.len()));",
+            &["s.rhai:2:14: `counts` is in use by map: take what you need of it before, as in `let n = counts.len();`"]
+                [..],
+        ),
+        (
+            "let a = [1];\nlet b = [2];\nb.map(|x| x);\na.sort(|x, y| x - a.len());",
+            &["s.rhai:4:3: `a` is in use by sort"],
+        ),
+        ("let a = [1];\nif true { a.for_each(|x| a.push(x)); }", &["s.rhai:2:13: `a` is in use by for_each"]),
+        ("let a = [1];\na.filter(|x| x > 0)\n.map(|x| x + a.len());", &["s.rhai:3:2: `a` is in use by map"]),
+        ("let m = #{ a: [1] };\nm.a.map(|x| x + m.a.len());", &["s.rhai:2:5: `m` is in use by map"]),
+        ("let a = [1];\nlet f = |x| x + a.len();\na.map(f);", &["s.rhai:3:3: `a` is in use by map"]),
+        (
+            "fn f(a) {\n    a.map(|x| a.len())\n}\nf([1]);",
+            &["s.rhai:2:7: `a` is in use by map", "in `f` called at s.rhai:4:1"],
+        ),
+        ("import \"own\" as own;\nown::above([1]);", &["own.rhai:2:8: `xs` is in use by filter", "s.rhai:2:6"]),
+    ] {
+        let dir = folder(&[("own.rhai", own), ("s.rhai", script)]);
+        expect(&refused(dir.path(), &["s.rhai"]), parts);
+    }
+}
+
+#[test]
 fn an_unknown_module_names_those_that_there_are() {
     let dir = folder(&[("s.rhai", "import \"nas/is_dart\" as m;")]);
     expect(
         &refused(dir.path(), &["s.rhai"]),
         &["s.rhai:1:8: unknown module `nas/is_dart`, did you mean `nas/is_darts`?"],
     );
+}
+
+/// Modules come from the folder of the script and from below it; what would never end is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_module_from_elsewhere_or_that_is_no_file_is_refused() {
+    use std::os::unix::fs::symlink;
+    let dir = folder(&[("own.rhai", "fn one() { 1 }")]);
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("run")).unwrap();
+    symlink(at("own.rhai"), at("run/linked.rhai")).unwrap();
+    symlink("/dev/zero", at("run/zero.rhai")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("run/pipe.rhai")).status().unwrap().success());
+    fs::File::create(at("run/huge.rhai")).unwrap().set_len(1 << 34).unwrap();
+    let absolute = at("own").display().to_string();
+    for (module, says) in [
+        (absolute.as_str(), "got a file outside the folder of the script"),
+        ("../own", "got a file outside the folder of the script"),
+        ("linked", "got a file outside the folder of the script"),
+        ("zero", "it is a pipe or a device, not a file"),
+        ("pipe", "it is a pipe or a device, not a file"),
+        ("huge", "it has more than 16 MiB"),
+    ] {
+        fs::write(at("run/s.rhai"), format!("import \"{module}\" as m;\nm::one();")).unwrap();
+        expect(&refused(&at("run"), &["s.rhai"]), &["s.rhai:1:8", says]);
+    }
+    fs::create_dir(at("run/genotypes")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(at("run/genotypes/genotype.txt")).status().unwrap().success());
+    fs::write(at("run/s.rhai"), "train_genotype(\"genotypes\", data(), #{});").unwrap();
+    expect(&refused(&at("run"), &["s.rhai"]), &["genotypes/genotype.txt: it is a pipe or a device, not a file"]);
 }
 
 #[test]
@@ -160,8 +218,12 @@ fn a_genotype_an_edge_an_op_or_a_space_that_is_none_is_refused_in_words() {
         ),
         ("genotype(\"|nor_conv_9x9~0|\");", "character 2: unknown op `nor_conv_9x9`, did you mean `nor_conv_"),
         (
-            "genotype(\"Genotype(normal=[('skip_connect', 9)])\");",
-            "got `9)])`, expected an input of node 2, from 0 to 1",
+            "genotype(\"Genotype([('skip_connect', 9), ('skip_connect', 0)], [2], [], [2])\");",
+            "got `9), ('skip_connect',`, expected an input of node 2, from 0 to 1",
+        ),
+        (
+            "genotype(\"Genotype(normal=[('skip_connect', 0)])\");",
+            "expected one of the keywords still missing: `reduce=`",
         ),
         ("genotype(15625);", "index of a NAS-Bench-201 cell: got 15625, expected 0 to 15624"),
         ("genotype(\"DARTS_V9\");", "did you mean `DARTS_V"),

@@ -115,6 +115,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
                 Err(error) => match error.unwrap_inner() {
                     rhai::EvalAltResult::ErrorTerminated(..) => Err(error),
                     rhai::EvalAltResult::ErrorRuntime(text, _) => Ok(text.to_string()),
+                    rhai::EvalAltResult::ErrorDataRace(text, _) => Ok(super::races::describe(text)),
                     other => Ok(other.to_string()),
                 },
                 Ok(value) => Err(wrong("error_of", format!("the value {value}"), "an error")),

@@ -5,8 +5,8 @@ use super::context::Host;
 use super::errors::{explain, place};
 use super::modules::{Modules, Resolver};
 use super::{
-    arch, batches, control, data, docs, figure, genotype, net_api, own_space, report, settings, show, shrink, space,
-    state, statistics, tensor, train_genotype,
+    arch, batches, control, data, docs, figure, genotype, net_api, own_space, races, report, settings, show, shrink,
+    space, state, statistics, tensor, train_genotype,
 };
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -108,7 +108,8 @@ impl Scripts {
 
     /// Evaluate what is compiled.
     pub fn eval_ast(&self, scope: &mut Scope, ast: &AST, source: &str) -> Result<Dynamic> {
-        self.engine.eval_ast_with_scope(scope, ast).map_err(|e| explain(&e, source, &self.docs))
+        let value = self.engine.eval_ast_with_scope(scope, ast);
+        value.map_err(|e| explain(&races::placed(e, ast), source, &self.docs))
     }
 
     /// Methods and properties of a type, of the program and of the language.

@@ -1,7 +1,7 @@
 //! Errors on their way into a script and out of it again.
 
 use super::api::Doc;
-use super::modules;
+use super::{modules, races};
 use crate::error::Error;
 use rhai::{Dynamic, EvalAltResult, LexError, ParseErrorType, Position};
 
@@ -116,6 +116,7 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
         | EvalAltResult::ErrorMismatchOutputType(expected, got, _) => {
             format!("wrong type: got {}, expected {}", type_name(got), type_name(expected))
         }
+        EvalAltResult::ErrorDataRace(text, _) => races::describe(text),
         EvalAltResult::ErrorFor(_) => "`for` expects a range, an array, batches or epochs".into(),
         other => {
             let mut plain = other.to_string();

@@ -31,6 +31,7 @@ pub mod origin;
 pub mod output;
 pub mod own_space;
 pub mod pass;
+pub mod races;
 pub mod random;
 pub mod report;
 pub mod run_files;

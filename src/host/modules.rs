@@ -2,6 +2,7 @@
 
 use super::context::Host;
 use super::errors::{Fallible, raise};
+use super::races;
 use crate::files;
 use rhai::{
     AST, Dynamic, Engine, EvalAltResult, FnAccess, FuncRegistration, Module, ModuleResolver, NativeCallContext,
@@ -71,7 +72,14 @@ impl Modules {
         let beside = importer.and_then(|file| Path::new(file).parent()).filter(|folder| !folder.as_os_str().is_empty());
         for folder in beside.into_iter().chain([self.folder.as_path()]) {
             let file = with_extension(&folder.join(path));
-            let original = match files::read_text(&file) {
+            let original = match files::read_plain_text(&file) {
+                Ok(_) if !self.is_ours(&file, beside) => {
+                    let text = format!(
+                        "the module {}: got a file outside the folder of the script, expected one in it or below it (copy it there)",
+                        file.display()
+                    );
+                    return Err(EvalAltResult::ErrorRuntime(text.into(), at).into());
+                }
                 Ok(text) => Some(text),
                 Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
                 Err(e) => {
@@ -85,6 +93,16 @@ impl Modules {
             }
         }
         Err(EvalAltResult::ErrorModuleNotFound(path.into(), at).into())
+    }
+
+    /// Whether a module lies, links followed, in or below the folder of the script or of the module that imports it: what is run
+    /// is what was put beside the script.
+    fn is_ours(&self, file: &Path, beside: Option<&Path>) -> bool {
+        let real =
+            |path: &Path| if path.as_os_str().is_empty() { Path::new(".").canonicalize() } else { path.canonicalize() };
+        let holds =
+            |folder: &Path| real(folder).is_ok_and(|folder| real(file).is_ok_and(|file| file.starts_with(folder)));
+        holds(&self.folder) || beside.is_some_and(holds)
     }
 
     /// The module `path`, loaded now if it was not before.
@@ -111,14 +129,14 @@ impl Modules {
         let mut ast = engine.compile(text)?;
         ast.set_source(file);
         self.host.warn_of_forgotten(&ast, file);
-        let inner = Module::eval_ast_as_new(Scope::new(), &ast, engine)?;
+        let inner = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(|e| races::placed(e, &ast))?;
         Ok(apart(inner.into(), &ast, file))
     }
 
     /// The loaded files whose text is another now (a file that cannot be read counts as changed).
     pub fn changed(&self) -> Vec<String> {
         let differs =
-            |file: &&String, known: &Loaded| files::read_text(Path::new(file)).ok().as_ref() != Some(&known.text);
+            |file: &&String, known: &Loaded| files::read_plain_text(Path::new(file)).ok().as_ref() != Some(&known.text);
         let loaded = self.loaded.borrow();
         let embedded = |file: &str| STDLIB.iter().any(|(path, _)| stdlib_file(path) == file);
         let files = loaded.iter().filter(|(file, _)| !embedded(file));
@@ -146,6 +164,7 @@ impl ModuleResolver for Resolver {
 /// be is kept for all modules: of two with functions of one name, `sample` say, both would run that of the first.
 fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
     let mut module = Module::new();
+    let whole = Rc::new(ast.clone());
     module.set_id(file);
     for (name, value) in inner.iter_var() {
         module.set_var(name, value.clone());
@@ -154,7 +173,7 @@ fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
         module.set_sub_module(name, imported.clone());
     }
     for function in ast.iter_functions().filter(|f| f.access == FnAccess::Public && f.this_type.is_none()) {
-        let (name, inner) = (function.name.to_string(), inner.clone());
+        let (name, inner, whole) = (function.name.to_string(), inner.clone(), whole.clone());
         let call = move |context: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
             let context = context.ok_or("a function of a module called without its context")?;
             let mut global = context.global_runtime_state().clone();
@@ -163,6 +182,7 @@ fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
             // A call from native code begins with nothing looked up.
             NativeCallContext::new_with_all_fields(engine, &name, inner.id(), &global, at)
                 .call_fn_raw(&name, false, false, args)
+                .map_err(|error| races::placed(error, &whole))
         };
         let types = vec![TypeId::of::<Dynamic>(); function.params.len()];
         let call = RhaiFunc::Pure { func: Shared::new(call), has_context: true, is_pure: true, is_volatile: true };

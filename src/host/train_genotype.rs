@@ -43,7 +43,7 @@ fn plan_of_text(text: &str) -> Result<Plan> {
         };
     }
     let path = Path::new(folder).join("genotype.txt");
-    let found = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;
+    let found = files::read_plain_text(&path).map_err(Error::io("read", &path))?;
     let lines: Vec<(&str, &str)> = found.lines().map(|l| l.split_once('\t').unwrap_or(("", l))).collect();
     match (label, &lines[..]) {
         (None, [(_, only)]) => Plan::parse(only),
