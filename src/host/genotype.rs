@@ -7,7 +7,7 @@ use super::space::{Space, handles};
 use super::{convert, random::Stream};
 use crate::data::nas_bench::{self, Row};
 use crate::space::literature::{LITERATURE, Published};
-use crate::space::{Candidate, NetworkShape, Primitive, SearchSpace, Topology};
+use crate::space::{Candidate, Family, NetworkShape, Primitive, SearchSpace, Topology};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
@@ -69,7 +69,7 @@ fn random(space: &SearchSpace, stream: &mut Stream) -> crate::space::Genotype {
         chosen.extend(picked);
     }
     chosen.sort();
-    crate::space::Genotype { space: space.clone(), chosen }
+    crate::space::Genotype { space: space.clone(), chosen, outputs: vec![] }
 }
 
 /// A table row as a map.
@@ -101,9 +101,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "genotype",
             "genotype(text) -> Genotype\ngenotype(space, text) -> Genotype\ngenotype([candidate]) -> Genotype",
-            "A genotype from its text, in either notation: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|` or \
-             `Genotype(normal=[...], ...)`, of the space that ships with it; or of a space of one's own. Or from the \
-             candidates chosen, in any order: as many as each comparison subset keeps. A word is the \
+            "A genotype from its text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or `Genotype(normal=[...], ...)` of \
+             quark0/darts and what papers write like it, in Python or JSON: with comments, behind `NAME =`, inputs two a node, \
+             nested by node or with the node's number, any number of nodes, one op twice into a node, part of the nodes in the \
+             output. Six whole numbers are NASLib's `op_indices` of NAS-Bench-201 (0 skip_connect, 1 none, 2 nor_conv_3x3, \
+             3 nor_conv_1x1, 4 avg_pool_3x3; edges 1<-0, 2<-0, 3<-0, 2<-1, 3<-1, 3<-2). Its space is the one that ships with these nodes and ops, or one of its own, or \
+             that given. Or from the candidates chosen, in any order: as many as each comparison subset keeps. A word is the \
              name of a published cell (see `published_genotypes`), an integer an index of NAS-Bench-201. What does not \
              parse is an error that says where.",
             "let g = genotype(9930);\nassert(g == genotype(g.to_string()));\n\
@@ -132,7 +135,17 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
                 wrong("replace", name, "a candidate of the genotype")
             })?;
             chosen[place] = to;
-            crate::space::Genotype::new(&g.0.space, &chosen).map(Genotype).map_err(raise)
+            // A cell of the literature may be one that no search here finds.
+            let space = &g.0.space;
+            if g.0.outputs.is_empty() && crate::space::Genotype::new(space, &g.0.chosen).is_ok() {
+                return crate::space::Genotype::new(space, &chosen).map(Genotype).map_err(raise);
+            }
+            if !space.comparison_subsets().iter().any(|s| s.candidates.contains(&from) && s.candidates.contains(&to)) {
+                let name = super::space::candidate_name(&new.space, to);
+                return Err(wrong("replace", name, "a candidate of the same comparison subset"));
+            }
+            chosen.sort();
+            Ok(Genotype(crate::space::Genotype { chosen, ..g.0.clone() }))
         },
     );
     let h = host.clone();
@@ -214,12 +227,15 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.def(
         [
             "cost",
-            "genotype.cost() -> map\ngenotype.cost(#{ channels, cells, classes, size }) -> map",
-            "What the network of the cell costs: `parameters`, and `multiply_adds` for one image. On CIFAR-10 unless told \
-             otherwise: 10 classes, 32 x 32 pixels; NAS-Bench-201 C=16, N=5, as in the benchmark's table; DARTS C=36, 20 \
-             cells, without the auxiliary head.",
+            "genotype.cost() -> map\ngenotype.cost(#{ network, channels, cells, classes, size, auxiliary }) -> map",
+            "What the network of the cell costs: `parameters`, and `multiply_adds` for one image. network: `cifar`, `imagenet` or \
+             `nas-bench-201`, as `train_genotype` has them; by default that of CIFAR-10: 10 classes, 32 x 32 pixels; \
+             NAS-Bench-201 C=16, N=5, as in the benchmark's table; DARTS C=36, 20 cells. `imagenet`: C=48, 14 cells, 1000 \
+             classes, 224 x 224. The auxiliary head is counted with auxiliary: true. Counted are the multiply-adds of \
+             convolutions and classifier, whose biases are one each; batch norms, pools, ReLUs and sums count nothing.",
             "assert(genotype(9930).cost().parameters == 1288506);\n\
-             assert(genotype(9930).cost(#{ channels: 32 }).parameters > 5000000);",
+             assert(genotype(9930).cost(#{ channels: 32 }).parameters > 5000000);\n\
+             assert(genotype(\"DARTS_V2\").cost(#{ network: \"imagenet\" }).parameters == 4718752);",
         ],
         |g: &mut Genotype| cost(g, Map::new()),
     );
@@ -227,15 +243,34 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
 }
 
 fn cost(genotype: &Genotype, given: Map) -> Fallible<Map> {
-    let mut shape = NetworkShape::cifar10(genotype.0.space.topology());
-    for (key, value) in &given {
+    let family = match given.get("network") {
+        None => Family::of(genotype.0.space.topology()),
+        Some(name) => {
+            let name = name.clone().into_string();
+            let name =
+                name.map_err(|kind| wrong("network", kind, "a text: \"cifar\", \"imagenet\" or \"nas-bench-201\""))?;
+            Family::parse(&name).map_err(raise)?
+        }
+    };
+    let mut shape = NetworkShape::usual(family);
+    for (key, value) in given.iter().filter(|(key, _)| *key != "network") {
+        if key == "auxiliary" {
+            let is = value
+                .as_bool()
+                .ok()
+                .or_else(|| value.as_int().ok().map(|n| n != 0))
+                .or_else(|| value.as_float().ok().map(|x| x != 0.0));
+            shape.auxiliary = is.ok_or_else(|| wrong("auxiliary", convert::shown(value), "true or false"))?;
+            continue;
+        }
         let known = [
             ("channels", &mut shape.channels),
             ("cells", &mut shape.cells),
             ("classes", &mut shape.classes),
             ("size", &mut shape.size),
         ];
-        let names = known.each_ref().map(|(name, _)| *name);
+        let names = known.each_ref().map(|(name, _)| *name).into_iter().chain(["network", "auxiliary"]);
+        let names: Vec<&str> = names.collect();
         let field = known.into_iter().find(|(name, _)| *name == key.as_str());
         let (_, field) = field.ok_or_else(|| raise(crate::Error::unknown_name("size of a network", key, names)))?;
         let number = value

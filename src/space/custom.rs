@@ -4,7 +4,7 @@ use super::{CellType, Edge, PerCandidate, Primitive, SearchSpace, Topology};
 use crate::error::{Error, Result};
 
 /// The largest number of computed nodes in a cell: 527 edges in the DARTS topology.
-const MOST_NODES: usize = 31;
+pub(super) const MOST_NODES: usize = 31;
 
 impl Topology {
     /// Both.

@@ -1,6 +1,6 @@
 //! Genotypes drawn: as a matrix of nodes for a terminal, and in the DOT language for Graphviz.
 
-use super::{Genotype, Primitive, Topology};
+use super::{Genotype, Plan, Primitive, Topology};
 use std::fmt::Write;
 
 impl Genotype {
@@ -38,7 +38,7 @@ impl Genotype {
                 let cells: String = cells.iter().map(|cell| format!("{cell:14}")).collect();
                 let _ = writeln!(text, "{}", format!("{name:<width$}{cells}", width = self.title_width()).trim_end());
             }
-            let _ = writeln!(text, "output = {}", self.output_nodes());
+            let _ = writeln!(text, "output = {}", self.output_nodes(t));
         }
         text
     }
@@ -62,11 +62,7 @@ impl Genotype {
                     let _ = writeln!(text, "    {} -> {to} [label=\"{op}\"{style}];", id(&self.node_name(*from)));
                 }
             }
-            let outputs = match self.space.topology() {
-                Topology::NasBench201 => first + nodes - 1..first + nodes,
-                Topology::Darts => first..first + nodes,
-            };
-            for node in outputs {
+            for node in Plan::from(self).outputs_of(t) {
                 let _ = writeln!(text, "    {} -> {};", id(&self.node_name(node)), id("output"));
             }
             text.push_str("  }\n");
@@ -95,11 +91,12 @@ impl Genotype {
         }
     }
 
-    fn output_nodes(&self) -> String {
-        let last = self.space.inputs() + self.space.nodes() - 1;
-        match self.space.topology() {
-            Topology::NasBench201 => last.to_string(),
-            Topology::Darts => format!("concat of {} to {last}", self.space.inputs()),
+    fn output_nodes(&self, cell_type: usize) -> String {
+        let outputs = Plan::from(self).outputs_of(cell_type);
+        match &outputs[..] {
+            [only] => only.to_string(),
+            [first, .., last] if outputs.windows(2).all(|w| w[1] == w[0] + 1) => format!("concat of {first} to {last}"),
+            nodes => format!("concat of {}", nodes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
         }
     }
 }

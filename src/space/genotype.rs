@@ -1,6 +1,6 @@
 //! Genotypes: the text that names a found cell.
 
-use super::{Candidate, CellType, Mask, Primitive, SearchSpace, Topology};
+use super::{Candidate, CellType, Mask, Plan, Primitive, SearchSpace};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -9,8 +9,12 @@ use serde::{Deserialize, Serialize};
 pub struct Genotype {
     /// The space.
     pub space: SearchSpace,
-    /// The chosen candidates, sorted. NAS-Bench-201: one an edge. DARTS: two into every node, perhaps on one edge.
+    /// The chosen candidates, sorted. NAS-Bench-201: one an edge. DARTS: two into every node, perhaps on one edge; a cell of
+    /// the literature may have another number into a node, and one of them twice.
     pub chosen: Vec<Candidate>,
+    /// See [`Plan::outputs`]: empty, where all nodes are the output, as in every search here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<Vec<usize>>,
 }
 
 impl Genotype {
@@ -36,25 +40,41 @@ impl Genotype {
                 return Err(Error::invalid(what, format!("{alive} candidates alive"), subset.keep));
             }
         }
-        Ok(Genotype { space: space.clone(), chosen: mask.alive() })
+        Ok(Genotype { space: space.clone(), chosen: mask.alive(), outputs: vec![] })
     }
 
-    /// From the text of either notation: `|op~0|+|op~0|op~1|+...` or `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
+    /// From text: `|op~0|+|op~0|op~1|+...`, or `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
     ///
-    /// The second is the `repr` of quark0/darts: keywords in any order, either kind of quotes, `normal_concat` as
-    /// `range(2, 6)` or a list of the four nodes; the two inputs of a node in any order, also both on one edge.
+    /// The second is the `repr` of quark0/darts, and what code after it writes, as Python or as JSON: keywords in any order or
+    /// fields by position; the output as `range(2, 6)` or a list of nodes; behind `NAME =`, with comments. Inputs stand two a
+    /// node in one list, or nested by node, or with the number of their node, `('op', node, from)`, in either order; a
+    /// value may follow. Any number of nodes, one op twice into a node, part of the nodes in the output; a node without
+    /// inputs, and what reads it, is left out, as in FairDARTS. Of NAS-Bench-201 also AutoDL-Projects' nested tuples, and
+    /// NASLib's six `op_indices`. The space is the one that ships with these nodes and ops, or one of its own.
+    ///
+    /// # Errors
+    /// Whatever else there is: the place, what stands there, and what was expected.
     pub fn parse(text: &str) -> Result<Self> {
-        super::genotype_text::parse(text, None)
+        super::genotype_text::genotype(text, None)
     }
 
-    /// From the text in the notation of the space's topology: its nodes and its ops.
+    /// From the text of a cell of a space: with its topology, its nodes and its ops.
     pub fn parse_in(space: &SearchSpace, text: &str) -> Result<Self> {
-        super::genotype_text::parse(text, Some(space))
+        super::genotype_text::genotype(text, Some(space))
     }
 
     /// The mask under which only the chosen candidates are alive.
+    ///
+    /// # Errors
+    /// A cell that no mask can say: one candidate twice, or part of the nodes as its output.
     pub fn mask(&self) -> Result<Mask> {
-        Mask::only(&self.space, &self.chosen)
+        let twice = self.chosen.windows(2).find(|pair| pair[0] == pair[1]);
+        let got = match twice {
+            Some(pair) => format!("{} twice", self.space.describe(pair[0])?),
+            None if !self.outputs.is_empty() => "part of its nodes as its output".to_string(),
+            None => return Mask::only(&self.space, &self.chosen),
+        };
+        Err(Error::invalid("cell of a supernet", got, "each op once, and all nodes as the output"))
     }
 
     /// What feeds each computed node of a cell type, node by node in order: the source and the op.
@@ -81,28 +101,7 @@ impl std::str::FromStr for Genotype {
 
 impl std::fmt::Display for Genotype {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.space.topology() {
-            Topology::NasBench201 => {
-                for (i, node) in self.inputs_of_nodes(0).iter().enumerate() {
-                    f.write_str(if i == 0 { "|" } else { "+|" })?;
-                    for (from, op) in node {
-                        write!(f, "{op}~{from}|")?;
-                    }
-                }
-                Ok(())
-            }
-            Topology::Darts => {
-                f.write_str("Genotype(")?;
-                for (t, cell_type) in self.space.cell_types().iter().enumerate() {
-                    let inputs = self.inputs_of_nodes(t).concat();
-                    let pairs: Vec<String> = inputs.iter().map(|(from, op)| format!("('{op}', {from})")).collect();
-                    let (comma, name) = (if t == 0 { "" } else { ", " }, keyword(*cell_type));
-                    let end = 2 + self.space.nodes();
-                    write!(f, "{comma}{name}=[{}], {name}_concat=range(2, {end})", pairs.join(", "))?;
-                }
-                f.write_str(")")
-            }
-        }
+        Plan::from(self).fmt(f)
     }
 }
 

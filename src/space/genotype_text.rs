@@ -1,227 +1,274 @@
-//! Reading genotype text: the notations of NAS-Bench-201 and of quark0/darts. May use: `space`, `error`.
+//! Reading genotype text: the notation of NAS-Bench-201, and what quark0/darts and the code after it write as Python or JSON.
+//! May use: `space`, `error`.
 
-use super::genotype::keyword;
-use super::{Candidate, Genotype, Primitive, SearchSpace, Topology};
+mod cells;
+
+use super::literal::{Cursor, Literal, Value};
+use super::{Genotype, Plan, Primitive, SearchSpace, Topology};
 use crate::error::{Error, Result};
 
+const EDGES: &str = "`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`";
+const NODES: &str = "`Genotype(normal=[...], ...)`";
+/// Fields of quark0/darts in order, and other names of them.
+const FIELDS: [(&str, &str); 4] =
+    [("normal", "normal_cell"), ("normal_concat", ""), ("reduce", "reduction"), ("reduce_concat", "reduction_concat")];
+/// Fields that say nothing about the cells.
+const IDLE: [&str; 5] = ["connectN", "connects", "name", "epoch", "seed"];
+/// NASLib: the edges of a NAS-Bench-201 cell, from and to, and its ops, as `op_indices` numbers them
+/// (automl/NASLib, `search_spaces/nasbench201/conversions.py`).
+const NASLIB_EDGES: [(usize, usize); 6] = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+const NASLIB_OPS: [Primitive; 5] =
+    [Primitive::SkipConnect, Primitive::None, Primitive::NorConv3x3, Primitive::NorConv1x1, Primitive::AvgPool3x3];
+
 /// See [`Genotype::parse`], and for `Some` space [`Genotype::parse_in`].
-pub(super) fn parse(text: &str, space: Option<&SearchSpace>) -> Result<Genotype> {
-    let mut cursor = Cursor { text, at: 0 };
-    cursor.skip_space();
-    let (edges, nodes) = ("`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`", "`Genotype(normal=[...], ...)`");
-    let space = match (space, cursor.peek()) {
-        (Some(space), _) => space.clone(),
-        (None, Some('|')) => SearchSpace::nas_bench_201(),
-        (None, Some('G')) => SearchSpace::darts(),
-        (None, _) => return Err(cursor.error(&format!("{edges} or {nodes}"))),
-    };
-    let genotype = match (space.topology(), cursor.peek()) {
-        (Topology::NasBench201, Some('|')) => nas_bench_201(&mut cursor, &space)?,
-        (Topology::Darts, Some('G')) => darts(&mut cursor, &space)?,
-        (Topology::NasBench201, _) => return Err(cursor.error(edges)),
-        (Topology::Darts, _) => return Err(cursor.error(nodes)),
-    };
-    cursor.skip_space();
-    match cursor.peek() {
-        None => Ok(genotype),
-        Some(_) => Err(cursor.error("the end of the text")),
-    }
+pub(super) fn genotype(text: &str, space: Option<&SearchSpace>) -> Result<Genotype> {
+    parse(text, space)?.genotype(space)
 }
 
-/// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`
-fn nas_bench_201(cursor: &mut Cursor, space: &SearchSpace) -> Result<Genotype> {
-    let mut chosen = Vec::new();
-    for edge in space.edges() {
-        if edge.from == 0 {
-            if edge.index > 0 {
+/// The cells as they are written; in a space, with its number of nodes and its ops.
+pub(super) fn parse(text: &str, space: Option<&SearchSpace>) -> Result<Plan> {
+    let mut cursor = Cursor { text, at: 0 };
+    cursor.skip_prefix();
+    let reader = Reader { text, space };
+    let expected = match space.map(SearchSpace::topology) {
+        Some(Topology::NasBench201) => EDGES.to_string(),
+        Some(Topology::Darts) => NODES.to_string(),
+        None => format!("{EDGES} or {NODES}"),
+    };
+    let is_edges = cursor.peek() == Some('|');
+    let begin = cursor.at;
+    let plan = if is_edges {
+        reader.edges(&mut cursor)?
+    } else {
+        let literal = match cursor.peek() {
+            None => return Err(cursor.error(&expected)),
+            Some(_) => cursor.read()?,
+        };
+        if let Value::Word(_) = literal.value {
+            cursor.at = begin;
+            return Err(cursor.error(&expected));
+        }
+        cursor.end()?;
+        reader.of_literal(&literal, &expected)?
+    };
+    cursor.end()?;
+    if space.is_some_and(|s| s.topology() != plan.topology) {
+        cursor.at = begin;
+        return Err(cursor.error(&expected));
+    }
+    if let Some(space) = space.filter(|s| plan.cells.iter().any(|nodes| nodes.len() != s.nodes())) {
+        let got = format!("cells of {} nodes", plan.cells[0].len());
+        return Err(reader.wrong(begin, got, format!("{}, as the space {} has", space.nodes(), space.name())));
+    }
+    plan.check()?;
+    Ok(plan)
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    space: Option<&'a SearchSpace>,
+}
+
+impl Reader<'_> {
+    fn place(&self, at: usize) -> String {
+        Cursor { text: self.text, at }.place()
+    }
+
+    /// With what stands there.
+    fn error(&self, at: usize, expected: &str) -> Error {
+        Cursor { text: self.text, at }.error(expected)
+    }
+
+    /// With what it is.
+    fn wrong(&self, at: usize, got: impl Into<String>, expected: impl std::fmt::Display) -> Error {
+        Error::invalid(self.place(at), got.into(), expected)
+    }
+
+    /// An error where the space is of the `other` wiring.
+    fn check_topology(&self, at: usize, other: Topology, expected: &str) -> Result<()> {
+        match self.space.is_some_and(|s| s.topology() == other) {
+            true => Err(self.error(at, expected)),
+            false => Ok(()),
+        }
+    }
+
+    /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`
+    fn edges(&self, cursor: &mut Cursor) -> Result<Plan> {
+        self.check_topology(cursor.at, Topology::Darts, NODES)?;
+        let mut nodes: Vec<Vec<(Primitive, usize)>> = vec![];
+        while nodes.is_empty() || self.space.map_or(cursor.peek() == Some('+'), |s| nodes.len() < s.nodes()) {
+            if !nodes.is_empty() {
                 cursor.expect("+", "`+` and the next node")?;
             }
             cursor.expect("|", "`|` and the ops into the next node")?;
+            let to = nodes.len() + 1;
+            let mut inputs = vec![];
+            for from in 0..to {
+                let place = cursor.place();
+                let word = cursor.word(|c| !matches!(c, '~' | '|' | '+' | '\'' | '"') && !c.is_whitespace());
+                if word.is_empty() {
+                    return Err(cursor.error(&format!("an op and `~{from}|`")));
+                }
+                let allowed = match self.space {
+                    Some(space) => space.ops_of(0, to * (to - 1) / 2 + from),
+                    None => Primitive::ALL.to_vec(),
+                };
+                inputs.push((Primitive::parse_among(word, &allowed).map_err(|e| e.at(place))?, from));
+                cursor.expect(&format!("~{from}|"), &format!("`~{from}|` after the op of edge {to}<-{from}"))?;
+            }
+            nodes.push(inputs);
         }
-        let op = cursor.op(space, &space.ops_of(0, edge.index), |c| !matches!(c, '~' | '|' | '+'))?;
-        let source = format!("`~{}|` after the op of edge {edge}", edge.from);
-        cursor.expect(&format!("~{}|", edge.from), &source)?;
-        chosen.push(Candidate { cell_type: 0, edge: edge.index, op });
+        Ok(Plan { topology: Topology::NasBench201, cells: vec![nodes], outputs: vec![] })
     }
-    Genotype::new(space, &chosen)
-}
 
-/// `Genotype(normal=[('op', 0), ...], normal_concat=range(2, 6), reduce=[...], reduce_concat=range(2, 6))`
-fn darts(cursor: &mut Cursor, space: &SearchSpace) -> Result<Genotype> {
-    let mut chosen = Vec::new();
-    // One keyword for the inputs and one for the concatenation of each cell type, each of them once.
-    let types = space.cell_types().iter().enumerate();
-    let mut missing: Vec<(String, usize, bool)> = types
-        .flat_map(|(t, cell)| [(keyword(*cell).to_string(), t, true), (format!("{}_concat", keyword(*cell)), t, false)])
-        .collect();
-    cursor.expect("Genotype", "`Genotype(`")?;
-    cursor.token("(")?;
-    while !missing.is_empty() {
-        cursor.skip_space();
-        let place = cursor.at;
-        let word = cursor.word(|c| c.is_ascii_alphanumeric() || c == '_');
-        let Some(i) = missing.iter().position(|(name, _, _)| name == word) else {
-            cursor.at = place;
-            let names: Vec<String> = missing.iter().map(|(name, _, _)| format!("`{name}=`")).collect();
-            return Err(cursor.error(&format!("one of the keywords still missing: {}", names.join(", "))));
+    fn of_literal(&self, literal: &Literal, expected: &str) -> Result<Plan> {
+        match &literal.value {
+            // A text in quotes, as JSON keeps it.
+            Value::Text(text) if text.contains(['|', '(', '{', '[']) => parse(text, self.space),
+            Value::Call(_, values, keywords) => self.of_fields(literal, values, keywords),
+            Value::Dict(pairs) => match &pairs[..] {
+                [(key, inner)] if self.field(key).is_none() => match &inner.value {
+                    Value::Dict(_) | Value::Call(..) | Value::List(_) => self.of_literal(inner, expected),
+                    Value::Text(text) if text.contains(['|', '(']) => parse(text, self.space),
+                    _ => self.of_fields(literal, &[], pairs),
+                },
+                _ => self.of_fields(literal, &[], pairs),
+            },
+            Value::List(items) => self.of_list(literal, items, expected),
+            other => Err(self.wrong(literal.at, other.kind(), expected)),
+        }
+    }
+
+    fn of_list(&self, literal: &Literal, items: &[Literal], expected: &str) -> Result<Plan> {
+        let numbers: Option<Vec<i64>> = items.iter().map(cells::integer).collect();
+        let is_list = |l: &Literal| matches!(l.value, Value::List(_));
+        let is_concat =
+            |l: &Literal| matches!(&l.value, Value::List(n) if n.iter().all(|n| cells::integer(n).is_some()));
+        let are_texts = items.iter().all(|i| matches!(&i.value, Value::Text(t) if !t.contains('~')));
+        match numbers {
+            Some(numbers) if numbers.len() == 6 => self.naslib(literal.at, &numbers),
+            Some(numbers) => Err(self.wrong(
+                literal.at,
+                format!("a list of {} whole numbers", numbers.len()),
+                format!("six (NASLib's op_indices of a NAS-Bench-201 cell), {expected}"),
+            )),
+            // A named tuple as JSON keeps it: its fields in order.
+            None if items.len() == 4 && items.iter().all(is_list) && is_concat(&items[1]) && is_concat(&items[3]) => {
+                self.of_fields(literal, items, &[])
+            }
+            None if are_texts => Err(self.wrong(
+                literal.at,
+                format!("{} ops without their edges, of which there are two orders in use", items.len()),
+                EDGES,
+            )),
+            None if items.iter().all(is_list) => self.groups(literal, items),
+            None => Err(self.wrong(literal.at, format!("a list of {}", items.len()), expected)),
+        }
+    }
+
+    fn naslib(&self, at: usize, numbers: &[i64]) -> Result<Plan> {
+        let mut nodes = vec![vec![]; 3];
+        for (number, (from, to)) in numbers.iter().zip(NASLIB_EDGES) {
+            let op = usize::try_from(*number).ok().and_then(|n| NASLIB_OPS.get(n));
+            let op = op.ok_or_else(|| {
+                let names: Vec<String> = NASLIB_OPS.iter().enumerate().map(|(i, op)| format!("{i} {op}")).collect();
+                self.wrong(at, format!("the op number {number}"), format!("NASLib's: {}", names.join(", ")))
+            })?;
+            nodes[to - 1].push((*op, from));
+        }
+        nodes.iter_mut().for_each(|inputs| inputs.sort_by_key(|(_, from)| *from));
+        Ok(Plan { topology: Topology::NasBench201, cells: vec![nodes], outputs: vec![] })
+    }
+
+    /// NAS-Bench-201 as AutoDL-Projects keeps it: `((('op', 0),), (('op', 0), ('op', 1)), ...)`.
+    fn groups(&self, literal: &Literal, items: &[Literal]) -> Result<Plan> {
+        let expected = "a list for each node of a NAS-Bench-201 cell, with an op for each node before it; or the names of the \
+                        cells, `normal=` and `reduce=`";
+        let mut nodes = vec![];
+        for (to, item) in (1..).zip(items) {
+            let Value::List(inputs) = &item.value else { return Err(self.wrong(item.at, item.value.kind(), expected)) };
+            if inputs.len() != to || !inputs.iter().all(cells::is_input) {
+                let got = format!("lists of inputs without the names of their cells ({} of them)", items.len());
+                return Err(self.wrong(literal.at, got, expected));
+            }
+            let mut read = vec![];
+            for input in inputs {
+                let input = self.input(input)?;
+                read.push((self.op(&input, None)?, input.from));
+            }
+            read.sort_by_key(|(_, from)| *from);
+            if !read.iter().map(|(_, from)| *from).eq(0..to) {
+                return Err(self.wrong(
+                    item.at,
+                    format!("other inputs of node {to}"),
+                    format!("one from each of 0 to {}", to - 1),
+                ));
+            }
+            nodes.push(read);
+        }
+        if nodes.is_empty() {
+            return Err(self.wrong(literal.at, "an empty list", expected));
+        }
+        Ok(Plan { topology: Topology::NasBench201, cells: vec![nodes], outputs: vec![] })
+    }
+
+    /// Which of [`FIELDS`] a key names.
+    fn field(&self, key: &Literal) -> Option<usize> {
+        let Value::Text(name) = &key.value else { return None };
+        FIELDS.iter().position(|(field, other)| name == field || !other.is_empty() && name == other)
+    }
+
+    /// Cells by their fields: values in the order of [`FIELDS`], then keys.
+    fn of_fields(&self, literal: &Literal, values: &[Literal], keys: &[(Literal, Literal)]) -> Result<Plan> {
+        self.check_topology(literal.at, Topology::NasBench201, EDGES)?;
+        let mut fields: [Option<&Literal>; 4] = [None; 4];
+        let missing = |fields: &[Option<&Literal>; 4]| {
+            let needed = [0, 2].into_iter().filter(|i| fields[*i].is_none()).map(|i| format!("`{}=`", FIELDS[i].0));
+            format!("one of the keywords still missing: {}", needed.collect::<Vec<_>>().join(", "))
         };
-        let (_, cell_type, is_inputs) = missing.remove(i);
-        cursor.token("=")?;
-        if is_inputs {
-            inputs(cursor, space, cell_type, &mut chosen)?
-        } else {
-            concat(cursor, space)?
-        }
-        cursor.skip_space();
-        if !missing.is_empty() || cursor.peek() == Some(',') {
-            cursor.token(",")?;
-        }
-    }
-    cursor.token(")")?;
-    Genotype::new(space, &chosen)
-}
-
-/// `[('op', 0), ('op', 1), ...]`: two pairs for every node in order, of an op and the node it reads.
-fn inputs(cursor: &mut Cursor, space: &SearchSpace, cell_type: usize, chosen: &mut Vec<Candidate>) -> Result<()> {
-    let edges = space.edges();
-    let last = space.inputs() + space.nodes() - 1;
-    cursor.token("[")?;
-    for to in space.inputs()..=last {
-        for second in [false, true] {
-            cursor.token("(")?;
-            cursor.skip_space();
-            let quote = cursor.peek().filter(|c| matches!(c, '\'' | '"'));
-            let quote = quote.ok_or_else(|| cursor.error("an op in quotes"))?;
-            cursor.token(quote.encode_utf8(&mut [0; 4]))?;
-            let start = cursor.at;
-            let op = cursor.op(space, space.ops(), |c| c != quote && c != '\n')?;
-            cursor.expect(quote.encode_utf8(&mut [0; 4]), "the closing quote")?;
-            cursor.token(",")?;
-            cursor.skip_space();
-            let (number_at, from) = (cursor.at, cursor.number());
-            let Some(edge) = edges.iter().find(|e| e.to == to && Some(e.from) == from) else {
-                cursor.at = number_at;
-                return Err(cursor.error(&format!("an input of node {to}, from 0 to {}", to - 1)));
-            };
-            let candidate = Candidate { cell_type, edge: edge.index, op };
-            if let Err(error) = space.check(candidate) {
-                cursor.at = start;
-                return Err(error.at(cursor.place()));
-            }
-            if second && chosen.last() == Some(&candidate) {
-                cursor.at = start;
-                return Err(cursor.error(&format!("an op on edge {edge} other than the first into node {to}")));
-            }
-            chosen.push(candidate);
-            cursor.token(")")?;
-            cursor.skip_space();
-            if !(to == last && second) {
-                let (which, of) = if second { ("first", to + 1) } else { ("second", to) };
-                cursor.expect(",", &format!("`,` and the {which} input of node {of}"))?;
-            } else if cursor.peek() == Some(',') {
-                cursor.token(",")?;
-                cursor.skip_space();
+        for (i, value) in values.iter().enumerate() {
+            match fields.get_mut(i) {
+                Some(field) => *field = Some(value),
+                None if value.value == Value::None => {}
+                None => {
+                    return Err(self.wrong(
+                        value.at,
+                        format!("{} values", values.len()),
+                        "four: normal, its output, reduce, its output",
+                    ));
+                }
             }
         }
-    }
-    cursor.expect("]", &format!("`]` after the two inputs of each node from {} to {last}", space.inputs()))
-}
-
-/// `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`: all computed nodes, as there is no other output in the space.
-fn concat(cursor: &mut Cursor, space: &SearchSpace) -> Result<()> {
-    let nodes: Vec<usize> = (space.inputs()..space.inputs() + space.nodes()).collect();
-    cursor.skip_space();
-    let start = cursor.at;
-    let is_range = cursor.peek() == Some('r');
-    if is_range {
-        cursor.expect("range", "`range(`")?;
-        cursor.skip_space();
-    }
-    let (open, close) = match cursor.peek() {
-        Some('[') if !is_range => ("[", "]"),
-        _ => ("(", ")"),
-    };
-    cursor.token(open)?;
-    let mut numbers = Vec::new();
-    loop {
-        cursor.skip_space();
-        let Some(number) = cursor.number() else { break };
-        numbers.push(number);
-        cursor.skip_space();
-        if cursor.peek() != Some(',') {
-            break;
+        let named = |name: &str| keys.iter().any(|(key, _)| matches!(&key.value, Value::Text(t) if t == name));
+        if named("recurrent") {
+            return Err(self.wrong(
+                literal.at,
+                "a recurrent cell (`recurrent=`)",
+                "cells of images: `normal=` and `reduce=`",
+            ));
         }
-        cursor.token(",")?;
-    }
-    cursor.token(close)?;
-    let fits = if is_range { numbers == [nodes[0], nodes[0] + nodes.len()] } else { numbers == nodes };
-    if fits {
-        return Ok(());
-    }
-    cursor.at = start;
-    Err(cursor.error(&format!("all nodes: `range({}, {})` or `{nodes:?}`", nodes[0], nodes[0] + nodes.len())))
-}
-
-/// A place in the text. `at` is a byte offset on a character boundary; errors count characters from 1.
-struct Cursor<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Cursor<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest().chars().next()
-    }
-
-    fn skip_space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
-    }
-
-    /// The characters from here on that `belongs` accepts.
-    fn word(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
-        let rest = self.rest();
-        let word = &rest[..rest.find(|c| !belongs(c)).unwrap_or(rest.len())];
-        self.at += word.len();
-        word
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        self.word(|c| c.is_ascii_digit()).parse().ok()
-    }
-
-    /// The index in the space of one of its ops that are `allowed`, by its name.
-    fn op(&mut self, space: &SearchSpace, allowed: &[Primitive], belongs: impl Fn(char) -> bool) -> Result<usize> {
-        let place = self.place();
-        let op = Primitive::parse_among(self.word(belongs), allowed).map_err(|e| e.at(place))?;
-        Ok(space.ops().iter().position(|p| *p == op).unwrap_or_default())
-    }
-
-    fn expect(&mut self, literal: &str, expected: &str) -> Result<()> {
-        if !self.rest().starts_with(literal) {
-            return Err(self.error(expected));
+        if named("matrix") || named("module_adjacency") {
+            return Err(self.wrong(
+                literal.at,
+                "a cell of NAS-Bench-101 (a matrix and ops)",
+                format!("{EDGES} or {NODES}"),
+            ));
         }
-        self.at += literal.len();
-        Ok(())
-    }
-
-    /// White space, then a literal.
-    fn token(&mut self, literal: &str) -> Result<()> {
-        self.skip_space();
-        self.expect(literal, &format!("`{literal}`"))
-    }
-
-    fn place(&self) -> String {
-        format!("genotype text, character {}", self.text[..self.at].chars().count() + 1)
-    }
-
-    fn error(&self, expected: &str) -> Error {
-        let got: String = self.rest().chars().take(20).collect();
-        let got = if got.is_empty() { "the end".to_string() } else { format!("`{got}`") };
-        Error::invalid(self.place(), got, expected)
+        for (key, value) in keys {
+            match self.field(key) {
+                Some(i) if fields[i].is_none() => fields[i] = Some(value),
+                Some(_) => return Err(self.error(key.at, &missing(&fields))),
+                None if value.value == Value::None => {}
+                None if matches!(&key.value, Value::Text(name) if IDLE.contains(&name.as_str())) => {}
+                None => return Err(self.error(key.at, &missing(&fields))),
+            }
+        }
+        let (Some(normal), Some(reduce)) = (fields[0], fields[2]) else {
+            // Where the closing bracket is, as far as the text goes.
+            let end = self.text.trim_end().len().saturating_sub(1).max(literal.at);
+            return Err(self.error(end, &missing(&fields)));
+        };
+        self.darts([(normal, fields[1]), (reduce, fields[3])])
     }
 }
 

@@ -90,6 +90,8 @@ primitives! {
     NorConv7x7 = "nor_conv_7x7", Form::Convs(&[(7, 7)]);
     /// ReLU, 1x7 then 7x1 convolution, batch norm (quark0/darts).
     Conv7x1And1x7 = "conv_7x1_1x7", Form::Convs(&[(1, 7), (7, 1)]);
+    /// ReLU, 1x3 then 3x1 convolution, batch norm (AutoDL-Projects).
+    Conv3x1And1x3 = "conv_3x1_1x3", Form::Convs(&[(1, 3), (3, 1)]);
     /// Standard normal draws: the op that no search should choose (RobustDARTS, space S4).
     Noise = "noise", Form::Noise;
 }

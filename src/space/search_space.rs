@@ -13,6 +13,24 @@ pub enum Topology {
     Darts,
 }
 
+impl Topology {
+    /// Number of input nodes of a cell (NAS-Bench-201: 1, DARTS: 2).
+    pub fn inputs(self) -> usize {
+        match self {
+            Topology::NasBench201 => 1,
+            Topology::Darts => 2,
+        }
+    }
+
+    /// NAS-Bench-201: `[Normal]`; DARTS: `[Normal, Reduction]`.
+    pub fn cell_types(self) -> &'static [CellType] {
+        match self {
+            Topology::NasBench201 => &[CellType::Normal],
+            Topology::Darts => &[CellType::Normal, CellType::Reduction],
+        }
+    }
+}
+
 /// The kinds of cell that share architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CellType {
@@ -157,20 +175,14 @@ impl SearchSpace {
         (self.inputs()..self.inputs() + self.nodes).sum()
     }
 
-    /// Number of input nodes of a cell (NAS-Bench-201: 1, DARTS: 2).
+    /// Number of input nodes of a cell.
     pub fn inputs(&self) -> usize {
-        match self.topology {
-            Topology::NasBench201 => 1,
-            Topology::Darts => 2,
-        }
+        self.topology.inputs()
     }
 
-    /// NAS-Bench-201: `[Normal]`; DARTS: `[Normal, Reduction]`.
+    /// The types of its cells.
     pub fn cell_types(&self) -> &'static [CellType] {
-        match self.topology {
-            Topology::NasBench201 => &[CellType::Normal],
-            Topology::Darts => &[CellType::Normal, CellType::Reduction],
-        }
+        self.topology.cell_types()
     }
 
     /// The candidates that compete for the same slots, for all cell types, in order.

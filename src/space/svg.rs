@@ -1,6 +1,6 @@
 //! Genotypes as pictures: SVG, laid out by the crate `layout`. May use: `space`, layout.
 
-use super::{Genotype, Primitive, Topology};
+use super::{Genotype, Plan, Primitive};
 use layout::adt::dag::NodeHandle;
 use layout::backends::svg::SVGWriter;
 use layout::core::base::Orientation;
@@ -63,11 +63,7 @@ impl Genotype {
             }
         }
         let output = add(&mut graph, "output", OUTPUT, INK);
-        let read = match self.space.topology() {
-            Topology::NasBench201 => first + nodes - 1..first + nodes,
-            Topology::Darts => first..first + nodes,
-        };
-        for node in read {
+        for node in Plan::from(self).outputs_of(cell_type) {
             graph.add_edge(arrow(INK, LineStyleKind::Normal), handles[node], output);
         }
         let mut writer = SVGWriter::new();

@@ -76,6 +76,7 @@ OPS = {
     "dil_conv_5x5": lambda s: separable(5, s, 2),
     "avg_pool_3x3": lambda s: nn.AvgPool2d(3, stride=s, padding=1, count_include_pad=False),
     "max_pool_3x3": lambda s: nn.MaxPool2d(3, stride=s, padding=1),
+    "conv_3x1_1x3": lambda s: Named(full(1, 3, (1, s)), full(3, 1, (s, 1))),
 }
 
 torch.manual_seed(20)

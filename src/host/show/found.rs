@@ -9,7 +9,7 @@ use crate::host::options::device_name;
 use crate::host::shrink::Subset;
 use crate::host::space::{Mask, candidate_name};
 use crate::net::Role;
-use crate::space::{Genotype, NetworkShape, Topology};
+use crate::space::{Genotype, NetworkShape, Plan, Primitive, Topology};
 
 /// Size, device, cost, epoch, and who is alive.
 pub fn supernet(net: &Net, look: &Look) -> Result<String> {
@@ -21,11 +21,15 @@ pub fn supernet(net: &Net, look: &Look) -> Result<String> {
         (*learner.net.config(), weights, device_name(learner.net.device()), learner.epoch())
     };
     let size = net.host.current_data()?.train.shape.1;
-    // The cost of a network that has every living candidate on its edge.
-    let all = Genotype { space: (*space).clone(), chosen: mask.alive() };
+    // The cost of a network that has every living candidate on its edge; where none lives, a node is zeros.
+    let mut all = Plan::from(&Genotype { space: (*space).clone(), chosen: mask.alive(), outputs: vec![] });
+    for inputs in all.cells.iter_mut().flatten().filter(|inputs| inputs.is_empty()) {
+        inputs.push((Primitive::None, 0));
+    }
     let cells = if space.topology() == Topology::Darts { 3 * config.cells + 2 } else { config.cells };
     let (channels, classes) = (config.channels as u64, config.classes as u64);
-    let cost = all.cost(NetworkShape { channels, cells: cells as u64, classes, size: size as u64 })?;
+    let usual = NetworkShape::cifar10(space.topology());
+    let cost = all.cost(NetworkShape { channels, cells: cells as u64, classes, size: size as u64, ..usual })?;
     let title = format!("{} supernet, C={}, N={}, {classes} classes", space.name(), config.channels, config.cells);
     let lines = [
         ("device", device),

@@ -91,6 +91,16 @@ impl<'a> Nodes<'a> {
                 let x = name(x);
                 self.conv(value, x, *weight, window, *depthwise)?;
             }
+            Op::LongConv { x, weight, down, across } => {
+                let inputs = [name(x), self.parameter(*weight)?];
+                let both = |of: fn(&Window) -> usize| [of(down) as i64, of(across) as i64];
+                let attributes = vec![
+                    ints("kernel_shape", &both(|w| w.kernel)),
+                    ints("strides", &both(|w| w.stride)),
+                    ints("pads", &[both(|w| w.padding), both(|w| w.padding)].concat()),
+                ];
+                self.node("Conv", &inputs, value, attributes);
+            }
             // What it did is in the convolutions; its name is that of what it read.
             Op::Norm { x, .. } if self.gone[value] => self.names[value] = name(x),
             Op::Norm { x, norm } => {

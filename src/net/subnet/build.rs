@@ -4,7 +4,7 @@
 //! `xautodl/models/cell_operations.py` (NAS-Bench-201).
 
 use super::graph::{Graph, Op, Step, Value};
-use crate::net::layers::{self, Init, ParamSpec, PoolKind};
+use crate::net::layers::{self, Init, Layer, ParamSpec, PoolKind};
 use crate::net::program::AffineNorm;
 use crate::ops::window::Window;
 use crate::space::Primitive;
@@ -135,6 +135,21 @@ impl Builder {
         self.norm(&format!("{name}.op.{}", at + 2), y)
     }
 
+    /// ReLU, convolutions of these kernels one behind the other, batch norm: `conv_7x1_1x7` of quark0/darts, a `Sequential`
+    /// without a name of its own.
+    fn long_convs(&mut self, name: &str, kernels: &[(usize, usize)], x: Value, stride: usize) -> Value {
+        let c = self.channels(x);
+        let mut y = self.relu(x);
+        let windows = Layer::windows(kernels, stride);
+        for (i, (&(h, w), [down, across])) in kernels.iter().zip(windows).enumerate() {
+            let fan_in = c * h * w;
+            let spec = layers::spec(&format!("{name}.{}.weight", i + 1), &[c, c, h, w], Init::Uniform { fan_in });
+            let weight = self.param(spec);
+            y = self.push(Op::LongConv { x: y, weight, down, across }, c);
+        }
+        self.norm(&format!("{name}.{}", kernels.len() + 1), y)
+    }
+
     /// `FactorizedReduce`: ReLU, two 1x1 convolutions of stride 2, the second one pixel off, side by side; batch norm.
     pub fn factorized_reduce(&mut self, name: &str, x: Value, co: usize) -> Value {
         let y = self.relu(x);
@@ -169,20 +184,18 @@ impl Builder {
             Form::Identity if stride == 1 => x,
             Form::Identity => self.factorized_reduce(name, x, c),
             Form::Convs(&[(kernel, width)]) if kernel == width => self.relu_conv_bn(name, x, c, kernel, stride),
+            Form::Convs(kernels) => self.long_convs(name, kernels, x, stride),
             Form::AveragePool => self.pool(x, PoolKind::Average, Window::same(3, stride, 1)),
             Form::MaximumPool => self.pool(x, PoolKind::Maximum, Window::same(3, stride, 1)),
             Form::SeparableTwice { kernel } => sep(self, kernel),
             Form::Separable { kernel, dilation } => self.separable(name, 1, x, Window::same(kernel, stride, dilation)),
-            Form::Convs(_) | Form::Noise => unreachable!("SubnetConfig::check refuses it"),
+            Form::Noise => unreachable!("SubnetConfig::check refuses it"),
         }
     }
 
     /// Whether [`Builder::primitive`] has a graph of it.
     pub fn knows(primitive: Primitive) -> bool {
-        match primitive.form() {
-            Form::Convs(kernels) => matches!(kernels, [(h, w)] if h == w),
-            form => form != Form::Noise,
-        }
+        primitive.form() != Form::Noise
     }
 
     /// `AuxiliaryHeadCIFAR` (`stride` 3) and `AuxiliaryHeadImageNet` (`stride` 2, and no batch norm behind its second

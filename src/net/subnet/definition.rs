@@ -108,6 +108,10 @@ impl Pass<'_> {
                 conv::tensor::depthwise_conv2d(self.value(*x)?, &self.param(*weight)?, *window)
                     .map_err(interrupt::or)?
             }
+            Op::LongConv { x, weight, down, across } => {
+                conv::tensor::conv2d_of(self.value(*x)?, &self.param(*weight)?, *down, *across)
+                    .map_err(interrupt::or)?
+            }
             Op::Norm { x, norm } => {
                 let (x, gamma, beta) = (self.value(*x)?, self.param(norm.gamma)?, self.param(norm.beta)?);
                 let (mean, var) = (&self.params.at(norm.mean).var, &self.params.at(norm.var).var);

@@ -19,6 +19,8 @@ pub enum Op {
     Relu { x: Value },
     /// Convolution without bias: `weight` is `[co, ci, k, k]`, or `[c, 1, k, k]` if depthwise.
     Conv { x: Value, weight: usize, window: Window, depthwise: bool },
+    /// Convolution without bias by a window that is taller or wider: `weight` is `[co, ci, kh, kw]`.
+    LongConv { x: Value, weight: usize, down: Window, across: Window },
     /// Affine batch norm with running statistics.
     Norm { x: Value, norm: AffineNorm },
     /// Pool over the pixels of the image: padding counts in neither kind.
@@ -74,6 +76,7 @@ impl Op {
             Op::Concat { xs } | Op::Sum { xs } => xs,
             Op::Relu { x }
             | Op::Conv { x, .. }
+            | Op::LongConv { x, .. }
             | Op::Norm { x, .. }
             | Op::Pool { x, .. }
             | Op::Offset { x }
@@ -102,6 +105,11 @@ impl Graph {
         wanted
     }
 
+    /// Whether all convolutions have square windows.
+    pub fn is_square(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step.op, Op::LongConv { .. }))
+    }
+
     /// Height and width of every value for images of `h x w`; (1, 1) behind [`Op::Mean`]; 0 where a window is larger than
     /// its image.
     pub fn sizes(&self, h: usize, w: usize) -> Vec<(usize, usize)> {
@@ -111,6 +119,7 @@ impl Graph {
             let slid = |x: Value, window: &Window| (window.outputs(of(x).0), window.outputs(of(x).1));
             sizes.push(match &step.op {
                 Op::Input => (h, w),
+                Op::LongConv { x, down, across, .. } => (down.outputs(of(*x).0), across.outputs(of(*x).1)),
                 Op::Conv { x, window, .. } | Op::Pool { x, window, .. } => slid(*x, window),
                 Op::Zero { x, stride } => (of(*x).0.div_ceil(*stride), of(*x).1.div_ceil(*stride)),
                 Op::Mean { .. } | Op::Linear { .. } => (1, 1),

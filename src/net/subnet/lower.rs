@@ -246,7 +246,7 @@ impl Lowering<'_> {
                 Made::Node(src) => Made::Mean { src, norm: None },
                 _ => return Err(unknown(graph, value)),
             },
-            Op::Flatten { .. } | Op::Linear { .. } => return Err(unknown(graph, value)),
+            Op::LongConv { .. } | Op::Flatten { .. } | Op::Linear { .. } => return Err(unknown(graph, value)),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Evaluation networks: the cells of one genotype, stacked and trained from scratch. May use: `space`, `ops`.
 //!
-//! [`plan`] has the cells, [`networks`] stacks them to a [`graph`] by the blocks of [`build`], [`definition`] computes it.
+//! A [`Plan`] has the cells, [`networks`] stacks them to a [`graph`] by the blocks of [`build`], [`definition`] computes it.
 //! Every batch norm is affine with running statistics; parameter names are those of quark0/darts and AutoDL-Projects.
 
 pub mod build;
@@ -9,57 +9,18 @@ mod fast;
 pub mod graph;
 mod lower;
 pub mod networks;
-pub mod plan;
 
+pub use crate::space::{Family, Plan};
 pub use definition::DropPath;
 pub use graph::Graph;
-pub use plan::Plan;
 
 use super::{Gradients, Mode, Param, Params, Role};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::space::Topology;
+use crate::space::NetworkShape;
 use candle_core::{DType, Device, Tensor};
 use fast::Fast;
 use std::sync::Arc;
-
-/// Which skeleton the cells go into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// DARTS cells behind a 3x3 stem: images of 32x32.
-    Cifar,
-    /// DARTS cells behind a stem of stride 8: images of 224x224.
-    ImageNet,
-    /// NAS-Bench-201 cells in that benchmark's skeleton.
-    #[serde(rename = "nas-bench-201")]
-    NasBench201,
-}
-
-impl Family {
-    /// The names in settings.
-    pub const NAMES: [(&'static str, Family); 3] =
-        [("cifar", Family::Cifar), ("imagenet", Family::ImageNet), ("nas-bench-201", Family::NasBench201)];
-
-    /// By name.
-    pub fn parse(name: &str) -> Result<Self> {
-        let found = Self::NAMES.iter().find(|(known, _)| *known == name);
-        found.map(|(_, f)| *f).ok_or_else(|| Error::unknown_name("network", name, Self::NAMES.map(|(n, _)| n)))
-    }
-
-    /// The name.
-    pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, f)| *f == self).map_or("", |(n, _)| n)
-    }
-
-    /// The wiring of its cells.
-    pub fn topology(self) -> Topology {
-        match self {
-            Family::Cifar | Family::ImageNet => Topology::Darts,
-            Family::NasBench201 => Topology::NasBench201,
-        }
-    }
-}
 
 /// Size of an evaluation network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -81,11 +42,8 @@ pub struct SubnetConfig {
 impl SubnetConfig {
     /// What the literature trains: CIFAR C=36, 20 cells; ImageNet C=48, 14 cells; NAS-Bench-201 C=16, N=5.
     pub fn usual(family: Family, classes: usize, seed: u64) -> Self {
-        let (channels, cells) = match family {
-            Family::Cifar => (36, 20),
-            Family::ImageNet => (48, 14),
-            Family::NasBench201 => (16, 5),
-        };
+        let NetworkShape { channels, cells, .. } = NetworkShape::usual(family);
+        let (channels, cells) = (channels as usize, cells as usize);
         SubnetConfig { family, channels, cells, classes, auxiliary: family != Family::NasBench201, seed }
     }
 
@@ -98,17 +56,11 @@ impl SubnetConfig {
                 return Err(Error::invalid(format!("evaluation network, {name}"), size, format!("at least {least}")));
             }
         }
-        if plan.topology != self.family.topology() {
-            let expected =
-                format!("cells of {:?}, as the network `{}` takes", self.family.topology(), self.family.name());
-            return Err(Error::invalid("evaluation network", format!("cells of {:?}", plan.topology), expected));
-        }
-        if self.auxiliary && self.family == Family::NasBench201 {
-            return Err(Error::invalid("evaluation network `nas-bench-201`", "an auxiliary head", "none"));
-        }
+        plan.check()?;
+        self.family.check(plan.topology, self.auxiliary)?;
         let ops = plan.cells.iter().flatten().flatten().map(|(op, _)| *op);
         if let Some(op) = ops.into_iter().find(|op| !build::Builder::knows(*op)) {
-            let expected = "pools, skips and convolutions with square kernels";
+            let expected = "pools, skips and convolutions";
             return Err(Error::invalid("op of an evaluation network", op, expected));
         }
         Ok(())
@@ -131,7 +83,7 @@ pub struct Subnet {
     graph: Arc<Graph>,
     params: Arc<Params>,
     device: Device,
-    /// The CPU engine; without it, every pass is the [`definition`].
+    /// The CPU engine; without it (also where a convolution is longer than wide), every pass is the [`definition`].
     fast: Option<Arc<Fast>>,
     /// What the definition computes in.
     dtype: DType,
@@ -142,7 +94,7 @@ impl Subnet {
     pub fn new(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
         config.check(&plan)?;
         let graph = Arc::new(networks::graph(&plan, &config));
-        let fast = device.is_cpu().then(Arc::default);
+        let fast = (device.is_cpu() && graph.is_square()).then(Arc::default);
         let params = Arc::new(Params::of_specs(graph.params.clone(), config.seed, device)?);
         Ok(Subnet { plan, config, graph, params, device: device.clone(), fast, dtype: DType::F32 })
     }

@@ -46,7 +46,8 @@ fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
     b.finish(logits, head)
 }
 
-/// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; concatenated.
+/// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; the nodes of the
+/// output one after the other.
 fn darts_cell(
     b: &mut Builder,
     plan: &Plan,
@@ -61,19 +62,23 @@ fn darts_cell(
         true => b.factorized_reduce(&name("preprocess0"), s0, width),
         false => b.relu_conv_bn(&name("preprocess0"), s0, width, 1, 1),
     };
-    let mut nodes = vec![s0, b.relu_conv_bn(&name("preprocess1"), s1, width, 1, 1)];
+    let cell_type = usize::from(reduction);
+    // A node without inputs is not there, and none reads it.
+    let mut nodes = vec![Some(s0), Some(b.relu_conv_bn(&name("preprocess1"), s1, width, 1, 1))];
     let mut op = 0;
-    for inputs in &plan.cells[usize::from(reduction)] {
+    for inputs in &plan.cells[cell_type] {
         let mut terms = vec![];
         for &(primitive, from) in inputs {
+            let Some(x) = nodes[from] else { continue };
             let stride = if reduction && from < 2 { 2 } else { 1 };
-            let y = b.primitive(&name(&format!("_ops.{op}")), primitive, nodes[from], stride);
-            terms.push(if y == nodes[from] { y } else { b.drop_path(y) });
+            let y = b.primitive(&name(&format!("_ops.{op}")), primitive, x, stride);
+            terms.push(if y == x { y } else { b.drop_path(y) });
             op += 1;
         }
-        nodes.push(b.sum(terms));
+        nodes.push(if terms.is_empty() { None } else { Some(b.sum(terms)) });
     }
-    b.concat(nodes.split_off(2))
+    let outputs = plan.outputs_of(cell_type);
+    b.concat(outputs.into_iter().filter_map(|n| nodes[n]).collect())
 }
 
 /// `TinyNetwork` of AutoDL-Projects: stem, three stages of `InferCell`s with residual blocks between, head.

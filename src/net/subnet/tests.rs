@@ -1,7 +1,7 @@
 //! Sizes and refusals of evaluation networks; their values are held to PyTorch's by `tests/golden_eval.rs`.
 
 use super::*;
-use crate::space::{Genotype, NetworkShape, Primitive};
+use crate::space::{Genotype, NetworkShape, Primitive, Topology};
 
 const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
 const V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
@@ -24,10 +24,8 @@ fn parameters_agree_with_the_literature_and_with_the_count_of_the_space() {
     ] {
         let net = subnet(text, SubnetConfig::usual(family, classes, 0)).unwrap();
         assert_eq!(net.n_weights(), expected, "{family:?}");
-        if family != Family::ImageNet {
-            let cost = Genotype::parse(text).unwrap().cost(NetworkShape::cifar10(family.topology())).unwrap();
-            assert_eq!(cost.parameters, expected as u64);
-        }
+        let cost = Genotype::parse(text).unwrap().cost(NetworkShape::usual(family)).unwrap();
+        assert_eq!(cost.parameters, expected as u64);
     }
 }
 
@@ -56,6 +54,22 @@ fn what_a_network_cannot_take_is_refused_in_words() {
     assert_eq!(run(V2, small(Family::Cifar, false), 8), "");
 }
 
+#[test]
+fn a_network_of_any_published_cell_has_the_parameters_of_its_cost() {
+    for name in ["FairDARTS_a", "FairDARTS_g", "NASNet_A", "AmoebaNet_A", "ENAS", "PNAS"] {
+        for family in [Family::Cifar, Family::ImageNet] {
+            let plan = Plan::read(name).unwrap();
+            let config = SubnetConfig { channels: 8, cells: 6, auxiliary: false, ..SubnetConfig::usual(family, 7, 0) };
+            let shape = NetworkShape { channels: 8, cells: 6, classes: 7, ..NetworkShape::usual(family) };
+            let expected = plan.cost(shape).unwrap().parameters;
+            let net = Subnet::new(plan, config, &Device::Cpu).unwrap();
+            assert_eq!(net.n_weights() as u64, expected, "{name} {family:?}");
+            let graph = net.graph();
+            assert_eq!(net.fast.is_some(), graph.is_square(), "{name}: the engine runs what it has kernels for");
+        }
+    }
+}
+
 /// Of every op that an evaluation network may have, values and gradients of the CPU engine beside those of the definition in
 /// f64, in training (with drop path and auxiliary head) and in eval mode.
 #[test]
@@ -65,13 +79,16 @@ fn the_engine_keeps_to_the_definition_in_every_op() {
             vec![(Primitive::parse(op).unwrap(), i % 2), (Primitive::SkipConnect, (i + 1) % 2)]
         };
         let nodes: Vec<_> = ops.into_iter().enumerate().map(node).collect();
-        Plan { topology: Topology::Darts, cells: vec![nodes.clone(), nodes] }
+        Plan { topology: Topology::Darts, cells: vec![nodes.clone(), nodes], outputs: vec![] }
     };
     let stacks = [
         (Family::Cifar, cells(["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]), 32, true),
         (Family::Cifar, cells(["avg_pool_3x3", "max_pool_3x3", "none", "sep_conv_3x3"]), 9, false),
         (Family::ImageNet, cells(["sep_conv_7x7", "nor_conv_7x7", "nor_conv_3x3", "nor_conv_1x1"]), 40, false),
         (Family::NasBench201, Plan::parse(CELL).unwrap(), 12, false),
+        (Family::Cifar, Plan::read("NASNet_A").unwrap(), 9, false),
+        (Family::Cifar, Plan::read("FairDARTS_g").unwrap(), 9, false),
+        (Family::Cifar, Plan::read("PNAS").unwrap(), 9, false),
     ];
     for (family, plan, side, auxiliary) in stacks {
         let config = SubnetConfig { channels: 4, cells: 3, auxiliary, ..SubnetConfig::usual(family, 5, 3) };

@@ -67,29 +67,52 @@ fn a_wrong_text_is_refused_with_its_place_what_was_got_and_what_was_expected() {
     for (text, says) in [
         (String::new(), "character 1: got the end, expected `|op~0|"),
         ("nor_conv_3x3".into(), "character 1: got `nor_conv_3x3`, expected `|op~0|"),
+        ("from collections import namedtuple".into(), "character 1: got `from collections imp`, expected `|op~0|"),
         (nb.replacen("3x3~0", "3x4~0", 1), "character 2: unknown op `nor_conv_3x4`, did you mean `nor_conv_3x3`?"),
-        (nb.replacen("nor_conv_3x3", "sep_conv_3x3", 1), "unknown op `sep_conv_3x3`"),
         (nb.replacen("3x3~1", "3x3~0", 1), "expected `~1|` after the op of edge 2<-1"),
         (nb[..nb.len() - 1].into(), "character 93: got `~2`, expected `~2|` after the op of edge 3<-2"),
-        (nb[..48].into(), "expected `+` and the next node"),
-        (format!("{nb}+|none~0|"), "got `+|none~0|`, expected the end of the text"),
+        (format!("{nb}+|none~0|"), "got the end, expected"),
+        (format!("{nb}|none~0|"), "got `|none~0|`, expected the end of the text"),
         ("|é~0|".into(), "character 2: unknown op `é`"),
-        ("Genotype".into(), "character 9: got the end, expected `(`"),
-        ("Genotype()".into(), "expected one of the keywords still missing: `normal=`, `normal_concat=`, `reduce=`"),
-        (DARTS_V2.replace("reduce=", "normal="), "missing: `reduce=`, `reduce_concat=`"),
+        ("Genotype".into(), "character 1: got `Genotype`, expected `|op~0|"),
+        ("Genotype()".into(), "expected one of the keywords still missing: `normal=`, `reduce=`"),
+        (DARTS_V2.replace("reduce=", "normal="), "expected one of the keywords still missing: `reduce=`"),
         (DARTS_V2.replacen("'sep_conv_3x3', 0", "'sep_conv_3x9', 0", 1), "character 20: unknown op `sep_conv_3x9`"),
         (DARTS_V2.replacen("'sep_conv_3x3', 0", "sep_conv_3x3, 0", 1), "expected an op in quotes"),
         (DARTS_V2.replacen("', 1)", "', 2)", 1), "expected an input of node 2, from 0 to 1"),
-        (DARTS_V2.replacen("', 1)", "', 99999999999999999999999)", 1), "expected an input of node 2"),
-        (DARTS_V2.replacen(", ('dil_conv_3x3', 2)", "", 1), "expected `,` and the second input of node 5"),
-        (DARTS_V2.replacen("_3x3', 1)", "_3x3', 0)", 1), "on edge 2<-0 other than the first into node 2"),
+        (
+            DARTS_V2.replacen("', 1)", "', 99999999999999999999999)", 1),
+            "expected an op in quotes and the number of the node",
+        ),
+        (DARTS_V2.replacen("', 1)", "', -1)", 1), "expected an input of node 2, from 0 to 1"),
+        (DARTS_V2.replacen(", ('dil_conv_3x3', 2)", "", 1), "got 7 inputs, expected two for each node"),
         (
             DARTS_V2.replace("('dil_conv_3x3', 2)]", "('dil_conv_3x3', 2), ('none', 1)]"),
-            "expected `]` after the two inputs",
+            "got 9 inputs, expected two for each node",
         ),
-        (DARTS_V2.replacen("[2, 3, 4, 5]", "range(2, 5)", 1), "expected all nodes: `range(2, 6)` or `[2, 3, 4, 5]`"),
-        (DARTS_V2.replacen("[2, 3, 4, 5]", "[2, 3, 4", 1), "expected `]`"),
-        (DARTS_V2.trim_end_matches(')').into(), "got the end, expected `)`"),
+        (
+            DARTS_V2.replacen(", ('skip_connect', 0), ('dil_conv_3x3', 2)", "", 1),
+            "got node 5 in the output, expected nodes of the cell, from 2 to 4",
+        ),
+        (
+            DARTS_V2.replacen("[2, 3, 4, 5]", "range(2, 7)", 1),
+            "got node 6 in the output, expected nodes of the cell, from 2 to 5",
+        ),
+        (DARTS_V2.replacen("[2, 3, 4, 5]", "[1, 2]", 1), "got an input of the cell in its output"),
+        (DARTS_V2.replacen("[2, 3, 4, 5]", "[2, 2]", 1), "expected the nodes that are the output, each once"),
+        (DARTS_V2.replacen("[2, 3, 4, 5]", "range(0, 1000000000)", 1), "expected a range of at most 64"),
+        (DARTS_V2.replacen("[2, 3, 4, 5]", "[2, 3, 4", 1), "expected"),
+        (DARTS_V2.replace("normal_concat=[2, 3, 4, 5]", "layers=20"), "got `layers=20"),
+        ("Genotype(recurrent=[('relu', 0)], concat=range(1, 9))".into(), "got a recurrent cell (`recurrent=`)"),
+        ("{'matrix': [[0]], 'ops': ['input']}".into(), "got a cell of NAS-Bench-101"),
+        ("[0, 1, 2]".into(), "got a list of 3 whole numbers, expected six"),
+        ("(2, 2, 0, 2, 2, 5)".into(), "got the op number 5, expected NASLib's: 0 skip_connect"),
+        ("['none', 'none']".into(), "got 2 ops without their edges"),
+        ("[[('none', 0), ('none', 1)]]".into(), "got lists of inputs without the names of their cells"),
+        ("{'normal_n2_p0': 'sepconv3x3'}".into(), "got `'normal_n2_p0': 'sep`, expected one of the keywords"),
+        (format!("{DARTS_V2}\n{DARTS_V2}"), "got `Genotype(normal=[('s`, expected the end of the text"),
+        (format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000)), "expected fewer lists in lists"),
+        (DARTS_V2.trim_end_matches(')').into(), "got the end, expected `,` or `)`"),
     ] {
         let message = Genotype::parse(&text).expect_err(&text).to_string();
         assert!(message.starts_with("genotype text, character ") && message.contains(says), "{text}\n{message}");
@@ -107,6 +130,7 @@ fn in_a_space_of_ones_own_its_nodes_ops_and_lists_count() {
     for (text, says) in [
         (good.replacen("nor_conv_7x7", "none", 1), "character 2: unknown op `none`"),
         (format!("{good}+|none~0|"), "expected the end of the text"),
+        ("(2, 2, 0, 2, 2, 2)".into(), "got cells of 3 nodes, expected 2, as the space own has"),
         (DARTS_V2.into(), "character 1: got `Genotype("),
     ] {
         let message = Genotype::parse_in(&space, &text).unwrap_err().to_string();
@@ -123,6 +147,107 @@ fn in_a_space_of_ones_own_its_nodes_ops_and_lists_count() {
     assert!(message.contains("character 41: op on normal edge 2<-1 of the space own: got nor_conv_7x7"), "{message}");
     let text = text.replacen("'nor_conv_7x7', 1", "'skip_connect', 1", 1);
     assert_eq!(Genotype::parse_in(&darts, &text).unwrap().chosen.len(), 4);
+}
+
+/// Each text is one of these two cells, as papers, logs, JSON and other programs write them.
+#[test]
+fn what_can_mean_one_cell_only_is_read() {
+    let plan = Plan::parse(DARTS_V2).unwrap();
+    let inputs = |t: usize| {
+        plan.cells[t].iter().enumerate().flat_map(|(i, n)| n.iter().map(move |(op, from)| (*op, i + 2, *from)))
+    };
+    let listed = |t: usize, one: &dyn Fn((Primitive, usize, usize)) -> String| -> String {
+        inputs(t).map(one).collect::<Vec<_>>().join(", ")
+    };
+    let whole = |one: &dyn Fn((Primitive, usize, usize)) -> String| {
+        let range = "range(2, 6)";
+        let [normal, reduce] = [0, 1].map(|t| listed(t, one));
+        format!("Genotype(normal=[{normal}], normal_concat={range}, reduce=[{reduce}], reduce_concat={range})")
+    };
+    let nested = |t: usize| -> String {
+        let node = |n: &Vec<(Primitive, usize)>| format!("(('{}', {}), ('{}', {}))", n[0].0, n[0].1, n[1].0, n[1].1);
+        plan.cells[t].iter().map(node).collect::<Vec<_>>().join(",  # step\n")
+    };
+    let json = |t: usize| listed(t, &|(op, _, from)| format!("[\"{op}\", {from}]"));
+    let by_node = |t: usize| -> String {
+        let node = |(i, n): (usize, &Vec<(Primitive, usize)>)| {
+            format!("\"{}\": [[\"{}\", {}], [\"{}\", {}]]", i + 2, n[0].0, n[0].1, n[1].0, n[1].1)
+        };
+        plan.cells[t].iter().enumerate().map(node).collect::<Vec<_>>().join(", ")
+    };
+    let (json_normal, json_reduce) = (json(0), json(1));
+    let as_dict = format!(
+        "{{\"normal\": [{json_normal}], \"normal_concat\": [2, 3, 4, 5], \"reduce\": [{json_reduce}], \"reduce_concat\": [2, 3, 4, 5]}}"
+    );
+    for text in [
+        format!("DARTS_V9 = {DARTS_V2}"),
+        format!("DARTS: Genotype = genotypes.{DARTS_V2};\n"),
+        format!("12/24 03:14:15 PM genotype = {DARTS_V2}"),
+        format!("# found\nbest = \\\n  {}  # the end", DARTS_V2.replace("), (", "),  # an input\n  (")),
+        DARTS_V2.replace(", normal_concat=[2, 3, 4, 5]", "").replace(", reduce_concat=[2, 3, 4, 5]", ""),
+        DARTS_V2
+            .replace("normal=", "")
+            .replace("normal_concat=", "")
+            .replace("reduce=", "")
+            .replace("reduce_concat=", ""),
+        DARTS_V2.replace("[2, 3, 4, 5]", "array([2, 3, 4, 5], dtype=int64)"),
+        DARTS_V2.replace("[2, 3, 4, 5]", "list(range(2, 6))").replace(", 0)", ", np.int64(0))"),
+        DARTS_V2.replace("'sep_conv_3x3'", "np.str_('sep_conv_3x3')").replace("'skip_connect'", "b'skip_connect'"),
+        DARTS_V2.replace("])", "], connectN=None, connects=None)"),
+        whole(&|(op, _, from)| format!("('{op}', {from}, 0.1301)")),
+        whole(&|(op, _, from)| format!("('{op}', {from}, tensor(1.3e-1, device='cuda:0'))")),
+        whole(&|(op, node, from)| format!("('{op}', {node}, {from})")),
+        whole(&|(op, node, from)| format!("['{op}', {from}, {node}]")),
+        whole(&|(op, _, from)| format!("({from}, '{op}')")),
+        whole(&|(op, _, from)| format!("'{op}~{from}'")),
+        whole(&|(op, _, from)| format!("dict(op='{op}', input={from})")),
+        format!(
+            "Genotype(normal=[{}], normal_concat=[2, 3, 4, 5], reduce=[{}], reduce_concat=[2, 3, 4, 5])",
+            nested(0),
+            nested(1)
+        ),
+        as_dict.clone(),
+        format!("{{\"genotype\": {as_dict}}}"),
+        format!("{{\"arch\": \"{DARTS_V2}\"}}"),
+        format!("\"{DARTS_V2}\""),
+        format!("[[{json_normal}], [2, 3, 4, 5], [{json_reduce}], [2, 3, 4, 5]]"),
+        format!("{{\"normal\": {{{}}}, \"reduce\": {{{}}}}}", by_node(0), by_node(1)),
+    ] {
+        assert_eq!(Plan::parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}")), plan, "{text}");
+    }
+    let cell = Plan::parse(FOUND_BY_IS_DARTS).unwrap();
+    for text in [
+        "(2, 2, 0, 2, 2, 2)",
+        "arch = [2, 2, 0, 2, 2, 2]",
+        "((('nor_conv_3x3', 0),), (('nor_conv_3x3', 0), ('nor_conv_3x3', 1)), (('skip_connect', 0), ('nor_conv_3x3', 1), ('nor_conv_3x3', 2)))",
+        "[['nor_conv_3x3~0'], ['nor_conv_3x3~0', 'nor_conv_3x3~1'], ['nor_conv_3x3~2', 'skip_connect~0', 'nor_conv_3x3~1']]",
+        &format!("arch: '{FOUND_BY_IS_DARTS}'"),
+        &format!("best = {FOUND_BY_IS_DARTS}"),
+    ] {
+        assert_eq!(Plan::parse(text).unwrap_or_else(|e| panic!("{e}\n{text}")), cell, "{text}");
+    }
+}
+
+#[test]
+fn cells_of_any_number_of_nodes_with_an_op_twice_and_part_of_the_nodes_as_output_read_and_print() {
+    let nasnet = crate::space::literature::published("NASNet_A").unwrap().text();
+    let plan = Plan::parse(&nasnet).unwrap();
+    assert_eq!((plan.cells[0].len(), plan.outputs_of(1)), (5, vec![4, 5, 6]));
+    assert_eq!(plan.cells[0][3], [(Primitive::AvgPool3x3, 0); 2]);
+    assert_eq!(plan.to_string(), nasnet);
+    let genotype = Genotype::parse(&nasnet).unwrap();
+    assert_eq!((genotype.space.nodes(), genotype.chosen.len()), (5, 20));
+    assert_eq!(Genotype::parse(&genotype.to_string()).unwrap(), genotype);
+    assert!(genotype.mask().unwrap_err().to_string().contains("twice"), "no mask says it");
+    assert!(genotype.draw().contains("output = concat of 4 to 6"), "{}", genotype.draw());
+    let five = SearchSpace::custom("five", Topology::Darts, 5, &Primitive::ALL).unwrap();
+    assert_eq!(Genotype::parse_in(&five, &nasnet).unwrap().chosen.len(), 20);
+
+    // A node without inputs is not there, nor is what reads it.
+    let fair = Plan::parse(&crate::space::literature::published("FairDARTS_c").unwrap().text()).unwrap();
+    assert_eq!((fair.outputs_of(0), fair.outputs_of(1)), (vec![2, 4, 5], vec![2, 3, 4, 5]));
+    assert_eq!(fair.cells[0][3], [(Primitive::SepConv3x3, 0)], "the skip of node 3, which has no inputs, is gone");
+    assert_eq!(Plan::parse(&fair.to_string()).unwrap(), fair);
 }
 
 #[test]
