@@ -62,22 +62,22 @@ fn an_expression_prints_its_value_alone() {
 fn what_cannot_be_done_is_said_on_stderr_and_fails() {
     for (args, message) in [
         (&["query", "15625"][..], "index of a NAS-Bench-201 cell: got 15625, expected 0 to 15624"),
-        (&["query", "|skip~0|"], "error: "),
+        (&["query", "|skip~0|"], "error: genotype text, character 2: unknown op `skip`; known: none, skip_connect, "),
         (&["--device", "tpu", "-e", "1"], "--device: got `tpu`, expected cpu, cuda, cuda:N or auto"),
         (&["--device", "cuda:x", "-e", "1"], "--device: got `cuda:x`, expected cpu, cuda, cuda:N or auto"),
         (&["--threads", "0", "-e", "1"], "0 is not in 1..=1024"),
-        (&["--seed=-1", "-e", "1"], "--seed"),
+        (&["--seed=-1", "-e", "1"], "error: invalid value '-1' for '--seed <N>'"),
         (&["--set", "epochs", "-e", "1"], "expected KEY=VALUE, such as epochs=10"),
-        (&["--frobnicate"], "--frobnicate"),
-        (&["no/such/script.rhai"], "no/such/script.rhai"),
+        (&["--frobnicate"], "error: unexpected argument '--frobnicate' found"),
+        (&["no/such/script.rhai"], "error: cannot read no/such/script.rhai: "),
         (&["--resume", "no/such/run"], "no/such/run: got no such folder, expected the folder of an earlier run"),
-        (&["-e", "1 +"], "error: "),
-        (&["doc", "measure_imm"], "measure_iim"),
+        (&["-e", "1 +"], "error: expression:1:4: syntax error: got the end of the script, expected "),
+        (&["doc", "measure_imm"], "unknown entry of the manual `measure_imm`, did you mean `measure_iim`?"),
         (&["bench", "step", "--space", "dart"], "did you mean `darts`?"),
         (&["bench", "step", "--masked", "5"], "--masked: got 5, expected 0 to 4"),
         (&["bench", "step", "--drop", "none,pool"], "unknown op `pool`; known: none, skip_connect, "),
         (&["bench", "step", "-b", "0"], "--batch: got 0, expected at least 1"),
-        (&["bench", "step", "--steps", "0"], "--steps"),
+        (&["bench", "step", "--steps", "0"], "error: invalid value '0' for '--steps <STEPS>': 0 is not in 1.."),
     ] {
         let (code, out, err) = run(args);
         assert!(code != Some(0) && code != Some(101), "{args:?}: {code:?}\n{err}");
@@ -120,7 +120,7 @@ fn a_folder_with_files_in_it_is_no_run_folder_and_stays_as_it_is() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_ends_a_run_within_a_second_and_says_how_to_go_on() {
+fn ctrl_c_ends_a_run_within_the_epoch_and_says_how_to_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_isdarts-host"))
@@ -130,12 +130,14 @@ fn ctrl_c_ends_a_run_within_a_second_and_says_how_to_go_on() {
         .spawn()
         .unwrap();
     wait_for(&out.join("checkpoint/loop-000/state.safetensors"));
-    let start = Instant::now();
-    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let epochs = || std::fs::read_to_string(out.join("metrics.csv")).unwrap().lines().count();
+    let before = epochs();
     let end = child.wait_with_output().unwrap();
-    let (passed, err) = (start.elapsed(), String::from_utf8_lossy(&end.stderr).to_string());
+    let err = String::from_utf8_lossy(&end.stderr).to_string();
     assert_eq!(end.status.code(), Some(130), "{err}");
-    assert!(passed < Duration::from_millis(1500), "{passed:?}");
+    // A few of 500 may end before the signal is seen, on a busy machine.
+    assert!(epochs() < before + 20, "{before} lines of metrics.csv when it came, {} at the end", epochs());
     let resume = format!("go on with: isdarts-host --resume {}", out.display());
     assert!(err.contains(&resume), "{err}");
 }
@@ -181,7 +183,7 @@ fn completions_and_man_pages_name_every_subcommand() {
         assert!(["query", "doc", "repl-after"].iter().all(|word| script.contains(word)), "{shell}: {script}");
     }
     let (_, page, _) = run(&["man"]);
-    assert!(page.contains(".TH isdarts\\-host 1") || page.contains(".TH isdarts-host 1"), "{page}");
+    assert!(page.contains(".TH isdarts-host 1 "), "{page}");
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap();
     let (code, paths, _) = run(&["man", "--out", folder]);

@@ -28,12 +28,33 @@ fn resume(folder: &Path) -> Command {
     command
 }
 
+/// Files that tell when a run was, and who holds it.
+const MANIFEST: &str = "manifest.json";
+const LOCK: &str = "lock";
+
+/// Lines of the files of a run, below their names, without what tells times.
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| folder.join(name).is_file() && ![LOCK, MANIFEST].contains(&name.as_str()))
+        .collect();
+    names.sort();
+    let text = |name: &String| std::fs::read_to_string(folder.join(name)).unwrap();
+    let without_seconds = |l: &str| l.rsplit_once(',').unwrap().0.to_string();
+    let lines = |name: &String| match name.as_str() {
+        "metrics.csv" => text(name).lines().map(without_seconds).collect(),
+        _ => vec![text(name)],
+    };
+    for name in ["genotype.txt", "metrics.csv"] {
+        assert!(names.iter().any(|n| n == name) && text(&name.into()).contains('\n'), "{name} of {names:?}");
+    }
+    names.iter().flat_map(|name| [vec![name.clone()], lines(name)].concat()).collect()
+}
+
 /// Everything of a run but its times: metrics, measurements, genotype, and the bits of weights, momentum, alpha.
 fn outcome(folder: &Path) -> Vec<String> {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_else(|e| format!("{name}: {e}"));
-    let without_seconds = |l: &str| l.rsplit_once(',').map_or(String::new(), |(head, _)| head.to_string());
-    let mut all: Vec<String> = read("metrics.csv").lines().map(without_seconds).collect();
-    all.extend([read("iim.csv"), read("genotype.txt")]);
+    let mut all = files(folder);
     let (states, _) = checkpoint::load(&folder.join("checkpoint/loop-000")).unwrap().unwrap();
     for (name, state) in states {
         for (key, tensor) in state.tensors {

@@ -33,16 +33,16 @@ fn options(folder: &Path, resume: bool) -> RunOptions {
     RunOptions { script: Some(SCRIPT.into()), folder: Some(folder.into()), resume, quiet: true, ..Default::default() }
 }
 
-/// The run folder's files, without what tells the time.
+/// The run folder's files, without what tells the time. The script writes each of them.
 fn outcome(folder: &Path) -> Vec<String> {
-    let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let metrics = read("metrics.csv");
-    let timeless = metrics.lines().map(|l| l.rsplit_once(',').map_or(l, |(rest, _)| rest).to_string());
-    let whole = ["iim.csv", "genotype.txt", "results.csv"]
-        .map(read)
-        .into_iter()
-        .flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>());
-    timeless.chain(whole).collect()
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let timeless = |l: &str| if name == "metrics.csv" { l.rsplit_once(',').unwrap().0.into() } else { l.into() };
+        let lines: Vec<String> = text.lines().map(timeless).collect();
+        assert!(lines.len() >= 2, "{name}: {text}");
+        lines
+    };
+    ["metrics.csv", "iim.csv", "genotype.txt", "results.csv"].map(read).concat()
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use candle_core::{DType, Device, Tensor};
 use isdarts_host::net::supernet::mean_scores;
 use isdarts_host::net::{Mode, Role, ScoreSums, Supernet, SupernetConfig, layers};
+use isdarts_host::ops::noise;
 use isdarts_host::space::{Candidate, Mask, PerCandidate, Primitive, SearchSpace};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -23,7 +24,7 @@ fn nets() -> Vec<Supernet> {
 
 /// Not square on purpose.
 fn images() -> Tensor {
-    Tensor::randn(0f32, 1., (3, 3, 8, 12), &Device::Cpu).unwrap()
+    noise::draw(1, "images", &[3, 3, 8, 12], &Device::Cpu).unwrap()
 }
 
 fn finite(t: &Tensor) -> bool {

@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Folders with a `case.json`, sorted, and whether they are below `tests/golden`.
-pub fn case_folders() -> Vec<(PathBuf, bool)> {
+/// Folders with a `case.json`, sorted: below `tests/golden`, and below `$ISDARTS_GOLDEN`.
+pub fn case_folders() -> Vec<PathBuf> {
     let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut folders: Vec<_> = below(&ours).into_iter().map(|f| (f, true)).collect();
+    let mut folders = below(&ours);
     assert!(!folders.is_empty(), "no golden case below {}", ours.display());
     if let Some(theirs) = std::env::var_os("ISDARTS_GOLDEN") {
         let found = below(Path::new(&theirs));
         assert!(!found.is_empty(), "ISDARTS_GOLDEN: no case.json below {}", Path::new(&theirs).display());
-        folders.extend(found.into_iter().map(|f| (f, false)));
+        folders.extend(found);
     }
     folders
 }

@@ -4,12 +4,17 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
+use isdarts_host::ops::simd::Level;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Numbers may differ by this share: processors round differently, and training carries that on.
-const TOLERANCE: f64 = 0.15;
+/// The instruction set that the transcripts were written with. Runs are the same to the bit with the same; with another,
+/// processors round differently, and training carries that on.
+const WRITTEN_WITH: &str = "Avx512";
+
+/// What may differ then: numbers with a point, by this share, and where they are drawn, ranks and drawings.
+const TOLERANCE: f64 = 0.2;
 
 /// The inputs of a transcript, one line each.
 fn inputs(transcript: &str) -> String {
@@ -44,9 +49,15 @@ pub fn check(name: &str, folder: &Path, expected: &str) -> String {
     let said = run(folder, &[], &inputs(expected));
     let said = said.trim_end().strip_suffix("error: one input failed").unwrap_or(&said).trim_end().to_string();
     if std::env::var_os("UPDATE_TRANSCRIPTS").is_none() {
+        let here = format!("{:?}", Level::best());
+        let exact = here == WRITTEN_WITH;
+        if !exact {
+            let what = format!("not tested on this machine ({here}): {name} to the bit (written with {WRITTEN_WITH})");
+            writeln!(std::io::stderr(), "{what}").ok();
+        }
         for (number, (wanted, found)) in expected.trim_end().lines().zip(said.lines()).enumerate() {
             assert!(
-                alike(wanted, found),
+                alike(wanted, found, exact),
                 "{name}, line {}:\n  expected {wanted}\n  got      {found}\n{said}",
                 number + 1
             );
@@ -56,29 +67,35 @@ pub fn check(name: &str, folder: &Path, expected: &str) -> String {
     said
 }
 
-/// The same words; numbers within [`TOLERANCE`], times whatever they are, bars and curves drawn of the same characters.
-fn alike(expected: &str, found: &str) -> bool {
-    let timed = |line: &str| ["seconds", "took"].into_iter().find(|word| line.starts_with(word));
-    if timed(expected).is_some() {
-        return timed(expected) == timed(found);
-    }
-    // In a row of bars every number, ranks too, comes of training: rounding may swap two that are close.
-    let measured = [expected, found].iter().all(|line| line.chars().any(is_drawn));
+/// The same words, numbers and drawings; of times, only what they are made of. Not `exact`: as [`TOLERANCE`] has it.
+fn alike(expected: &str, found: &str, exact: bool) -> bool {
+    let timed = ["seconds", "took"].iter().any(|word| expected.starts_with(word));
+    // In a row of bars ranks come of training, too: rounding may swap two that are close.
+    let measured = expected.chars().any(is_drawn);
     let (expected, found) = (words(expected), words(found));
-    let same =
-        |a: &str, b: &str| a == b || if measured { number(a).is_some() && number(b).is_some() } else { near(a, b) };
+    let same = |a: &str, b: &str| {
+        let drawn = [a, b].iter().all(|w| w.chars().any(is_drawn));
+        let numbers = number(a).is_some() && number(b).is_some();
+        match (timed, exact) {
+            (true, _) => a == b || drawn || numbers || [a, b].iter().all(|w| UNITS.contains(w)),
+            (false, true) => a == b,
+            (false, false) => a == b || drawn || near(a, b) || measured && numbers && !a.contains('.'),
+        }
+    };
     expected.len() == found.len() && expected.iter().zip(&found).all(|(a, b)| same(a, b))
 }
+
+/// Of a time that is told.
+const UNITS: [&str; 3] = ["ms", "s", "min"];
 
 /// Bars, curves, blocks.
 fn is_drawn(c: char) -> bool {
     ('\u{2581}'..='\u{28ff}').contains(&c)
 }
 
-/// Blanks apart; what is drawn is only told to be there.
-fn words(line: &str) -> Vec<String> {
-    let word = |w: &str| if w.chars().all(is_drawn) { None } else { Some(w.to_string()) };
-    line.split(|c: char| c.is_whitespace() || is_drawn(c)).filter(|w| !w.is_empty()).filter_map(word).collect()
+/// Blanks apart.
+fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 fn number(word: &str) -> Option<f64> {
@@ -87,7 +104,7 @@ fn number(word: &str) -> Option<f64> {
 
 fn near(expected: &str, found: &str) -> bool {
     match (number(expected), number(found)) {
-        (Some(a), Some(b)) => (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()).max(0.1),
+        (Some(a), Some(b)) => expected.contains('.') && (a - b).abs() <= TOLERANCE * a.abs().max(b.abs()),
         _ => false,
     }
 }
@@ -127,16 +144,24 @@ pub fn into_markdown(text: &str, said: &str) -> String {
 }
 
 #[test]
-fn numbers_may_differ_a_little_and_words_may_not() {
-    for (a, b, same) in [
-        ("loss  1.000 -> 0.5", "loss 1.001 -> 0.51", true),
-        ("loss 1.0", "loss 1.2", false),
-        ("rank 1", "rank 2", false),
-        ("1.00e-3 ██▎ 2", "1.31e-3 ███ 1", true),
-        ("1.00e-3 ██▎ 2", "1.31e-3 ███ b", false),
-        ("none", "skip_connect", false),
-        ("⠉⠒⠤", "⠒⠒⠒⠤", true),
+fn the_same_bits_are_the_same_text_and_others_differ_a_little() {
+    for (a, b, exact, same) in [
+        ("loss  1.000 -> 0.5", "loss 1.000 -> 0.5", true, true),
+        ("loss 1.000", "loss 1.001", true, false),
+        ("1.00e-3 ██▎ 2", "1.00e-3 ███ 2", true, false),
+        ("took 0.2 ms", "took 31 s", true, true),
+        ("took 0.2 ms", "took ms", true, false),
+        ("seconds 0.3 -> 0.2 █▁", "seconds 0.3 -> 0.2", true, false),
+        ("loss  1.000 -> 0.5", "loss 1.001 -> 0.51", false, true),
+        ("loss 1.0", "loss 1.3", false, false),
+        ("loss 0.01", "loss 0.02", false, false),
+        ("rank 100", "rank 101", false, false),
+        ("1.00e-3 ██▎ 2", "1.11e-3 ███ 1", false, true),
+        ("1.00e-3 ██▎ 2", "1.31e-3 ██▎ 2", false, false),
+        ("1.00e-3 ██▎ 2", "1.00e-3 2", false, false),
+        ("1.00e-3 ██▎ 2", "1.00e-3 ██▎ b", false, false),
+        ("none", "skip_connect", false, false),
     ] {
-        assert_eq!(alike(a, b), same, "{a} | {b}");
+        assert_eq!(alike(a, b, exact), same, "{a} | {b}, exact {exact}");
     }
 }

@@ -15,6 +15,7 @@ fn refused(bytes: &[u8]) -> String {
 
 #[test]
 fn every_protocol_gives_the_values_that_were_written() {
+    let mut wide = 0;
     for line in SAMPLES.lines() {
         let pickle: Pickle = read(&bytes(&line[2..]), Path::new("FILE")).unwrap();
         let data = vec![0, 10, 92, 255, 128, 7, 200, 1, 2, 3, 4, 5];
@@ -25,12 +26,13 @@ fn every_protocol_gives_the_values_that_were_written() {
         let Some(Value::Tuple(ids)) = pickle.entry("t") else { panic!("{line}") };
         assert_eq!([0, 1, 2].map(|i| pickle.get(ids[i]).clone()), [Value::Bool(true), Value::None, Value::Float(1.5)]);
         if pickle.entry("wide").is_some() {
+            wide += 1;
             assert_eq!(pickle.integers(pickle.entry("wide").unwrap()), Some(vec![-2, 70000]));
             assert_eq!(pickle.entry("one"), Some(&Value::Int(-9)));
             assert_eq!(pickle.entry("b"), Some(&Value::Bytes(vec![0, 255])));
         }
     }
-    assert_eq!(SAMPLES.lines().count(), 7);
+    assert_eq!((SAMPLES.lines().count(), wide), (7, 6), "of them those of Python 3 have the wide ones");
 }
 
 #[test]
@@ -57,11 +59,10 @@ fn damage_and_strange_opcodes_are_refused_in_words_and_nothing_panics() {
         (b"K\x01t.", "no mark on the stack"),
         (b"h\x07.", "memo 7, which holds nothing"),
         (b"P1\n.", "the opcode 0x50"),
-        (b"}K\x01K\x02K\x03\x87b.", "a state for an object"),
+        (b"}K\x01K\x02K\x03\x87b.", "got state for an object other than an array (byte 9 of 10)"),
     ] {
-        let message =
-            read(pickle, Path::new("FILE")).err().map_or("a value, what is above the mark".into(), |e| e.to_string());
-        assert!(message.contains(part) || part.starts_with("a state") && message.contains("state"), "{message}");
+        let message = refused(pickle);
+        assert!(message.contains(part), "{message}, expected {part}");
     }
     // Cut anywhere, and with any one byte changed, a sample is read or refused, and nothing panics.
     for line in SAMPLES.lines() {

@@ -85,7 +85,7 @@ fn noise_has_the_size_of_the_output_and_passes_no_gradient() {
 /// What a new row of the table needs: its form alone tells names, shapes, computing and cost.
 #[test]
 fn an_op_made_of_known_forms_is_a_row_and_no_more() {
-    let x = Tensor::randn(0f32, 1., (2, 4, 9, 9), &Device::Cpu).unwrap();
+    let x = noise::draw(1, "x", &[2, 4, 9, 9], &Device::Cpu).unwrap();
     for (form, names) in [
         (Form::Convs(&[(5, 5)]), &["p.op.1.weight [4, 4, 5, 5]", "p.op.1.bias [4]"][..]),
         (
@@ -118,7 +118,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let params = Params::init(&space, &CONFIG, &Device::Cpu).unwrap();
         let mask = space.full_mask();
         let definition = definition(&space, &params, &mask, 0);
-        let x = Tensor::randn(0f32, 1., (3, 3, 8, 8), &Device::Cpu).unwrap();
+        let x = noise::draw(1, "x", &[3, 3, 8, 8], &Device::Cpu).unwrap();
         let mixing: Vec<Tensor> = (space.cell_types().iter())
             .map(|_| Tensor::full(0.3f32, (space.n_edges(), space.ops().len()), &Device::Cpu).unwrap())
             .collect();

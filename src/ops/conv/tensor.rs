@@ -75,7 +75,8 @@ fn sum_of_taps(x: &Tensor, weight: &Tensor, window: Window) -> Result<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::{Device, Var};
+    use crate::ops::noise;
+    use candle_core::{DType, Device, Var};
 
     /// candle's own convolution and its autograd are the second opinion.
     #[test]
@@ -94,8 +95,9 @@ mod tests {
             (5, 9, 9, 64, 64, 7, 1, 1, true),
         ] {
             let window = Window::same(k, s, d);
-            let x = Var::randn(0f64, 1., (images, ci, h, w), &device)?;
-            let weight = Var::randn(0f64, 1., (co, if depthwise { 1 } else { ci }, k, k), &device)?;
+            let draws = |place: &str, shape: &[usize]| noise::draw(1, place, shape, &device)?.to_dtype(DType::F64);
+            let x = Var::from_tensor(&draws("x", &[images, ci, h, w])?)?;
+            let weight = Var::from_tensor(&draws("weight", &[co, if depthwise { 1 } else { ci }, k, k])?)?;
             let (got, groups) = if depthwise {
                 (depthwise_conv2d(&x, &weight, window)?, ci)
             } else {
@@ -103,7 +105,7 @@ mod tests {
             };
             let want = x.conv2d(&weight, window.padding, s, d, groups)?;
             assert_eq!(got.dims(), want.dims());
-            let probe = Tensor::randn(0f64, 1., want.dims(), &device)?;
+            let probe = draws("probe", want.dims())?;
             let (got_grads, want_grads) = ((&got * &probe)?.backward()?, (&want * &probe)?.backward()?);
             let pairs = [
                 (&got, &want),

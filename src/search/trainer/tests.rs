@@ -3,6 +3,7 @@
 use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::subnet::Plan;
+use crate::ops::noise;
 use crate::search::{Silent, checkpoint, weights_file};
 use candle_core::Device;
 use serde_json::json;
@@ -91,7 +92,7 @@ fn a_file_of_weights_makes_the_network_again() {
     weights_file::save(&path, &trained.net, &about).unwrap();
     let (net, read) = weights_file::open(&path, &Device::Cpu).unwrap();
     assert_eq!(read, about);
-    let x = Tensor::rand(-1f32, 1., (2, 3, 8, 8), &Device::Cpu).unwrap();
+    let x = noise::draw(1, "x", &[2, 3, 8, 8], &Device::Cpu).unwrap();
     let logits = |net: &Subnet| net.forward(&x, Mode::Eval, None).unwrap().logits.to_vec2::<f32>().unwrap();
     assert_eq!(logits(&net), logits(&trained.net));
     let plain = dir.path().join("plain.safetensors");

@@ -1,4 +1,4 @@
-"""onnx_run.py NET INPUT: check NET, run it on the floats of INPUT; print its number of batch norms, then its logits."""
+"""run.py NET INPUT: check NET, run it on the floats of INPUT; print its number of batch norms, then its logits."""
 import sys
 import numpy as np, onnx, onnxruntime
 
