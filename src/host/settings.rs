@@ -211,8 +211,8 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
              type is not that of its default, is an error. Known are the keys of `defaults` and those that the host \
              takes: of training (epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, augment, cutout), of \
              architecture parameters (arch_lr, arch_beta1, arch_beta2, arch_weight_decay, arch_init), of the supernet \
-             (channels, cells, strict), of the data (resize, limit), of train_genotype (network, warmup, photo, drop_path, \
-             auxiliary, label_smoothing).",
+             (channels, cells, strict), of the data (resize, limit), of train_genotype (recipe, network, warmup, schedule, nesterov, \
+             photo, drop_path, auxiliary, label_smoothing).",
             "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
         ],
         move |defaults: Map| settings(&h, defaults).map_err(raise),

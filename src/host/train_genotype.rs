@@ -65,6 +65,7 @@ fn make(host: &Host, plan: Plan, data: &Source, cfg: &Map) -> Result<Trainer> {
     let map = to_json(&Dynamic::from(cfg.clone()), "settings")?;
     let (_, h, w) = data.0.train.shape;
     let config = EvalConfig::of_map(&map, plan.topology, h.min(w))?;
+    config.told(&map).iter().for_each(|line| host.note(line));
     let seed = host.stream.borrow_mut().next_seed();
     let net = Subnet::new(plan, config.subnet(data.0.train.n_classes(), seed)?, &host.options.device)?;
     net.check_size(h, w, crate::net::Mode::Train)?;
@@ -74,6 +75,9 @@ fn make(host: &Host, plan: Plan, data: &Source, cfg: &Map) -> Result<Trainer> {
 /// Train to the end; the last evaluation and the files.
 fn train(host: &Rc<Host>, trainer: &Rc<RefCell<Trainer>>, data: &Source) -> Fallible<(Evaluation, Option<PathBuf>)> {
     let folder = folder(host).map_err(raise)?;
+    if let Some(folder) = &folder {
+        record_settings(host, folder, &trainer.borrow().config).map_err(raise)?;
+    }
     let about = About::new(&trainer.borrow().net, &data.0.train);
     let epochs = Epochs { host: host.clone(), n: trainer.borrow().config.epochs };
     let mut last = None;
@@ -119,6 +123,16 @@ fn folder(host: &Host) -> Result<Option<PathBuf>> {
     let number = host.loops.borrow().started();
     let make = |f: &RunFolder| files::folder_below(f.path(), format!("{TRAINING}{number:03}"));
     host.folder.borrow().as_ref().map(make).transpose()
+}
+
+/// All settings of a training, those of the recipe too: in its folder, and in the run's manifest.
+fn record_settings(host: &Host, folder: &Path, config: &EvalConfig) -> Result<()> {
+    let wrong = |e: serde_json::Error| Error::invalid("settings of training", e, "plain data");
+    let text = serde_json::to_string_pretty(config).map_err(wrong)?;
+    files::replace(&folder.join("settings.json"), format!("{text}\n").as_bytes())?;
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    host.settings.borrow_mut().insert(name, serde_json::to_value(config).map_err(wrong)?);
+    Ok(())
 }
 
 /// Everything that is known after an epoch; each file whole or not at all.
@@ -192,15 +206,20 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "Train the network of a found cell from scratch on data.train and test it on data.test after every epoch. \
              `genotype`: a genotype, its text or published name (DARTS_V2), an index of NAS-Bench-201, or the run folder of a search (`DIR`, or \
              `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36, auxiliary head), `imagenet` (14 \
-             cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. Settings, each with the \
-             literature's default for that network: channels, cells, epochs, warmup (epochs), batch_size, lr, lr_min, \
-             momentum, weight_decay, clip, augment, photo (a random resized crop, colour jitter and light in place of the \
-             padded crop), cutout (pixels), drop_path (probability at the end), auxiliary \
-             (weight; 0 = no such head), label_smoothing. It is an epochs loop: saved after every epoch, and goes on \
-             under --resume. Gives accuracy and top5 (percent of the test images, after the last epoch), loss, \
+             cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. cfg.recipe says whose settings \
+             are taken where none is given: `paper` (IS-DARTS: Nesterov, 5 epochs of warm-up; the default for DARTS cells), \
+             `quark0` (DARTS: plain momentum, no warm-up), `nas-bench-201` (batch 256, lr 0.1, 200 epochs; the default for \
+             its cells). Settings: channels, cells, epochs, batch_size (each 0: the recipe's), warmup (epochs; the rate \
+             rises step by step), lr, lr_min, schedule (of the rate after the warm-up: `step` and `epoch`, a cosine by \
+             steps or by epochs, `exponential`, 0.97 an epoch), momentum, nesterov, weight_decay, clip (0 = none), \
+             augment, photo (in place of the padded crop, a random part, of the whole picture where the data is a folder of \
+             pictures; colour jitter and light), cutout (pixels), \
+             drop_path (probability at the end), auxiliary (weight; 0 = no such head), label_smoothing. What the recipe \
+             sets is said at the beginning; all of it is in the manifest and in settings.json. It is an epochs loop: saved \
+             after every epoch, and goes on under --resume. Gives accuracy and top5 (percent of the test images, after the last epoch), loss, \
              best_accuracy and best_epoch (chosen on the test images: not a fair figure), train_accuracy, curve (test \
              accuracy by epoch), confusion (rows: true class), parameters, seconds, genotype, folder. In the run folder, \
-             train-NNN holds curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors \
+             train-NNN holds settings.json, curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors \
              (PyTorch names).",
             "let r = train_genotype(9930, data(\"digits\", #{ limit: 4 }), #{ channels: 2, cells: 1, epochs: 2, \
              batch_size: 16 });\nassert(r.epochs == 2 && r.accuracy >= 0.0 && r.top5 <= 100.0);",

@@ -113,7 +113,7 @@ impl Learner {
     /// With clipping, a gradient that is not finite; the weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
         let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
-        let step = sgd::Step { lr, momentum: cfg.momentum, weight_decay: cfg.weight_decay, scale: 1.0 };
+        let step = sgd::Step { lr, momentum: cfg.momentum, nesterov: true, weight_decay: cfg.weight_decay, scale: 1.0 };
         let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
         self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;

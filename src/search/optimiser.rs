@@ -21,7 +21,7 @@ impl Optimiser {
         Optimiser { sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)), weights }
     }
 
-    /// One step of Nesterov SGD: clip (`clip` 0: not), weight decay (every weight, also where no gradient flowed, as PyTorch
+    /// One step of SGD: clip (`clip` 0: not), weight decay (every weight, also where no gradient flowed, as PyTorch
     /// does with zero gradients), momentum. `step.scale` is overwritten by the clipping.
     ///
     /// # Errors

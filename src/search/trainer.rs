@@ -112,7 +112,8 @@ impl Trainer {
         Ok(stats)
     }
 
-    fn batches(&self, data: &Dataset) -> Result<Batches> {
+    /// The batches of the epoch entered, shuffled and augmented.
+    pub fn batches(&self, data: &Dataset) -> Result<Batches> {
         let cfg = &self.config;
         let none = Augment { crop_pad: 0, flip: false, ..data.augment };
         let augment = if cfg.augment { Augment { photo: cfg.photo, ..data.augment } } else { none };
@@ -139,10 +140,10 @@ impl Trainer {
             return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss: value });
         }
         let gradients = self.net.backward(&total)?;
-        let EvalConfig { momentum, weight_decay, clip, .. } = self.config;
+        let EvalConfig { momentum, nesterov, weight_decay, clip, .. } = self.config;
         let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
         let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
-        let step = Step { lr, momentum, weight_decay, scale: 1.0 };
+        let step = Step { lr, momentum, nesterov, weight_decay, scale: 1.0 };
         self.optimiser.step(self.net.params(), &gradients, step, clip, place)?;
         let found: Vec<u32> = out.logits.argmax(D::Minus1)?.to_vec1()?;
         stats.add(value, found.iter().zip(&batch.y).filter(|(a, b)| a == b).count(), batch.y.len());
@@ -151,7 +152,7 @@ impl Trainer {
     }
 
     /// What is dropped in a batch: drawn from (seed, epoch, position of the batch).
-    fn drop_path(&self, batch: &Batch) -> Option<DropPath> {
+    pub fn drop_path(&self, batch: &Batch) -> Option<DropPath> {
         let keep = self.config.keep_path(self.epoch);
         if keep >= 1.0 || self.net.drop_paths() == 0 {
             return None;

@@ -1,6 +1,7 @@
-//! Settings of training a found network from scratch, with the literature's defaults.
+//! Settings of training a found network from scratch; whose defaults they are: [`super::recipe`].
 
 use super::TrainConfig;
+use super::recipe::Recipe;
 use super::settings::pick;
 use crate::error::{Error, Result};
 use crate::net::subnet::{Family, SubnetConfig};
@@ -12,24 +13,30 @@ use serde_json::Value;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EvalConfig {
+    /// Whose settings they are, where none is given.
+    pub recipe: Recipe,
     /// The skeleton: `cifar`, `imagenet`, `nas-bench-201`; empty: the one that suits the cells and the images.
     pub network: String,
-    /// C; 0: as the literature has it (36; ImageNet 48; NAS-Bench-201 16).
+    /// C (0: the recipe's).
     pub channels: usize,
-    /// DARTS cells in all (0: 20; ImageNet 14); NAS-Bench-201: cells a stage, N (0: 5).
+    /// DARTS cells in all; NAS-Bench-201: cells a stage, N (0: the recipe's).
     pub cells: usize,
-    /// E, those of the warm-up among them.
+    /// E, those of the warm-up among them (0: the recipe's).
     pub epochs: usize,
     /// Epochs in which the learning rate rises from 0 to `lr`, step by step.
     pub warmup: usize,
-    /// Images a batch.
+    /// Images a batch (0: the recipe's).
     pub batch_size: usize,
     /// Learning rate after the warm-up.
     pub lr: f64,
-    /// Learning rate at the end of the cosine.
+    /// Learning rate at the end.
     pub lr_min: f64,
-    /// Nesterov momentum.
+    /// How it falls after the warm-up.
+    pub schedule: Schedule,
+    /// Momentum.
     pub momentum: f64,
+    /// Nesterov's momentum, or plain.
+    pub nesterov: bool,
     /// L2 added to the gradient.
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 = no clipping.
@@ -48,101 +55,73 @@ pub struct EvalConfig {
     pub label_smoothing: f64,
 }
 
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// By a cosine, step by step.
+    Step,
+    /// By a cosine, epoch by epoch.
+    Epoch,
+    /// To 0.97 of it, epoch by epoch, as quark0/darts trains on ImageNet.
+    Exponential,
+}
+
+/// Settings of which 0 cannot be meant.
+const NEVER_ZERO: [&str; 4] = ["channels", "cells", "epochs", "batch_size"];
+
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self::usual(Family::Cifar, 32)
+        Recipe::Paper.settings(Family::Cifar, 32)
     }
 }
 
 impl EvalConfig {
-    /// What the literature trains with, for images of `side` pixels.
-    ///
-    /// - CIFAR (Liu et al., 2019; here 5 epochs of warm-up and 595): batch 96, lr 0.025, decay 3e-4, clip 5, cutout of half
-    ///   the side (16 of 32), drop path 0.2, auxiliary 0.4 where the images have the 32 pixels that its head is made for.
-    /// - ImageNet: 250 epochs, batch 128, lr 0.1, decay 3e-5, clip 5, auxiliary 0.4, label smoothing 0.1; a random part of
-    ///   each picture, colours and light changed.
-    /// - NAS-Bench-201 (Dong & Yang, 2020): 200 epochs, batch 256, lr 0.1, decay 5e-4, no clipping, crop and flip alone.
-    pub fn usual(family: Family, side: usize) -> Self {
-        let cifar = EvalConfig {
-            network: family.name().into(),
-            channels: 0,
-            cells: 0,
-            epochs: 600,
-            warmup: 5,
-            batch_size: 96,
-            lr: 0.025,
-            lr_min: 0.0,
-            momentum: 0.9,
-            weight_decay: 3e-4,
-            clip: 5.0,
-            augment: true,
-            photo: false,
-            cutout: side / 2,
-            drop_path: 0.2,
-            auxiliary: if (32..=40).contains(&side) { 0.4 } else { 0.0 },
-            label_smoothing: 0.0,
-        };
-        match family {
-            Family::Cifar => cifar,
-            Family::ImageNet => EvalConfig {
-                epochs: 250,
-                batch_size: 128,
-                lr: 0.1,
-                weight_decay: 3e-5,
-                photo: true,
-                cutout: 0,
-                drop_path: 0.0,
-                auxiliary: if (193..=256).contains(&side) { 0.4 } else { 0.0 },
-                label_smoothing: 0.1,
-                ..cifar
-            },
-            Family::NasBench201 => EvalConfig {
-                epochs: 200,
-                warmup: 0,
-                batch_size: 256,
-                lr: 0.1,
-                weight_decay: 5e-4,
-                clip: 0.0,
-                cutout: 0,
-                drop_path: 0.0,
-                auxiliary: 0.0,
-                ..cifar
-            },
-        }
-    }
-
-    /// The settings of a map over the usual ones of the network that it names, or else that suits `topology` and images of
-    /// `side` pixels. Keys of others are left alone.
+    /// The settings of a map over those of the recipe that it names (or else of the usual one) for the network that it names,
+    /// or else that suits `topology` and images of `side` pixels. Keys of others are left alone.
     pub fn of_map(map: &Value, topology: Topology, side: usize) -> Result<Self> {
-        let named = map.get("network").and_then(Value::as_str).filter(|name| !name.is_empty());
-        let family = match named {
+        let what = "settings of training";
+        let named = |key: &str| map.get(key).and_then(Value::as_str).filter(|name| !name.is_empty());
+        let family = match named("network") {
             Some(name) => Family::parse(name)?,
             None if topology == Topology::NasBench201 => Family::NasBench201,
             None if side >= 128 => Family::ImageNet,
             None => Family::Cifar,
         };
-        let what = "settings of training";
-        let usual =
-            serde_json::to_value(Self::usual(family, side)).map_err(|e| Error::invalid(what, e, "plain data"))?;
-        let mut merged = usual.clone();
+        let recipe = named("recipe").map_or(Ok(Recipe::usual(family)), Recipe::parse)?;
+        let defaults = recipe.settings(family, side);
+        let mut merged = serde_json::to_value(&defaults).map_err(|e| Error::invalid(what, e, "plain data"))?;
         if let (Value::Object(merged), Value::Object(map)) = (&mut merged, map) {
-            merged.extend(map.iter().filter(|(k, _)| *k != "network").map(|(k, v)| (k.clone(), v.clone())));
+            merged.extend(map.iter().filter(|(key, value)| is_given(key, value)).map(|(k, v)| (k.clone(), v.clone())));
         }
         let config: EvalConfig = pick(what, &merged)?;
         config.check()?;
         Ok(config)
     }
 
+    /// What a person should know before the training: what the recipe sets beside what `map` gives, and a warm-up that is
+    /// all there is.
+    pub fn told(&self, map: &Value) -> Vec<String> {
+        let all = serde_json::to_value(self).unwrap_or_default();
+        let names = ["recipe", "network"];
+        let set = all.as_object().into_iter().flatten().filter(|(key, _)| {
+            !names.contains(&key.as_str()) && !map.get(*key).is_some_and(|value| is_given(key, value))
+        });
+        let set: Vec<String> =
+            set.map(|(key, value)| format!("{key} {}", value.to_string().trim_matches('"'))).collect();
+        let mut lines = vec![format!("recipe {} ({}): {}", self.recipe.name(), self.recipe.whose(), set.join(", "))];
+        if self.epochs <= self.warmup {
+            let rises = "the learning rate only rises: a warm-up of";
+            lines.push(format!("{rises} {} epochs, {} in all (warmup: 0 starts at lr)", self.warmup, self.epochs));
+        }
+        lines
+    }
+
     /// The network of these settings.
     pub fn subnet(&self, classes: usize, seed: u64) -> Result<SubnetConfig> {
-        let usual = SubnetConfig::usual(Family::parse(&self.network)?, classes, seed);
-        let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
-        Ok(SubnetConfig {
-            channels: or(self.channels, usual.channels),
-            cells: or(self.cells, usual.cells),
-            auxiliary: self.auxiliary > 0.0,
-            ..usual
-        })
+        let family = Family::parse(&self.network)?;
+        let (channels, cells, auxiliary) = (self.channels, self.cells, self.auxiliary > 0.0);
+        Ok(SubnetConfig { family, channels, cells, auxiliary, classes, seed })
     }
 
     /// An error for the first value out of range.
@@ -160,19 +139,33 @@ impl EvalConfig {
     }
 
     /// Learning rate of a step (`epoch` from 1, `index` from 0, `steps` in an epoch): `lr (t + 1) / W` in the `W` steps of
-    /// the warm-up, then the cosine of [`TrainConfig::learning_rate`] over the steps that are left.
+    /// the warm-up (AutoDL-Projects counts `t` from 0: its first step has the rate 0), then the cosine of
+    /// [`TrainConfig::learning_rate`] over the steps that are left, or over the epochs, or `lr 0.97^epoch`.
     pub fn learning_rate(&self, epoch: usize, index: usize, steps: usize) -> f64 {
         let warmup = self.warmup.min(self.epochs);
         if epoch <= warmup {
             return self.lr * ((epoch.max(1) - 1) * steps + index + 1) as f64 / (warmup * steps) as f64;
         }
-        let (lr, lr_min, epochs) = (self.lr, self.lr_min, self.epochs - warmup);
-        TrainConfig { lr, lr_min, epochs, ..TrainConfig::default() }.learning_rate(epoch - warmup, index, steps)
+        let (lr, lr_min, epochs, epoch) = (self.lr, self.lr_min, self.epochs - warmup, epoch - warmup);
+        let cosine = TrainConfig { lr, lr_min, epochs, ..TrainConfig::default() };
+        match self.schedule {
+            Schedule::Step => cosine.learning_rate(epoch, index, steps),
+            Schedule::Epoch => cosine.learning_rate(epoch, 0, 1),
+            Schedule::Exponential => (lr * 0.97f64.powi(epoch as i32 - 1)).max(lr_min),
+        }
     }
 
     /// Probability that a path is kept in `epoch` (from 1): `1 - drop_path (epoch - 1) / E`.
     pub fn keep_path(&self, epoch: usize) -> f64 {
         1.0 - self.drop_path * (epoch.saturating_sub(1) as f64 / self.epochs.max(1) as f64).min(1.0)
+    }
+}
+
+/// Whether a map's value is one, and not the word for "the recipe's".
+fn is_given(key: &str, value: &Value) -> bool {
+    match key {
+        "recipe" | "network" => false,
+        _ => !(NEVER_ZERO.contains(&key) && value.as_u64() == Some(0)),
     }
 }
 
@@ -183,12 +176,24 @@ mod tests {
 
     #[test]
     fn the_learning_rate_rises_step_by_step_then_falls_by_a_cosine_to_the_end() {
-        let cfg = EvalConfig { epochs: 12, warmup: 2, lr: 1.0, lr_min: 0.0, ..Default::default() };
+        let schedule = Schedule::Step;
+        let cfg = EvalConfig { epochs: 12, warmup: 2, lr: 1.0, lr_min: 0.0, schedule, ..Default::default() };
         for (epoch, index, lr) in
             [(1, 0, 0.05), (1, 9, 0.5), (2, 9, 1.0), (3, 0, 1.0), (8, 0, 0.5), (12, 9, 0.000246720), (13, 0, 0.0)]
         {
             let got = cfg.learning_rate(epoch, index, 10);
             assert!((got - lr).abs() < 1e-8, "epoch {epoch}, step {index}: {got}, expected {lr}");
+        }
+        for (schedule, epoch, index, lr) in [
+            (Schedule::Epoch, 1, 9, 0.5),
+            (Schedule::Epoch, 3, 9, 1.0),
+            (Schedule::Epoch, 8, 9, 0.5),
+            (Schedule::Epoch, 12, 0, 0.02447174),
+            (Schedule::Exponential, 3, 9, 1.0),
+            (Schedule::Exponential, 5, 0, 0.9409),
+        ] {
+            let got = EvalConfig { schedule, ..cfg.clone() }.learning_rate(epoch, index, 10);
+            assert!((got - lr).abs() < 1e-8, "{schedule:?}, epoch {epoch}, step {index}: {got}, expected {lr}");
         }
         assert_eq!([1, 7, 13].map(|e| EvalConfig { drop_path: 0.2, ..cfg.clone() }.keep_path(e)), [1.0, 0.9, 0.8]);
     }
@@ -200,14 +205,39 @@ mod tests {
         assert_eq!((nas.epochs, nas.batch_size, nas.lr, nas.network.as_str()), (3, 256, 0.1, "nas-bench-201"));
         let cifar = of(json!({"network": ""}), Topology::Darts, 16).unwrap();
         assert_eq!((cifar.cutout, cifar.auxiliary, cifar.drop_path), (8, 0.0, 0.2));
-        assert_eq!(of(json!({}), Topology::Darts, 224).unwrap(), EvalConfig::usual(Family::ImageNet, 224));
+        assert_eq!(of(json!({}), Topology::Darts, 224).unwrap(), Recipe::Paper.settings(Family::ImageNet, 224));
+        let other = of(json!({"recipe": "quark0", "batch_size": 0, "clip": 0}), Topology::Darts, 32).unwrap();
+        assert_eq!((other.nesterov, other.warmup, other.batch_size, other.clip), (false, 0, 96, 0.0));
         for (map, message) in [
             (json!({"network": "cifr"}), "unknown network `cifr`, did you mean `cifar`?"),
+            (json!({"recipe": "quark"}), "unknown recipe `quark`, did you mean `quark0`?"),
+            (
+                json!({"schedule": "cosine"}),
+                "setting `schedule`: got \"cosine\" (a text), expected one of `step`, `epoch`, `exp",
+            ),
             (json!({"drop_path": 1.0}), "setting `drop_path`: got 1, expected 0 or more, and less than 1"),
             (json!({"epochs": "x"}), "setting `epochs`: got \"x\" (a text), expected a whole number"),
         ] {
             let error = of(map, Topology::Darts, 32).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn what_the_recipe_sets_is_told_and_a_warm_up_that_is_all() {
+        let map = json!({"epochs": 4, "channels": 8, "cells": 0, "lr": 0.1});
+        let told = EvalConfig::of_map(&map, Topology::Darts, 32).unwrap().told(&map);
+        assert_eq!(told.len(), 2);
+        assert!(
+            told[0].starts_with("recipe paper (")
+                && told[0].contains("cells 20, warmup 5, batch_size 96, lr_min 0.0, ")
+        );
+        assert!(
+            told[0].contains("schedule epoch, momentum 0.9, nesterov true") && !told[0].contains("lr 0.1"),
+            "{told:?}"
+        );
+        assert!(told[1].contains("only rises: a warm-up of 5 epochs, 4 in all"), "{told:?}");
+        let map = json!({"epochs": 6});
+        assert_eq!(EvalConfig::of_map(&map, Topology::Darts, 32).unwrap().told(&map).len(), 1);
     }
 }

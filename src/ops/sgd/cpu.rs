@@ -26,14 +26,16 @@ pub(super) fn update(w: &Var, m: &mut [f32], g: Option<&Tensor>, step: &Step) ->
 
 impl Update<'_> {
     fn run(&self, w: &mut [f32], g: impl Iterator<Item = f32>) {
-        let Step { lr, momentum, weight_decay, scale } = *self.step;
+        let Step { lr, momentum, nesterov, weight_decay, scale } = *self.step;
         let (lr, mu, decay, scale) = (lr as f32, momentum as f32, weight_decay as f32, scale as f32);
+        // The direction: shares of `d` and of the momentum.
+        let (of_d, of_m) = if nesterov { (1.0, mu) } else { (0.0, 1.0) };
         let mut m = self.momentum.borrow_mut();
         vectorized!({
             for ((w, m), g) in w.iter_mut().zip(m.iter_mut()).zip(g) {
                 let d = scale * g + decay * *w;
                 *m = mu * *m + d;
-                *w -= lr * (d + mu * *m);
+                *w -= lr * (of_d * d + of_m * *m);
             }
         });
     }

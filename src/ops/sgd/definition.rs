@@ -16,6 +16,6 @@ pub fn update(w: &Var, m: Option<&Tensor>, g: Option<&Tensor>, step: &Step) -> R
         Some(m) => ((m * step.momentum)? + &d)?,
         None => d.clone(),
     };
-    let direction = (&d + (&m * step.momentum)?)?;
+    let direction = if step.nesterov { (&d + (&m * step.momentum)?)? } else { m.clone() };
     Ok(((w - (direction * step.lr)?)?, m))
 }

@@ -1,12 +1,12 @@
-//! Stochastic gradient descent with Nesterov momentum and coupled weight decay, and the clipping that goes before it.
+//! Stochastic gradient descent with momentum (Nesterov's or plain) and coupled weight decay, and the clipping that goes before it.
 //!
 //! For every weight `w` with gradient `g` (none: zero) and momentum `m` (zero at first), all of one shape, f32:
 //! ```text
 //! d  = scale g + decay w
 //! m <- mu m + d
-//! w <- w - lr (d + mu m)
+//! w <- w - lr (d + mu m)      Nesterov; plain: w - lr m
 //! ```
-//! This is `torch.optim.SGD(nesterov=True)` (whose first step sets `m = d`: the same); `scale` is
+//! This is `torch.optim.SGD(nesterov=...)` (whose first step sets `m = d`: the same); `scale` is
 //! `torch.nn.utils.clip_grad_norm_`: `min(1, limit / (norm + 1e-6))` with the L2 norm of all gradients together.
 //! `cpu` does it in one pass over each weight; `definition` in tensor algebra, on any device.
 
@@ -23,6 +23,8 @@ pub struct Step {
     pub lr: f64,
     /// Momentum, `mu`.
     pub momentum: f64,
+    /// Nesterov's, or plain.
+    pub nesterov: bool,
     /// L2 added to the gradient.
     pub weight_decay: f64,
     /// Factor on every gradient, from [`clip_scale`]; 1 without clipping.

@@ -21,27 +21,65 @@ fn gradients() -> Vec<Vec<Option<Tensor>>> {
     ]
 }
 
-/// torch 2.x: `SGD(lr, 0.9, weight_decay=0.05, nesterov=True)` after `clip_grad_norm_(5.0)`, lr as in `LR`; the missing
-/// gradient of the second step given as zeros. Norm before clipping, then the weights after each step.
-const RECORDED: [(f64, [f32; 5], [f32; 2]); 3] = [
-    (5.8949132, [0.0117824003, -0.593501568, 1.81984413, 0.0990500003, -0.700039625], [1.40517211, -0.501141191]),
-    (0.741619885, [-0.147290349, -0.420241833, 1.79387987, 0.0449078195, -0.748264611], [1.36752903, -0.4235439]),
-    (12.3009148, [-0.15917328, -0.370785624, 1.7615248, -0.17369093, -0.616995156], [1.25833309, -0.398875207]),
+/// After a step: the norm before clipping, and the weights.
+type Recorded = [(f64, [f32; 5], [f32; 2]); 3];
+
+/// torch 2.x: `SGD(lr, 0.9, weight_decay=0.05, nesterov=...)` after `clip_grad_norm_(5.0)`, lr as in `LR`; the missing
+/// gradient of the second step given as zeros.
+const RECORDED: [(bool, Recorded); 2] = [
+    (
+        true,
+        [
+            (
+                5.8949132,
+                [0.0117824003, -0.593501568, 1.81984413, 0.0990500003, -0.700039625],
+                [1.40517211, -0.501141191],
+            ),
+            (
+                0.741619885,
+                [-0.147290349, -0.420241833, 1.79387987, 0.0449078195, -0.748264611],
+                [1.36752903, -0.4235439],
+            ),
+            (12.3009148, [-0.15917328, -0.370785624, 1.7615248, -0.17369093, -0.616995156], [1.25833309, -0.398875207]),
+        ],
+    ),
+    (
+        false,
+        [
+            (
+                5.8949132,
+                [0.243043378, -0.904474497, 1.90518117, 0.0995000005, -0.510547221],
+                [1.45009053, -0.619021714],
+            ),
+            (
+                0.741619885,
+                [0.0733100548, -0.697627783, 1.85977709, 0.0708367527, -0.60640502],
+                [1.41357231, -0.534338772],
+            ),
+            (
+                12.3009148,
+                [0.0321199521, -0.628991842, 1.83337736, -0.050073266, -0.557109654],
+                [1.34858954, -0.503922403],
+            ),
+        ],
+    ),
 ];
 
 #[test]
 fn steps_are_those_recorded_from_torch() {
-    let weights = weights();
-    let mut sgd = Sgd::new(&weights);
-    for ((grads, lr), (norm_then, first, second)) in gradients().iter().zip(LR).zip(RECORDED) {
-        let norm = norm(grads.iter().flatten()).unwrap();
-        assert!((norm / norm_then - 1.0).abs() < 1e-6, "norm {norm}, torch {norm_then}");
-        let step = Step { lr, momentum: 0.9, weight_decay: 0.05, scale: clip_scale(norm, 5.0) };
-        let pairs: Vec<_> = weights.iter().zip(grads.iter().map(Option::as_ref)).collect();
-        sgd.step(&pairs, &step).unwrap();
-        for (w, then) in weights.iter().zip([&first[..], &second[..]]) {
-            for (w, then) in w.to_vec1::<f32>().unwrap().iter().zip(then) {
-                assert!((w - then).abs() < 2e-6 * then.abs().max(0.1), "{w}, torch {then}");
+    for (nesterov, recorded) in RECORDED {
+        let weights = weights();
+        let mut sgd = Sgd::new(&weights);
+        for ((grads, lr), (norm_then, first, second)) in gradients().iter().zip(LR).zip(recorded) {
+            let norm = norm(grads.iter().flatten()).unwrap();
+            assert!((norm / norm_then - 1.0).abs() < 1e-6, "norm {norm}, torch {norm_then}");
+            let step = Step { lr, momentum: 0.9, nesterov, weight_decay: 0.05, scale: clip_scale(norm, 5.0) };
+            let pairs: Vec<_> = weights.iter().zip(grads.iter().map(Option::as_ref)).collect();
+            sgd.step(&pairs, &step).unwrap();
+            for (w, then) in weights.iter().zip([&first[..], &second[..]]) {
+                for (w, then) in w.to_vec1::<f32>().unwrap().iter().zip(then) {
+                    assert!((w - then).abs() < 2e-6 * then.abs().max(0.1), "nesterov {nesterov}: {w}, torch {then}");
+                }
             }
         }
     }
@@ -53,16 +91,17 @@ fn the_kernel_does_what_the_definition_says_whatever_the_layout() {
         let values: Vec<f32> = (0..35).map(|i| ((i as f32 + seed) * 0.7).sin()).collect();
         Tensor::from_vec(values, (5, 7), &Device::Cpu).unwrap()
     };
-    for (gradient, name) in [
+    for (nesterov, (gradient, name)) in [true, false].into_iter().cycle().zip([
         (Some(matrix(1.0)), "contiguous"),
+        (Some(matrix(6.0)), "contiguous, plain momentum"),
         (Some(matrix(2.0).reshape((7, 5)).unwrap().t().unwrap()), "transposed"),
         (Some(Tensor::cat(&[matrix(4.0), matrix(3.0)], 0).unwrap().narrow(0, 5, 5).unwrap()), "a view with an offset"),
         (None, "none"),
-    ] {
+    ]) {
         let w = Var::from_tensor(&matrix(0.0)).unwrap();
         let mut sgd = Sgd::new([&w]);
         sgd.set_momentum(0, &w, &matrix(9.0)).unwrap();
-        let step = Step { lr: 0.03, momentum: 0.8, weight_decay: 0.01, scale: 0.5 };
+        let step = Step { lr: 0.03, momentum: 0.8, nesterov, weight_decay: 0.01, scale: 0.5 };
         let (w_then, m_then) = definition::update(&w, Some(&matrix(9.0)), gradient.as_ref(), &step).unwrap();
         sgd.step(&[(&w, gradient.as_ref())], &step).unwrap();
         let distance =
