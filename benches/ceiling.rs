@@ -67,7 +67,7 @@ fn bandwidth(threads: usize) -> (f64, f64) {
 
 /// A quick step's seconds and its parts.
 fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
-    let config = SupernetConfig { channels: 16, cells, classes: 10, seed: 0, strict: false };
+    let config = SupernetConfig { cells, ..Default::default() };
     let mut learner = Learner::new(Supernet::new(space, config, &Device::Cpu)?, 0);
     learner.begin_epoch(1);
     let shape = (BATCH, 3, 32, 32);

@@ -14,7 +14,7 @@ const BATCH: usize = 64;
 
 /// C=8, N=1; the first `dropped` candidates of every edge are.
 fn learner(space: SearchSpace, dropped: usize) -> Result<Learner> {
-    let config = SupernetConfig { channels: 8, cells: 1, classes: 10, seed: 0, strict: false };
+    let config = SupernetConfig { channels: 8, cells: 1, ..Default::default() };
     let mut net = Supernet::new(space, config, &Device::Cpu)?;
     let candidates: Vec<Candidate> = net.space().candidates().into_iter().filter(|c| c.op < dropped).collect();
     candidates.into_iter().try_for_each(|c| net.drop(c))?;

@@ -67,7 +67,7 @@ fn allocated(f: impl FnOnce()) -> [usize; 3] {
 /// A learner of a small supernet, and a batch for it.
 fn setup(space: SearchSpace, channels: usize) -> (Learner, Batch, TrainConfig) {
     let (b, size) = (32, 32);
-    let config = SupernetConfig { channels, cells: 1, classes: 10, seed: 1, strict: false };
+    let config = SupernetConfig { channels, cells: 1, seed: 1, ..Default::default() };
     let mut learner = Learner::new(Supernet::new(space, config, &Device::Cpu).unwrap(), 1);
     learner.begin_epoch(1);
     let shape = (b, 3, size, size);

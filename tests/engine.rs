@@ -39,7 +39,8 @@ fn setup(case: &Case, seed: u64) -> Result<(Supernet, Supernet, Tensor, Var)> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let space = SearchSpace::nas_bench_201();
     let (device, strict) = (Device::Cpu, case.strict);
-    let config = SupernetConfig { channels: case.channels, cells: case.cells, classes: 7, seed, strict };
+    let config =
+        SupernetConfig { channels: case.channels, cells: case.cells, classes: 7, seed, strict, ..Default::default() };
     let mut fast = Supernet::new(space.clone(), config, &device)?;
     let mut slow = Supernet::new_reference(space.clone(), config, &device)?;
     for p in fast.params().iter() {

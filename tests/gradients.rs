@@ -71,7 +71,7 @@ impl Setup {
     fn new(case: Case, seed: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut uniform = |len: usize, low: f32| (0..len).map(|_| rng.random_range(low..1.0)).collect::<Vec<f32>>();
-        let config = SupernetConfig { channels: case.channels, cells: 1, classes: CLASSES, seed, strict: false };
+        let config = SupernetConfig { channels: case.channels, cells: 1, classes: CLASSES, seed, ..Default::default() };
         let params = Params::init(&case.space, &config, &Device::Cpu).unwrap();
         for p in params.iter() {
             let shaken = Tensor::from_vec(uniform(p.var.elem_count(), 0.0), p.var.shape(), &Device::Cpu).unwrap();

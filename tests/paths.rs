@@ -47,7 +47,14 @@ fn draw(case: &Case, mask: &Mask, rng: &mut impl Rng) -> Vec<Var> {
 /// Engine and definition with the same weights, away from their initial values, and the same mask; a batch.
 fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, ChaCha8Rng) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let config = SupernetConfig { channels: case.channels, cells: 1, classes: 4, seed, strict: case.strict };
+    let config = SupernetConfig {
+        channels: case.channels,
+        cells: 1,
+        classes: 4,
+        seed,
+        strict: case.strict,
+        ..Default::default()
+    };
     let mut fast = Supernet::new(case.space.clone(), config, &Device::Cpu).unwrap();
     let mut slow = Supernet::new_reference(case.space.clone(), config, &Device::Cpu).unwrap();
     let mut table = fast.mask().table().clone();

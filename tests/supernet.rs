@@ -11,7 +11,7 @@ use isdarts_host::space::{Candidate, Mask, PerCandidate, Primitive, SearchSpace}
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 fn config() -> SupernetConfig {
-    SupernetConfig { channels: 3, cells: 1, classes: 4, seed: 5, strict: false }
+    SupernetConfig { channels: 3, cells: 1, classes: 4, seed: 5, ..Default::default() }
 }
 
 /// Both spaces by both backends.

@@ -26,6 +26,7 @@ pub fn step(args: &Step) -> Result<()> {
         classes: args.classes,
         seed: args.seed,
         strict: args.strict,
+        ..SupernetConfig::default()
     };
     let mut net = Supernet::new(space, config, &device)?;
     for candidate in dropped(net.space(), args)? {

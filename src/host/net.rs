@@ -46,6 +46,8 @@ impl Net {
             classes: host.current_data().map_err(raise)?.train.n_classes(),
             seed,
             strict: size.strict,
+            pool_norm: size.pool_norm,
+            head_norm: size.head_norm,
         };
         Net::of(host, (*space.0).clone(), config, train.batch_size).map_err(raise)
     }

@@ -33,7 +33,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "supernet(space, cfg) -> Supernet",
             "A supernet with fresh weights (seeded by the run's random stream) and every candidate alive. \
              cfg.channels: C (default 16); cfg.cells: cells a stage, N (default 5; DARTS space 2, which gives 8 \
-             cells); cfg.batch_size: also of measurements and evaluations. Classes are those of the data opened last.",
+             cells); cfg.batch_size: also of measurements and evaluations; cfg.pool_norm (false): batch norm without affine \
+             part behind the pools of candidates, as quark0/darts and the code of the DARTS family have it; cfg.head_norm \
+             (true): batch norm and ReLU before the head, as the authors of IS-DARTS have them and quark0/darts has \
+             not. Classes are those of the data opened last.",
             tiny!("print(net);"),
         ],
         move |space: Dynamic, cfg: Map| Net::new(&h, &space_of(&space)?, &cfg),
@@ -51,7 +54,8 @@ fn training(api: &mut Api) {
             "net.train_epoch(data, cfg) -> map\nnet.train_epoch(data, mix, cfg) -> map",
             "One epoch of SGD on the weights: augmented, shuffled batches; y = sum_o mix[e, o] * o(x), mix being mask \
              / |O| by default, or one [edges, ops] tensor per cell type. cfg: epochs (of the cosine), batch_size, lr, \
-             lr_min, momentum, weight_decay, clip, augment, cutout. Gives #{ loss, accuracy, images, seconds, lr }. A \
+             lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, clip, augment, cutout. \
+             Gives #{ loss, accuracy, images, seconds, lr }. A \
              loss that is not finite is an error.",
             tiny!("let stats = net.train_epoch(data().train.take(64), #{ epochs: 2 });\nassert(stats.images == 64);"),
         ],

@@ -3,6 +3,7 @@
 
 use super::context::Host;
 use super::errors::{Fallible, article, raise, wrong};
+use super::pass::PassConfig;
 use super::{api::Api, convert};
 use crate::error::{Error, Result};
 use crate::search::settings::{known_keys, pick};
@@ -13,8 +14,8 @@ use serde_json::Value;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-/// The size of a supernet, from a script's settings; 0 = as the space's paper has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The size and the options of a supernet, from a script's settings; 0 = as the space's paper has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SizeConfig {
     /// C; 0: 16.
@@ -23,6 +24,16 @@ pub struct SizeConfig {
     pub cells: usize,
     /// Direct convolutions only.
     pub strict: bool,
+    /// Batch norm behind the pools of candidates.
+    pub pool_norm: bool,
+    /// Batch norm and ReLU before the head.
+    pub head_norm: bool,
+}
+
+impl Default for SizeConfig {
+    fn default() -> Self {
+        SizeConfig { channels: 0, cells: 0, strict: false, pool_norm: false, head_norm: true }
+    }
 }
 
 /// Options of `data()`, from a map or `--set`; 0 = off.
@@ -37,26 +48,53 @@ pub struct PictureConfig {
     pub split: f64,
 }
 
+/// Who takes settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taker {
+    /// What changes a supernet or architecture parameters: a strategy's map holds the settings of them all.
+    Search,
+    /// `train_genotype`; what was found is often trained with the map of the search.
+    Training,
+}
+
 /// The keys that host functions know: made once, for they are asked for at every step of a script's loop.
 pub fn host_keys() -> &'static [String] {
     static KEYS: OnceLock<Vec<String>> = OnceLock::new();
+    KEYS.get_or_init(|| without_doubles(&[search_keys(), &known_keys::<EvalConfig>()]))
+}
+
+/// The keys that something in the search of a supernet takes.
+fn search_keys() -> &'static [String] {
+    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
     KEYS.get_or_init(|| {
-        let all = [
-            known_keys::<TrainConfig>(),
-            known_keys::<ArchConfig>(),
-            known_keys::<SizeConfig>(),
-            known_keys::<PictureConfig>(),
-            known_keys::<EvalConfig>(),
-        ];
-        // Training a supernet and training what was found have keys in common.
-        let mut keys: Vec<String> = Vec::new();
-        for key in all.concat() {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
+        let (size, picture) = (known_keys::<SizeConfig>(), known_keys::<PictureConfig>());
+        without_doubles(&[&known_keys::<TrainConfig>(), &known_keys::<ArchConfig>(), &size, &picture])
     })
+}
+
+/// Training a supernet and training what was found have keys in common.
+fn without_doubles(lists: &[&[String]]) -> Vec<String> {
+    let mut keys: Vec<String> = Vec::new();
+    for key in lists.concat() {
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+/// What is wrong with a key that `taker` has no use for, though papers or other functions have: it would do nothing.
+fn misplaced(key: &str, taker: Taker) -> Option<String> {
+    let is_in = |keys: &[String]| keys.iter().any(|k| k == key);
+    let pass = known_keys::<PassConfig>();
+    match taker {
+        _ if key == "dropout" => Some("which no function takes: no network here has dropout".into()),
+        Taker::Training => None,
+        _ if is_in(search_keys()) => None,
+        _ if is_in(&pass) => Some("which is an option of net.loss and net.logits".into()),
+        _ if is_in(host_keys()) => Some("which is a setting of train_genotype; supernet training has none".into()),
+        _ => None,
+    }
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
@@ -67,25 +105,41 @@ pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> 
     pick("settings", &Value::Object(json.collect::<Result<_>>()?))
 }
 
-/// Check a map that a host function takes settings from: keys near to a known one, declared by nobody, are misspelt.
-pub fn check(host: &Host, map: &Map) -> Result<()> {
-    let known = host_keys();
+/// Check a map that a host function takes settings from. Unless a script declares it as its own, a key of another function,
+/// which would do nothing here, is an error; so is one near to a known one: it is misspelt.
+pub fn check(host: &Host, map: &Map, taker: Taker) -> Result<()> {
+    let pass = known_keys::<PassConfig>();
+    let known = || host_keys().iter().chain(pass.iter());
     let declared = host.declared.borrow();
     for key in map.keys() {
-        if known.iter().any(|k| k == key.as_str()) || declared.contains(key.as_str()) {
+        if taker == Taker::Training {
+            host.read.borrow_mut().insert(key.to_string());
+        }
+        if declared.contains(key.as_str()) {
+            continue;
+        }
+        if let Some(why) = misplaced(key, taker) {
+            let expected = "settings of the search, or keys that the script names by `fn defaults` or settings(...)";
+            return Err(Error::invalid("settings", format!("`{key}`, {why}"), expected));
+        }
+        if known().any(|k| k == key.as_str()) {
             continue;
         }
         let near = |k: &&String| strsim::damerau_levenshtein(k, key) <= if key.len() > 5 { 2 } else { 1 };
-        if known.iter().any(|k| near(&k)) {
-            return Err(Error::unknown_name("setting", key, known.iter().map(String::as_str)));
+        if known().any(|k| near(&k)) {
+            return Err(Error::unknown_name("setting", key, known().map(String::as_str)));
         }
     }
     Ok(())
 }
 
 /// [`check`], then [`typed`].
-pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, map: &Map) -> Fallible<T> {
-    check(host, map).and_then(|()| typed(map)).map_err(raise)
+pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(
+    host: &Host,
+    map: &Map,
+    taker: Taker,
+) -> Fallible<T> {
+    check(host, map, taker).and_then(|()| typed(map)).map_err(raise)
 }
 
 /// Whether two maps have the same keys with the same numbers, texts and truth values; other values are never the same.
@@ -117,7 +171,6 @@ pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(host: &Ho
 fn settings(host: &Host, defaults: Map) -> Result<Map> {
     let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
     host.declared.borrow_mut().extend(known.iter().cloned());
-    check(host, &defaults)?;
     known.extend_from_slice(host_keys());
     let mut result = defaults;
     for (key, value) in &host.options.sets {
@@ -127,8 +180,11 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
             return Err(Error::unknown_name("setting", key, known.iter().map(String::as_str)));
         }
         let value = alike(key, result.get(key.as_str()), convert::from_json(value))?;
+        // One of train_genotype alone is read when that takes it.
+        if result.contains_key(key.as_str()) || search_keys().contains(key) {
+            host.read.borrow_mut().insert(key.clone());
+        }
         result.insert(key.as_str().into(), value);
-        host.read.borrow_mut().insert(key.clone());
     }
     typed::<TrainConfig>(&result)?;
     typed::<ArchConfig>(&result)?;
@@ -209,10 +265,12 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "settings(defaults) -> map",
             "The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose \
              type is not that of its default, is an error. Known are the keys of `defaults` and those that the host \
-             takes: of training (epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, augment, cutout), of \
-             architecture parameters (arch_lr, arch_beta1, arch_beta2, arch_weight_decay, arch_init), of the supernet \
-             (channels, cells, strict), of the data (resize, limit), of train_genotype (recipe, network, warmup, schedule, nesterov, \
-             photo, drop_path, auxiliary, label_smoothing).",
+             takes: of training (epochs, batch_size, lr, lr_min, momentum, nesterov, weight_decay, clip, augment, cutout, \
+             drop_path), of architecture parameters (arch_optimiser, arch_lr, arch_beta1, arch_beta2, arch_momentum, \
+             arch_weight_decay, arch_clip, arch_mean, arch_init), of the supernet (channels, cells, strict, pool_norm, \
+             head_norm), of the data (resize, limit), of train_genotype (recipe, network, warmup, schedule, photo, auxiliary, \
+             label_smoothing). A function of a search refuses a key of train_genotype alone that the script does not name \
+             itself: it would do nothing.",
             "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
         ],
         move |defaults: Map| settings(&h, defaults).map_err(raise),

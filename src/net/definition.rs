@@ -72,7 +72,7 @@ impl Definition<'_> {
             (s0, s1) = (s1, out);
         }
         let c = layers::head_channels(self.space, self.config);
-        let features = self.layer(Layer::BnRelu { c }, "lastact", &s1)?;
+        let features = if self.config.head_norm { self.layer(Layer::BnRelu { c }, "lastact", &s1)? } else { s1 };
         self.layer(Layer::Linear { ci: c, co: self.config.classes }, "classifier", &features)
     }
 
@@ -158,7 +158,7 @@ impl Definition<'_> {
                 }
                 continue;
             }
-            let y = Layer::of(primitive, block.channels(), block.stride(edge))
+            let y = Layer::in_supernet(primitive, block.channels(), block.stride(edge), self.config)
                 .map(|layer| self.layer(layer, &layers::candidate_prefix(self.space, k, edge, op), x))
                 .transpose()?;
             if let Some(probe) = probe {
@@ -214,8 +214,13 @@ impl Definition<'_> {
                     halves.iter().map(|(x, name)| self.conv(&at(name), x, Window::same(1, 2, 1))).collect();
                 batch_norm::tensor::batch_norm(&Tensor::cat(&halves?, 1)?)?
             }
-            Layer::Pool { kind: PoolKind::Average, stride } => pool::tensor::avg_pool3(x, stride)?,
-            Layer::Pool { kind: PoolKind::Maximum, stride } => pool::tensor::max_pool3(x, stride)?,
+            Layer::Pool { kind, stride, norm } => {
+                let y = match kind {
+                    PoolKind::Average => pool::tensor::avg_pool3(x, stride)?,
+                    PoolKind::Maximum => pool::tensor::max_pool3(x, stride)?,
+                };
+                if norm { batch_norm::tensor::batch_norm(&y)? } else { y }
+            }
             Layer::Noise { stride } => {
                 let (b, c, h, w) = x.dims4()?;
                 let shape = [b, c, h.div_ceil(stride), w.div_ceil(stride)];

@@ -33,8 +33,8 @@ pub enum Layer {
     DualSepConv { c: usize, kernel: usize, stride: usize },
     /// ReLU, two 1x1 convolutions of stride 2, the second one pixel off, side by side; batch norm.
     FactorizedReduce { ci: usize, co: usize },
-    /// 3x3 pool.
-    Pool { kind: PoolKind, stride: usize },
+    /// 3x3 pool; with `norm`, batch norm without affine part behind it.
+    Pool { kind: PoolKind, stride: usize, norm: bool },
     /// Standard normal draws, whatever the input.
     Noise { stride: usize },
     /// Two [`Layer::ReluConvBn`] 3x3, the first of stride 2, plus 2x2 average and 1x1 convolution of the input.
@@ -80,6 +80,14 @@ impl Layer {
         Self::of_form(primitive.form(), c, stride)
     }
 
+    /// [`Layer::of`] a candidate in a supernet with these options.
+    pub fn in_supernet(primitive: Primitive, c: usize, stride: usize, config: &SupernetConfig) -> Option<Self> {
+        match Self::of(primitive, c, stride)? {
+            Layer::Pool { kind, stride, .. } => Some(Layer::Pool { kind, stride, norm: config.pool_norm }),
+            other => Some(other),
+        }
+    }
+
     /// The layer of a form: all that the network knows of an op.
     pub fn of_form(form: Form, c: usize, stride: usize) -> Option<Self> {
         Some(match form {
@@ -87,8 +95,8 @@ impl Layer {
             Form::Identity if stride == 1 => Layer::Identity,
             Form::Identity => Layer::FactorizedReduce { ci: c, co: c },
             Form::Noise => Layer::Noise { stride },
-            Form::AveragePool => Layer::Pool { kind: PoolKind::Average, stride },
-            Form::MaximumPool => Layer::Pool { kind: PoolKind::Maximum, stride },
+            Form::AveragePool => Layer::Pool { kind: PoolKind::Average, stride, norm: false },
+            Form::MaximumPool => Layer::Pool { kind: PoolKind::Maximum, stride, norm: false },
             Form::Convs(&[(kernel, width)]) if kernel == width => {
                 Layer::ReluConvBn { ci: c, co: c, kernel, stride, affine: false }
             }
@@ -289,7 +297,9 @@ pub fn params(space: &SearchSpace, config: &SupernetConfig) -> Vec<ParamSpec> {
         }
     }
     let c = head_channels(space, config);
-    list.extend(Layer::BnRelu { c }.params("lastact"));
+    if config.head_norm {
+        list.extend(Layer::BnRelu { c }.params("lastact"));
+    }
     list.extend(Layer::Linear { ci: c, co: config.classes }.params("classifier"));
     list
 }
@@ -325,7 +335,7 @@ mod tests {
             ("darts", 5, 1, 1359, 195_255, 0x97cd_555c),
         ] {
             let space = SearchSpace::by_name(space).unwrap();
-            let list = params(&space, &SupernetConfig { channels, cells, classes: 10, seed: 0, strict: false });
+            let list = params(&space, &SupernetConfig { channels, cells, ..Default::default() });
             let weights = list.iter().filter(|p| p.role == Role::Weight);
             let mut crc = flate2::Crc::new();
             for p in &list {

@@ -4,7 +4,7 @@
 //! in [`knows`], and [`supports`] sends its space to the definition; the place to add one is [`knows`] and `Lowering::layer`.
 
 use super::layers::{self, Block, Layer, PoolKind};
-use super::program::{AffineNorm, Coef, Conv, Filter, Head, Norm, Origin, Program, Term};
+use super::program::{AffineNorm, Coef, Conv, Filter, Head, Node, Norm, Origin, Program, Term};
 use super::{Params, SupernetConfig};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
@@ -40,13 +40,13 @@ pub fn lower(
     (h, w): (usize, usize),
 ) -> Result<Program> {
     let head = Head {
-        norm: Some(affine(params, "lastact.0")?),
+        norm: config.head_norm.then(|| affine(params, "lastact.0")).transpose()?,
         weight: params.position("classifier.weight")?,
         bias: params.position("classifier.bias")?,
         classes: config.classes,
     };
     let n_mix = space.n_edges() * space.ops().len() * space.cell_types().len();
-    let mut net = Lowering { space, mask, params, program: Program::new(3, h, w, head, n_mix) };
+    let mut net = Lowering { space, config, mask, params, program: Program::new(3, h, w, head, n_mix) };
     let stem = net.stem(layers::stem_channels(space, config))?;
     let (mut s0, mut s1) = (stem, stem);
     for (k, block) in layers::blocks(space, config).into_iter().enumerate() {
@@ -66,6 +66,7 @@ fn affine(params: &Params, prefix: &str) -> Result<AffineNorm> {
 
 struct Lowering<'a> {
     space: &'a SearchSpace,
+    config: &'a SupernetConfig,
     mask: &'a Mask,
     params: &'a Params,
     program: Program,
@@ -133,8 +134,9 @@ impl Lowering<'_> {
                 let filter = Filter::Halves { shape, weights: [at(0)?, at(1)?] };
                 Pending::Conv { src: halves, relu: true, filter, norm: Norm::Batch }
             }
-            Layer::Pool { kind: PoolKind::Average, stride } => Pending::AvgPool3 { src, stride },
-            Layer::Pool { kind: PoolKind::Maximum, stride } => {
+            Layer::Pool { kind, stride, norm: true } => Pending::Copy(self.normed_pool(derived, src, kind, stride)),
+            Layer::Pool { kind: PoolKind::Average, stride, .. } => Pending::AvgPool3 { src, stride },
+            Layer::Pool { kind: PoolKind::Maximum, stride, .. } => {
                 Pending::Copy(self.derived(derived, Origin::MaxPool3 { src, stride }))
             }
             other => return Err(unknown(other)),
@@ -148,6 +150,21 @@ impl Lowering<'_> {
             _ => return self.program.add_derived(origin),
         };
         *derived.0.entry(key).or_insert_with(|| self.program.add_derived(origin))
+    }
+
+    /// A pool behind its batch norm, once for all edges out of `src`: they would all have the same statistics.
+    fn normed_pool(&mut self, derived: &mut Derived, src: usize, kind: PoolKind, stride: usize) -> usize {
+        let key = (src, if kind == PoolKind::Average { "normed average" } else { "normed max" }, stride);
+        if let Some(&node) = derived.0.get(&key) {
+            return node;
+        }
+        let Node { channels, size, .. } = self.program.nodes[src];
+        let out = size.strided(stride);
+        let node = self.program.add_sum(channels, (out.h, out.w));
+        let filter = Filter::Pool { kind, size, stride };
+        self.add(node, Pending::Conv { src, relu: false, filter, norm: Norm::Batch }, Coef::One);
+        derived.0.insert(key, node);
+        node
     }
 
     fn add(&mut self, dst: usize, term: Pending, coef: Coef) {
@@ -257,7 +274,8 @@ impl Lowering<'_> {
             for (op, &primitive) in self.space.ops().iter().enumerate() {
                 let candidate = Candidate { cell_type, edge: edge.index, op };
                 let alive = self.mask.is_alive(candidate);
-                let layer = Layer::of(primitive, block.channels(), block.stride(edge)).filter(|_| alive);
+                let layer = Layer::in_supernet(primitive, block.channels(), block.stride(edge), self.config);
+                let layer = layer.filter(|_| alive);
                 if let Some(layer) = layer {
                     let prefix = layers::candidate_prefix(self.space, k, edge, op);
                     let term = self.layer(nodes[from], layer, &prefix, &mut derived)?;

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn params(channels: usize, seed: u64) -> Params {
-        let config = SupernetConfig { channels, cells: 1, classes: 10, seed, strict: false };
+        let config = SupernetConfig { channels, cells: 1, seed, ..Default::default() };
         Params::init(&SearchSpace::nas_bench_201(), &config, &Device::Cpu).unwrap()
     }
 

@@ -8,6 +8,7 @@
 
 mod paths;
 
+use super::layers::PoolKind;
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
@@ -141,6 +142,15 @@ pub enum Filter {
         /// `[c_out, c_in, 1, 1]`
         pointwise: usize,
     },
+    /// None: a 3x3 pool with a norm behind it, which is like a convolution in all but its weights.
+    Pool {
+        /// Average or maximum.
+        kind: PoolKind,
+        /// Of the images in it.
+        size: Image,
+        /// Stride.
+        stride: usize,
+    },
 }
 
 impl Filter {
@@ -148,7 +158,9 @@ impl Filter {
     pub fn is_like(&self, other: &Filter) -> bool {
         match (self, other) {
             (Filter::Separable { shape: a, .. }, Filter::Separable { shape: b, .. }) => a == b,
-            (Filter::Separable { .. }, _) | (_, Filter::Separable { .. }) => false,
+            (Filter::Pool { .. }, Filter::Pool { .. }) => self == other,
+            (Filter::Separable { .. } | Filter::Pool { .. }, _)
+            | (_, Filter::Separable { .. } | Filter::Pool { .. }) => false,
             (
                 Filter::Dense { shape: a, .. } | Filter::Halves { shape: a, .. },
                 Filter::Dense { shape: b, .. } | Filter::Halves { shape: b, .. },

@@ -11,8 +11,9 @@ use candle_core::{DType, Device, Tensor};
 use std::cell::Cell;
 use std::sync::Arc;
 
-/// Size of a supernet.
+/// Size of a supernet, and what its authors have otherwise. What a checkpoint of an earlier version does not say is the default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct SupernetConfig {
     /// Channels of the first stage, C.
     pub channels: usize,
@@ -24,6 +25,24 @@ pub struct SupernetConfig {
     pub seed: u64,
     /// Direct convolutions only (no Winograd).
     pub strict: bool,
+    /// Batch norm without affine part behind the pools of candidates, as in quark0/darts; the authors of IS-DARTS have none.
+    pub pool_norm: bool,
+    /// Batch norm and ReLU before the head, as the authors of IS-DARTS have; quark0/darts has neither.
+    pub head_norm: bool,
+}
+
+impl Default for SupernetConfig {
+    fn default() -> Self {
+        SupernetConfig {
+            channels: 16,
+            cells: 5,
+            classes: 10,
+            seed: 0,
+            strict: false,
+            pool_norm: false,
+            head_norm: true,
+        }
+    }
 }
 
 /// Which statistics the affine batch norms (stem, reductions, head) use; those of candidates always use the batch's.

@@ -15,8 +15,10 @@ pub struct TrainConfig {
     pub lr: f64,
     /// Learning rate at the end of the cosine (per step).
     pub lr_min: f64,
-    /// Nesterov momentum.
+    /// Momentum.
     pub momentum: f64,
+    /// Nesterov's momentum (the authors of IS-DARTS, AutoDL), or plain (quark0/darts and what follows it).
+    pub nesterov: bool,
     /// L2 added to the gradient: 5e-4 (paper) or 3e-4 (authors' code).
     pub weight_decay: f64,
     /// Largest norm of all gradients together; 0 = no clipping.
@@ -35,6 +37,7 @@ impl Default for TrainConfig {
             lr: 0.025,
             lr_min: 0.001,
             momentum: 0.9,
+            nesterov: true,
             weight_decay: 5e-4,
             clip: 5.0,
             augment: true,

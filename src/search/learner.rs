@@ -1,14 +1,17 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
 use super::{Optimiser, Progress, State, Stateful, TrainConfig, progress::Tick};
-use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
+use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::net::{Gradients, Mode, Pass, Supernet};
+use crate::net::{DropPath, Gradients, Mode, Pass, Supernet, SupernetConfig};
 use crate::ops::sgd;
 use crate::space::Iim;
 use candle_core::{D, Tensor};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::borrow::Borrow;
+use std::cell::Cell;
 use std::time::Instant;
 
 /// What an epoch (or an evaluation) came to.
@@ -59,13 +62,18 @@ pub struct Learner {
     /// Whether `begin_epoch` was called and no `train_epoch` has used it up.
     entered: bool,
     stats: EpochStats,
+    /// Passes of this epoch that dropped paths.
+    drops: Cell<u64>,
 }
+
+/// The random stream of drop path; those of batches are counted from 0, that of measurements is the last.
+const DROP_PATH: u64 = u64::MAX - 1;
 
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
     pub fn new(net: Supernet, seed: u64) -> Self {
         let optimiser = Optimiser::new(net.params());
-        Learner { net, optimiser, seed, epoch: 0, entered: false, stats: EpochStats::default() }
+        Learner { net, optimiser, seed, epoch: 0, entered: false, stats: EpochStats::default(), drops: Cell::new(0) }
     }
 
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
@@ -73,6 +81,7 @@ impl Learner {
         self.epoch = epoch;
         self.entered = true;
         self.stats = EpochStats::default();
+        self.drops.set(0);
     }
 
     /// The current epoch, 0 before the first.
@@ -88,17 +97,30 @@ impl Learner {
             false => None,
         };
         let shuffle = Some((stream_seed(self.seed, stream), self.epoch as u64));
-        Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, drop_last: false })
+        Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, rest: Rest::Short })
     }
 
     /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
-    pub fn loss(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, pass)?.loss)
+    /// `drop_path` is the probability that an edge is left out for an image, in train mode.
+    pub fn loss(
+        &self,
+        batch: &Batch,
+        mixing: Option<&[Tensor]>,
+        pass: impl Into<Pass>,
+        drop_path: f64,
+    ) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, pass, drop_path)?.loss)
     }
 
     /// Logits `[b, classes]` of a batch, in the graph.
-    pub fn logits(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, pass)?.logits)
+    pub fn logits(
+        &self,
+        batch: &Batch,
+        mixing: Option<&[Tensor]>,
+        pass: impl Into<Pass>,
+        drop_path: f64,
+    ) -> Result<Tensor> {
+        Ok(self.forward(batch, mixing, pass, drop_path)?.logits)
     }
 
     /// Backward from a loss.
@@ -106,14 +128,20 @@ impl Learner {
         self.net.backward(loss)
     }
 
-    /// One step of Nesterov SGD: clip, weight decay (every weight, also where no gradient flowed, as PyTorch does with zero
+    /// One step of SGD: clip, weight decay (every weight, also where no gradient flowed, as PyTorch does with zero
     /// gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
     ///
     /// # Errors
     /// With clipping, a gradient that is not finite; the weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
         let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
-        let step = sgd::Step { lr, momentum: cfg.momentum, nesterov: true, weight_decay: cfg.weight_decay, scale: 1.0 };
+        let step = sgd::Step {
+            lr,
+            momentum: cfg.momentum,
+            nesterov: cfg.nesterov,
+            weight_decay: cfg.weight_decay,
+            scale: 1.0,
+        };
         let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
         self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;
@@ -126,7 +154,7 @@ impl Learner {
         interrupt::check()?;
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
-        let out = self.forward(batch, mixing.as_deref(), Mode::Train)?;
+        let out = self.forward(batch, mixing.as_deref(), Mode::Train, cfg.drop_path)?;
         let loss: f32 = out.loss.to_scalar()?;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss });
@@ -181,7 +209,7 @@ impl Learner {
         for batch in batches {
             interrupt::check()?;
             let batch = batch.borrow();
-            let out = self.forward(batch, mixing.as_deref(), mode)?;
+            let out = self.forward(batch, mixing.as_deref(), mode, 0.0)?;
             stats.add(out.loss.to_scalar()?, out.right(batch)?, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
@@ -190,7 +218,8 @@ impl Learner {
     }
 
     /// IIM of every live candidate on the first `samples` images of a seeded shuffle (0 = all), eval mode, no augmentation.
-    /// The same images each time, so that one measurement can be held against another.
+    /// The same images each time, so that one measurement can be held against another, in batches as equal as can be: 200
+    /// images by 64 are 4 batches of 50, for in a rest of 8 batch norm would go by 8 images.
     pub fn measure_iim(
         &self,
         data: &Dataset,
@@ -203,7 +232,7 @@ impl Learner {
         let samples = if samples == 0 { data.len() } else { samples };
         let mut sums = vec![];
         let mut images = 0;
-        for batch in in_order(&data.take(samples, stream_seed(self.seed, u64::MAX)), batch_size)? {
+        for batch in self.measured(data, samples, batch_size)? {
             interrupt::check()?;
             sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
             images += batch.y.len();
@@ -218,16 +247,40 @@ impl Learner {
         crate::net::supernet::mean_scores(&sums)
     }
 
+    /// The batches of a measurement.
+    fn measured(&self, data: &Dataset, samples: usize, batch_size: usize) -> Result<Batches> {
+        let plan = BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Spread };
+        Batches::start(&data.take(samples, stream_seed(self.seed, u64::MAX)), plan)
+    }
+
+    /// What is dropped in a pass, drawn from the seed, the epoch and the number of the pass in it: of an epoch that is run again,
+    /// the same passes are the same.
+    fn dropped(&self, batch: &Batch, p: f64) -> Option<DropPath> {
+        if p <= 0.0 {
+            return None;
+        }
+        let pass = self.drops.replace(self.drops.get() + 1);
+        let mut random = ChaCha8Rng::seed_from_u64(stream_seed(stream_seed(self.seed, DROP_PATH), self.epoch as u64));
+        random.set_stream(pass);
+        let mut mask = || (0..batch.y.len()).map(|_| f32::from(u8::from(random.random::<f64>() >= p))).collect();
+        Some(DropPath { keep: 1.0 - p, masks: (0..self.net.drop_paths()).map(|_| mask()).collect() })
+    }
+
     fn input(&self, batch: &Batch) -> Result<Tensor> {
         Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
 
-    fn forward(&self, batch: &Batch, mixing: Option<&[Tensor]>, pass: impl Into<Pass>) -> Result<Output> {
-        let x = self.input(batch)?;
-        let logits = match mixing {
-            Some(mixing) => self.net.forward(&x, mixing, pass)?,
-            None => self.net.forward(&x, &self.net.mask_mixing()?, pass)?,
-        };
+    fn forward(
+        &self,
+        batch: &Batch,
+        mixing: Option<&[Tensor]>,
+        pass: impl Into<Pass>,
+        drop_path: f64,
+    ) -> Result<Output> {
+        let (x, pass) = (self.input(batch)?, pass.into());
+        let own = self.net.mask_mixing()?;
+        let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
+        let logits = self.net.forward_dropped(&x, mixing.unwrap_or(&own), pass, drop.as_ref())?;
         let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
         let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
         Ok(Output { logits, loss })
@@ -250,7 +303,7 @@ impl Output {
 
 /// The batches of a data set as they are.
 pub fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
-    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, drop_last: false })
+    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Short })
 }
 
 /// A seed of its own for every (seed, stream); stream 0 is the seed itself.
@@ -287,10 +340,15 @@ impl Stateful for Learner {
 
     fn restore(&mut self, state: State) -> Result<()> {
         let saved = &state.json;
-        for (what, here) in [("space", self.net.space().name().into()), ("config", json(self.net.config())?)] {
-            if saved[what] != here {
+        let config: SupernetConfig = parse("config", saved["config"].clone())?;
+        let compared = [
+            ("space", saved["space"].clone(), self.net.space().name().into()),
+            ("config", json(&config)?, json(self.net.config())?),
+        ];
+        for (what, got, here) in compared {
+            if got != here {
                 let expected = format!("{here}, as the script makes it");
-                return Err(Error::invalid(format!("supernet of the checkpoint, {what}"), &saved[what], expected));
+                return Err(Error::invalid(format!("supernet of the checkpoint, {what}"), got, expected));
             }
         }
         let field = |name: &str| saved.get(name).cloned().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::learner::{in_order, stream_seed};
 use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, loss};
-use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset};
+use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::net::Mode;
@@ -124,7 +124,7 @@ impl Trainer {
                 batch_size: cfg.batch_size,
                 shuffle: Some((self.seed, self.epoch as u64)),
                 augment: (cfg.augment || cfg.cutout > 0).then_some(augment),
-                drop_last: false,
+                rest: Rest::Short,
             },
         )
     }

@@ -6,7 +6,8 @@ use crate::space::{Primitive, Topology};
 use candle_core::{Device, Var};
 use std::collections::HashMap;
 
-const CONFIG: SupernetConfig = SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, strict: false };
+const CONFIG: SupernetConfig =
+    SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, strict: false, pool_norm: false, head_norm: true };
 
 fn recorded() -> HashMap<String, Tensor> {
     let bytes = include_bytes!("../../../tests/primitives/primitives.safetensors");
@@ -103,6 +104,24 @@ fn an_op_made_of_known_forms_is_a_row_and_no_more() {
             assert_eq!(y.dims(), [2, 4, 9usize.div_ceil(stride), 9usize.div_ceil(stride)], "{form:?}");
             let got: Vec<String> = params.iter().map(|p| format!("{} {:?}", p.name, p.var.dims())).collect();
             assert_eq!(got, names);
+        }
+    }
+}
+
+#[test]
+fn a_pool_with_a_norm_is_the_pool_less_its_mean_over_its_deviation_channel_by_channel() {
+    let x = noise::draw(3, "x", &[3, 4, 5, 5], &Device::Cpu).unwrap();
+    for (kind, stride) in [PoolKind::Average, PoolKind::Maximum].into_iter().flat_map(|k| [(k, 1), (k, 2)]) {
+        let of =
+            |norm| run(Layer::Pool { kind, stride, norm }, &x, &|_| None).0.transpose(0, 1).unwrap().flatten_from(1);
+        let rows = |norm| of(norm).unwrap().to_vec2::<f32>().unwrap();
+        for (plain, normed) in rows(false).iter().zip(rows(true)) {
+            let n = plain.len() as f32;
+            let mean = plain.iter().sum::<f32>() / n;
+            let var = plain.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
+            for (plain, normed) in plain.iter().zip(normed) {
+                assert!(((plain - mean) / (var + 1e-5).sqrt() - normed).abs() < 1e-4, "{kind:?}, stride {stride}");
+            }
         }
     }
 }

@@ -1,21 +1,26 @@
-//! The convolutions of a program, dense or separable, under one roof. May use: `ops::{conv, depthwise}`.
+//! The convolutions of a program, dense or separable, and its pools with a norm, under one roof. May use: `ops`.
 
 use super::Values;
+use crate::net::layers::PoolKind;
 use crate::net::program::Filter;
 use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
+use crate::ops::linear_sum::{Source, linear_sum, sums};
+use crate::ops::pool::{self, Image};
 
 /// How a convolution is computed.
 #[allow(clippy::large_enum_variant, reason = "one a convolution, and shared by those of one shape")]
 pub(super) enum Plan {
     Dense(ConvPlan),
     Separable(SeparablePlan),
+    Pool(NormedPool),
 }
 
 /// Its weights, packed.
 pub(super) enum Packed {
     Dense(PackedFilter),
     Separable(SeparableFilter),
+    Nothing,
 }
 
 impl Plan {
@@ -26,6 +31,7 @@ impl Plan {
                 Plan::Dense(ConvPlan::new(shape, images, strict))
             }
             Filter::Separable { shape, .. } => Plan::Separable(SeparablePlan::new(shape, images, strict)),
+            Filter::Pool { kind, size, stride } => Plan::Pool(NormedPool { kind, size, stride }),
         }
     }
 
@@ -34,6 +40,7 @@ impl Plan {
         match self {
             Plan::Dense(plan) => plan.dw_len(),
             Plan::Separable(plan) => plan.dw_len(),
+            Plan::Pool(_) => 0,
         }
     }
 
@@ -60,6 +67,7 @@ impl Plan {
                 plan.unpack_dw(dw, &mut v, &mut w);
                 vec![(depthwise, v), (pointwise, w)]
             }
+            (Plan::Pool(_), Filter::Pool { .. }) => vec![],
             _ => unreachable!("a plan is made from its filter"),
         }
     }
@@ -82,6 +90,7 @@ impl Packed {
         match plan {
             Plan::Dense(plan) => Packed::Dense(PackedFilter::new(plan)),
             Plan::Separable(plan) => Packed::Separable(SeparableFilter::new(plan)),
+            Plan::Pool(_) => Packed::Nothing,
         }
     }
 
@@ -102,22 +111,28 @@ impl Packed {
             (Packed::Separable(packed), Plan::Separable(plan), Filter::Separable { depthwise, pointwise, .. }) => {
                 packed.pack(plan, values[depthwise], values[pointwise]);
             }
+            (Packed::Nothing, Plan::Pool(_), Filter::Pool { .. }) => {}
             _ => unreachable!("packed weights are made from their plan"),
         }
     }
 }
 
-/// Siblings: all dense, or all separable.
+/// Siblings: all dense, or all separable; a pool is alone.
 pub(super) enum Group<'a> {
     Dense(&'a ConvPlan, Vec<&'a PackedFilter>),
     Separable(Vec<&'a SeparablePlan>, Vec<&'a SeparableFilter>),
+    Pool(&'a NormedPool),
 }
 
 impl<'a> Group<'a> {
     pub fn new(convs: &[usize], plans: &'a [std::sync::Arc<Plan>], filters: &'a [Packed]) -> Self {
-        if let Plan::Dense(plan) = &*plans[convs[0]] {
-            let packed = |&c: &usize| if let Packed::Dense(f) = &filters[c] { Some(f) } else { None };
-            return Group::Dense(plan, convs.iter().filter_map(packed).collect());
+        match &*plans[convs[0]] {
+            Plan::Dense(plan) => {
+                let packed = |&c: &usize| if let Packed::Dense(f) = &filters[c] { Some(f) } else { None };
+                return Group::Dense(plan, convs.iter().filter_map(packed).collect());
+            }
+            Plan::Pool(pool) => return Group::Pool(pool),
+            Plan::Separable(_) => {}
         }
         let plan = |&c: &usize| if let Plan::Separable(p) = &*plans[c] { Some(p) } else { None };
         let packed = |&c: &usize| if let Packed::Separable(f) = &filters[c] { Some(f) } else { None };
@@ -129,6 +144,7 @@ impl<'a> Group<'a> {
         match self {
             Group::Dense(plan, filters) => plan.scratch_len(images, filters.len()),
             Group::Separable(plans, _) => depthwise::scratch_len(plans, true).max(depthwise::scratch_len(plans, false)),
+            Group::Pool(pool) => images * pool.size.strided(pool.stride).len(),
         }
     }
 
@@ -144,6 +160,7 @@ impl<'a> Group<'a> {
         match self {
             Group::Dense(plan, filters) => conv::forward(plan, filters, relu, n, x, z, stats, scratch),
             Group::Separable(plans, filters) => depthwise::forward(plans, filters, relu, n, x, z, stats, scratch),
+            Group::Pool(pool) => pool.forward(x, z[0], stats[0]),
         }
     }
 
@@ -160,6 +177,49 @@ impl<'a> Group<'a> {
         match self {
             Group::Dense(plan, filters) => conv::backward(plan, filters, relu, n, x, dz, dx, dw, scratch),
             Group::Separable(plans, filters) => depthwise::backward(plans, filters, relu, n, x, dz, dx, dw, scratch),
+            Group::Pool(pool) => {
+                if let (Some(dz), Some(dx)) = (dz.first(), dx) {
+                    pool.backward(x, dz, dx, scratch);
+                }
+            }
         }
     }
+}
+
+/// A 3x3 pool whose output goes through a batch norm.
+pub(super) struct NormedPool {
+    kind: PoolKind,
+    size: Image,
+    stride: usize,
+}
+
+impl NormedPool {
+    /// z = pool(x); `stats`: the sum, then the sum of squares, of each channel of it.
+    fn forward(&self, x: &[f32], z: &mut [f32], stats: &mut [f64]) {
+        match self.kind {
+            PoolKind::Average => {
+                z.fill(0.0);
+                pool::avg3_add(x, z, self.size, self.stride);
+            }
+            PoolKind::Maximum => pool::max3(x, z, self.size, self.stride),
+        }
+        sums(z, &[z], self.size.c, stats);
+    }
+
+    /// `dx += pool^T(dz)`; `dz` is formed in the scratch.
+    fn backward(&self, x: &[f32], dz: &Dz<'_>, dx: &mut [f32], scratch: &mut [f32]) {
+        let (a, b, g) = (wide(dz.a), wide(dz.b), wide(dz.g));
+        let formed = &mut scratch[..dz.dy.len()];
+        let z = dz.z.map(|z| Source { a: &b, x: z });
+        let sources: Vec<Source<'_>> = std::iter::once(Source { a: &a, x: dz.dy }).chain(z).collect();
+        linear_sum(formed, &g, &sources);
+        match self.kind {
+            PoolKind::Average => pool::avg3_backward_add(formed, dx, self.size, self.stride),
+            PoolKind::Maximum => pool::max3_backward_add(x, formed, dx, self.size, self.stride),
+        }
+    }
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
 }

@@ -5,6 +5,7 @@
 //! Bytes are what a pass reads and writes of whole-batch buffers, once each: not scratch, not what it has just had in cache.
 
 use super::Engine;
+use crate::net::layers::PoolKind;
 use crate::net::program::{Filter, Norm, Origin, Term};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -127,11 +128,14 @@ impl Engine {
             }
             Filter::Separable { shape, .. } if shape.stride > 1 => "separable, all out of a node, stride 2".to_string(),
             Filter::Separable { .. } => "separable, all out of a node".to_string(),
+            Filter::Pool { kind: PoolKind::Average, stride, .. } => of("average pool", 3, stride, 1),
+            Filter::Pool { kind: PoolKind::Maximum, stride, .. } => of("max pool", 3, stride, 1),
         };
         let macs = |c: &usize| match self.program.convs[*c].filter {
             Filter::Dense { shape, .. } => shape.macs(),
             Filter::Halves { shape, .. } => shape.macs() / 2,
             Filter::Separable { shape, .. } => shape.macs(),
+            Filter::Pool { .. } => 0,
         };
         let out = |c: &usize| {
             let conv = &self.program.convs[*c];

@@ -9,7 +9,7 @@ use candle_core::Device;
 use std::cell::RefCell;
 
 fn learner(channels: usize) -> Learner {
-    let config = SupernetConfig { channels, cells: 1, classes: 10, seed: 3, strict: false };
+    let config = SupernetConfig { channels, cells: 1, seed: 3, ..Default::default() };
     Learner::new(Supernet::new(SearchSpace::nas_bench_201(), config, &Device::Cpu).unwrap(), 5)
 }
 
@@ -80,6 +80,24 @@ fn a_state_of_another_network_is_refused_and_changes_nothing() {
     let error = other.restore(learner(4).state().unwrap()).unwrap_err().to_string();
     assert!(error.starts_with("supernet of the checkpoint, config: got {\"channels\":4"), "{error}");
     assert_eq!(before, bits(&other));
+}
+
+#[test]
+fn a_state_from_before_the_options_goes_on_and_one_with_others_is_refused() {
+    let (saved, mut second) = (learner(4), learner(4));
+    let mut state = saved.state().unwrap();
+    let config = state.json["config"].as_object_mut().unwrap();
+    assert_eq!((config.remove("pool_norm"), config.remove("head_norm")), (Some(false.into()), Some(true.into())));
+    second.restore(state).unwrap();
+    assert_eq!(bits(&saved), bits(&second));
+
+    let mut state = saved.state().unwrap();
+    state.json["config"]["pool_norm"] = true.into();
+    let error = second.restore(state).unwrap_err().to_string();
+    assert!(
+        error.starts_with("supernet of the checkpoint, config: got") && error.contains("\"pool_norm\":true"),
+        "{error}"
+    );
 }
 
 #[test]

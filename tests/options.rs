@@ -1,0 +1,172 @@
+//! Options of supernets (batch norm behind pools, none before the head): the CPU engine against the readable definition in both
+//! spaces, under masks, and what the options do to the parameters.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use candle_core::{Device, Tensor, Var};
+use isdarts_host::net::{Gradients, Mode, Supernet, SupernetConfig};
+use isdarts_host::space::{Mask, SearchSpace};
+use rand::{Rng, SeedableRng};
+
+struct Case {
+    space: &'static str,
+    channels: usize,
+    batch: usize,
+    size: usize,
+    /// Share of candidates alive.
+    alive: f64,
+    pool_norm: bool,
+    head_norm: bool,
+}
+
+const NAS: Case =
+    Case { space: "nas-bench-201", channels: 5, batch: 6, size: 8, alive: 1.0, pool_norm: true, head_norm: false };
+const DARTS: Case = Case { space: "darts", channels: 6, batch: 8, size: 11, ..NAS };
+
+const CASES: [Case; 8] = [
+    NAS,
+    Case { alive: 0.6, head_norm: true, channels: 8, ..NAS },
+    Case { alive: 0.8, pool_norm: false, batch: 3, ..NAS },
+    Case { alive: 0.4, size: 12, batch: 17, ..NAS },
+    DARTS,
+    Case { alive: 0.7, head_norm: true, ..DARTS },
+    Case { alive: 0.5, pool_norm: false, ..DARTS },
+    Case { alive: 0.3, channels: 8, size: 12, batch: 5, ..DARTS },
+];
+
+fn normal(len: usize, rng: &mut impl Rng) -> Vec<f32> {
+    (0..len).map(|_| (0..6).map(|_| rng.random_range(-1f32..1.0)).sum::<f32>() / 1.4).collect()
+}
+
+/// Both networks with the same weights (away from their initial values) and mask, a batch, and free mixing weights.
+fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, Vec<Var>) {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    let (space, device) = (SearchSpace::by_name(case.space).unwrap(), Device::Cpu);
+    let Case { channels, pool_norm, head_norm, .. } = *case;
+    let config =
+        SupernetConfig { channels, cells: 1, classes: 7, seed, pool_norm, head_norm, ..SupernetConfig::default() };
+    let mut fast = Supernet::new(space.clone(), config, &device).unwrap();
+    let mut slow = Supernet::new_reference(space.clone(), config, &device).unwrap();
+    for p in fast.params().iter() {
+        let shaken: Vec<f32> = normal(p.var.elem_count(), &mut rng).iter().map(|v| 0.1 * v.abs()).collect();
+        let shaken = Tensor::from_vec(shaken, p.var.shape(), &device).unwrap();
+        p.var.set(&(p.var.as_tensor() + shaken).unwrap()).unwrap();
+    }
+    slow.params().assign(&fast.params().tensors().unwrap()).unwrap();
+    let mut table = fast.mask().table().clone();
+    table.0.iter_mut().flatten().flatten().for_each(|alive| *alive = rng.random_bool(case.alive));
+    fast.set_mask(Mask::from_table(table.clone())).unwrap();
+    slow.set_mask(Mask::from_table(table)).unwrap();
+    let shape = (case.batch, 3, case.size, case.size);
+    let x = Tensor::from_vec(normal(case.batch * 3 * case.size * case.size, &mut rng), shape, &device).unwrap();
+    let (edges, ops) = (space.n_edges(), space.ops().len());
+    let mut mix =
+        |_: &_| Var::from_vec((0..edges * ops).map(|_| rng.random_range(0.1f32..1.0)).collect(), (edges, ops), &device);
+    let mixing = space.cell_types().iter().map(|t| mix(t).unwrap()).collect();
+    (fast, slow, x, mixing)
+}
+
+fn wide(t: &Tensor) -> Vec<f64> {
+    t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
+}
+
+/// Norm of the difference over the norm of `want` (or over `floor`, if that is larger).
+fn distance(got: &[f64], want: &[f64], floor: f64) -> f64 {
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    assert_eq!(got.len(), want.len());
+    norm(&mut got.iter().zip(want).map(|(a, b)| a - b)) / norm(&mut want.iter().copied()).max(floor)
+}
+
+fn compare(case: &Case, seed: u64, mode: Mode) {
+    let (fast, slow, x, mix) = setup(case, seed);
+    let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+    let at = format!("{}, C={}, {}x{}, {mode:?}", case.space, case.channels, case.batch, case.size);
+    let weights: Vec<f32> = (0..case.batch * 7).map(|i| ((i * 37 % 11) as f32 - 5.0) / 5.0).collect();
+    let weights = Tensor::from_vec(weights, (case.batch, 7), &Device::Cpu).unwrap();
+    let run = |net: &Supernet| {
+        let logits = net.forward(&x, &tensors, mode).unwrap();
+        let loss =
+            (logits.mul(&weights).unwrap().sum_all().unwrap() + logits.sqr().unwrap().mean_all().unwrap()).unwrap();
+        let gradients = net.backward(&loss).unwrap();
+        (logits, gradients)
+    };
+    let ((got, got_gradients), (want, want_gradients)) = (run(&fast), run(&slow));
+    let close = |what: &str, got: &Tensor, want: &Tensor, floor: f64| {
+        let d = distance(&wide(got), &wide(want), floor);
+        assert!(d < 5e-4, "{what}: {d} ({at})");
+    };
+    close("logits", &got, &want, 0.0);
+    let squares = |t: &Tensor| wide(t).iter().map(|v| v * v).sum::<f64>();
+    let scale = want_gradients.params.iter().flatten().map(squares).sum::<f64>().sqrt();
+    for (i, p) in fast.params().iter().enumerate() {
+        // A gradient that is nothing but rounding (of what batch norm cancels) has no direction.
+        let of = |g: &Gradients| g.params[i].clone().unwrap_or(p.var.zeros_like().unwrap());
+        close(&format!("gradient of {}", p.name), &of(&got_gradients), &of(&want_gradients), 1e-3 * scale);
+        close(&p.name, p.var.as_tensor(), slow.params().at(i).var.as_tensor(), 1e-6);
+    }
+    for m in &mix {
+        let of = |g: &Gradients| g.graph.get(m).cloned().unwrap_or(m.zeros_like().unwrap());
+        close("gradient of the mixing weights", &of(&got_gradients), &of(&want_gradients), 1e-3 * scale);
+    }
+    let (got, want) = (fast.score(&x, &tensors).unwrap(), slow.score(&x, &tensors).unwrap());
+    for ((c, got), (_, want)) in got.sum.iter().zip(want.sum.iter()) {
+        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+        assert!(same || (got / want - 1.0).abs() < 1e-2, "score of {c:?}: {got}, by definition {want} ({at})");
+    }
+}
+
+#[test]
+fn with_options_the_engine_equals_the_definition_in_train_mode() {
+    CASES.iter().zip(1..).for_each(|(case, seed)| compare(case, seed, Mode::Train));
+}
+
+#[test]
+fn with_options_the_engine_equals_the_definition_in_eval_mode() {
+    CASES.iter().zip(21..).for_each(|(case, seed)| compare(case, seed, Mode::Eval));
+}
+
+/// The logits of one network with and without an option differ, or the option would do nothing.
+#[test]
+fn every_option_changes_what_the_network_computes() {
+    for case in [NAS, DARTS] {
+        let without = Case { pool_norm: false, head_norm: true, ..case };
+        let logits = |case: &Case| {
+            let (fast, _, x, mix) = setup(case, 7);
+            let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+            let base = setup(&without, 7).0;
+            let common = base.params().tensors().unwrap();
+            for p in fast.params().iter() {
+                p.var.set(&common[&p.name]).unwrap();
+            }
+            wide(&fast.forward(&x, &tensors, Mode::Batch).unwrap())
+        };
+        let plain = logits(&without);
+        for option in [Case { pool_norm: true, ..without }, Case { head_norm: false, ..without }] {
+            assert!(distance(&logits(&option), &plain, 0.0) > 1e-2, "{}", option.space);
+        }
+    }
+}
+
+#[test]
+fn without_a_head_norm_its_parameters_are_not_there_and_all_others_keep_their_names() {
+    for case in [NAS, DARTS] {
+        let names = |case: &Case| -> Vec<String> {
+            setup(case, 1).0.params().iter().map(|p| format!("{} {:?}", p.name, p.var.dims())).collect()
+        };
+        let usual = names(&Case { pool_norm: false, head_norm: true, ..case });
+        let head: Vec<&String> = usual.iter().filter(|n| n.starts_with("lastact.0.")).collect();
+        assert_eq!(head.len(), 4);
+        assert_eq!(names(&Case { pool_norm: true, head_norm: true, ..case }), usual);
+        let rest: Vec<String> = usual.iter().filter(|n| !head.contains(n)).cloned().collect();
+        assert_eq!(names(&Case { pool_norm: false, head_norm: false, ..case }), rest);
+    }
+}
+
+#[test]
+fn the_options_of_a_network_that_was_saved_before_there_were_any_are_the_usual_ones() {
+    let saved = r#"{"channels":4,"cells":1,"classes":10,"seed":3,"strict":false}"#;
+    let config: SupernetConfig = serde_json::from_str(saved).unwrap();
+    let expected = SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, ..SupernetConfig::default() };
+    assert_eq!(config, expected);
+    assert!(!config.pool_norm && config.head_norm);
+}
