@@ -1,7 +1,7 @@
 //! What loading costs: a pass over 5,000 images of CIFAR's size (a tenth of an epoch), and of digits' size.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use isdarts_host::data::{Augment, BatchPlan, Batches, Dataset};
+use isdarts_host::data::{Augment, BatchPlan, Batches, Dataset, Rest};
 use std::sync::Arc;
 
 const N: usize = 5000;
@@ -28,7 +28,7 @@ fn loader(criterion: &mut Criterion) {
     for side in [8, 16, 32] {
         let data = noise(side);
         for (name, augment) in [("plain", None), ("augmented", Some(data.augment))] {
-            let plan = BatchPlan { batch_size: 64, shuffle: Some((0, 0)), augment, drop_last: false };
+            let plan = BatchPlan { batch_size: 64, shuffle: Some((0, 0)), augment, rest: Rest::Short };
             group.bench_function(format!("{side}x{side} {name}"), |bencher| {
                 bencher.iter(|| Batches::start(&data, plan).map(|batches| batches.map(|b| b.x[0]).sum::<f32>()));
             });

@@ -5,6 +5,7 @@ use super::augment::{Augment, Draw, Normalise};
 use super::photo;
 use super::random::{Purpose, shuffled, stream};
 use crate::error::{Error, Result};
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
@@ -36,8 +37,33 @@ pub struct BatchPlan {
     /// `None`: the images as they are. What is drawn for an image depends only on (seed, epoch) of `shuffle` (0, 0
     /// without) and its position in the epoch.
     pub augment: Option<Augment>,
-    /// Leave out a last batch that is not full (unless it is the only one).
-    pub drop_last: bool,
+    /// What becomes of images that do not fill a batch.
+    pub rest: Rest,
+}
+
+/// What becomes of images that do not fill a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// They are a last, smaller batch.
+    Short,
+    /// They are left out (unless there are no others).
+    Dropped,
+    /// They are spread: as few batches as of [`Rest::Short`], of sizes that differ by at most one. For what is measured by the
+    /// statistics of each batch, which a few images are not enough for.
+    Spread,
+}
+
+impl BatchPlan {
+    /// Where each of the batches of `n` images begins and ends.
+    fn ranges(&self, n: usize) -> Vec<Range<usize>> {
+        let (size, full) = (self.batch_size, n / self.batch_size);
+        let total = if self.rest == Rest::Dropped && full > 0 { full } else { n.div_ceil(size) };
+        let begin = |i: usize| match self.rest {
+            Rest::Spread => i * (n / total) + i.min(n % total),
+            Rest::Short | Rest::Dropped => (i * size).min(n),
+        };
+        (0..total).map(|i| begin(i)..begin(i + 1)).collect()
+    }
 }
 
 /// Iterator over the batches of one epoch. The same plan gives the same bits, whatever the thread count.
@@ -59,16 +85,16 @@ impl Batches {
         if data.is_empty() {
             return Err(Error::invalid(format!("data set `{}`", data.name), "0 images", "at least 1"));
         }
-        let full = data.len() / plan.batch_size;
-        let total = if plan.drop_last && full > 0 { full } else { data.len().div_ceil(plan.batch_size) };
+        let ranges = plan.ranges(data.len());
+        let total = ranges.len();
         let (sender, ready) = sync_channel(AHEAD);
         let data = data.clone();
         let work = move || {
             let order = epoch_order(&data, &plan);
             let normalise = Normalise::new(&data);
-            for index in 0..total {
+            for (index, range) in ranges.into_iter().enumerate() {
                 // No receiver: nobody wants the rest.
-                if sender.send(batch(&data, &plan, &order, &normalise, index, total)).is_err() {
+                if sender.send(batch(&data, &plan, &order, &normalise, range, (index, total))).is_err() {
                     return;
                 }
             }
@@ -95,9 +121,16 @@ fn epoch_order(data: &Dataset, plan: &BatchPlan) -> Vec<u32> {
     }
 }
 
-fn batch(data: &Dataset, plan: &BatchPlan, order: &[u32], normalise: &Normalise, index: usize, total: usize) -> Batch {
-    let start = index * plan.batch_size;
-    let chosen = &order[start..order.len().min(start + plan.batch_size)];
+fn batch(
+    data: &Dataset,
+    plan: &BatchPlan,
+    order: &[u32],
+    normalise: &Normalise,
+    range: Range<usize>,
+    (index, total): (usize, usize),
+) -> Batch {
+    let start = range.start;
+    let chosen = &order[range];
     let (c, h, w) = data.shape;
     let mut x = vec![0.0; chosen.len() * c * h * w];
     let (seed, epoch) = plan.shuffle.unwrap_or((0, 0));
@@ -162,7 +195,7 @@ mod tests {
     }
 
     fn plan(batch_size: usize, shuffle: Option<(u64, u64)>, augment: Option<Augment>) -> BatchPlan {
-        BatchPlan { batch_size, shuffle, augment, drop_last: false }
+        BatchPlan { batch_size, shuffle, augment, rest: Rest::Short }
     }
 
     fn load(data: &Dataset, plan: BatchPlan) -> (Vec<f32>, Vec<u32>) {
@@ -172,13 +205,21 @@ mod tests {
 
     #[test]
     fn batches_know_their_shape_and_place() {
-        for (n, drop_last, sizes) in
-            [(10, false, &[4, 4, 2][..]), (10, true, &[4, 4]), (8, true, &[4, 4]), (3, true, &[3]), (1, false, &[1])]
-        {
-            let batches = Batches::start(&digits(n), BatchPlan { drop_last, ..plan(4, None, None) }).unwrap();
+        for (n, rest, sizes) in [
+            (10, Rest::Short, &[4, 4, 2][..]),
+            (10, Rest::Dropped, &[4, 4]),
+            (8, Rest::Dropped, &[4, 4]),
+            (3, Rest::Dropped, &[3]),
+            (1, Rest::Short, &[1]),
+            (10, Rest::Spread, &[4, 3, 3]),
+            (9, Rest::Spread, &[3, 3, 3]),
+            (8, Rest::Spread, &[4, 4]),
+            (3, Rest::Spread, &[3]),
+        ] {
+            let batches = Batches::start(&digits(n), BatchPlan { rest, ..plan(4, None, None) }).unwrap();
             assert_eq!(batches.total(), sizes.len());
             for (i, batch) in batches.enumerate() {
-                assert_eq!(batch.shape, (sizes[i], 3, 8, 8), "{n} images, drop_last {drop_last}, batch {i}");
+                assert_eq!(batch.shape, (sizes[i], 3, 8, 8), "{n} images, rest {rest:?}, batch {i}");
                 assert_eq!((batch.x.len(), batch.y.len()), (sizes[i] * 192, sizes[i]));
                 assert_eq!((batch.index, batch.total), (i, sizes.len()));
             }
@@ -218,6 +259,8 @@ mod tests {
     #[test]
     fn batch_size_changes_no_image() {
         let data = digits(100);
+        let spread = BatchPlan { rest: Rest::Spread, ..plan(64, Some((1, 2)), Some(AUGMENT)) };
+        assert_eq!(load(&data, spread), load(&data, plan(7, Some((1, 2)), Some(AUGMENT))));
         for augment in [AUGMENT, Augment { photo: true, ..AUGMENT }] {
             let with = |batch_size| load(&data, plan(batch_size, Some((1, 2)), Some(augment)));
             assert_eq!(with(7), with(64));

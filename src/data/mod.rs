@@ -27,5 +27,5 @@ mod records;
 pub use augment::Augment;
 pub use dataset::{DataOptions, Dataset, Splits};
 pub use inventory::Inventory;
-pub use loader::{Batch, BatchPlan, Batches};
+pub use loader::{Batch, BatchPlan, Batches, Rest};
 pub use locate::first_root;
