@@ -10,7 +10,7 @@ use super::settings::config;
 use super::show::{Look, tables};
 use super::shrink::Importance;
 use super::space::Space;
-use super::tensor::{T, mix_of};
+use super::tensor::{T, mix_of, tables_of};
 use crate::error::Result;
 use crate::search::{ArchParams, Stateful, arch::ArchConfig};
 use crate::space::PerCandidate;
@@ -18,7 +18,7 @@ use rhai::{Array, Dynamic, Map};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Architecture parameters of a supernet, with their Adam; clones are the same.
+/// Architecture parameters of a supernet, with their optimiser; clones are the same.
 #[derive(Clone)]
 pub struct Alpha {
     params: Rc<RefCell<ArchParams>>,
@@ -74,9 +74,16 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         [
             "architecture_parameters",
             "architecture_parameters(net, cfg) -> ArchitectureParameters",
-            "One [edges, ops] variable per cell type, drawn as cfg.arch_init (1e-3) * N(0, 1), with Adam: arch_lr \
-             (3e-4), arch_beta1 (0.5), arch_beta2 (0.999), arch_weight_decay (1e-3, added to the gradient).",
-            tiny!("let alpha = architecture_parameters(net, #{});\nassert(alpha.softmax()[0].shape == [6, 5]);"),
+            "One [edges, ops] variable per cell type, drawn as cfg.arch_mean (0) + cfg.arch_init (1e-3) * N(0, 1), with an \
+             optimiser of its own: arch_optimiser (\"adam\", or \"sgd\"), arch_lr (3e-4), arch_beta1 (0.5) and arch_beta2 (0.999) \
+             of Adam, arch_momentum (0) of SGD, arch_weight_decay (1e-3, added to the gradient), arch_clip (0: no clipping; \
+             else the largest norm of the gradients of all cell types together).",
+            tiny!(
+                "let alpha = architecture_parameters(net, #{});\n",
+                "assert(alpha.softmax()[0].shape == [6, 5]);\n",
+                "let own = architecture_parameters(net, #{ arch_optimiser: \"sgd\", arch_mean: 1.0, arch_clip: 10.0 });\n",
+                "assert(own.values[0].mean().to_float() > 0.5);"
+            ),
         ],
         move |net: Net, cfg: Map| Alpha::new(&h, &net, &cfg),
     );
@@ -104,6 +111,27 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         |a: &mut Alpha| {
             let params = a.params.borrow();
             Ok(params.vars.iter().map(|v| Dynamic::from(T(v.as_tensor().clone()))).collect::<Array>())
+        },
+    );
+    api.def(
+        [
+            "set",
+            "alpha.set([tensor])",
+            "Give the raw parameters other values: one [edges, ops] tensor per cell type (their values are copied). What the \
+             optimiser remembers stays. `alpha.values` are the parameters themselves; a copy that stays as it is, to be set \
+             again later, is `alpha.values.map(|v| v.detach())`.",
+            tiny!(
+                "let alpha = architecture_parameters(net, #{});\n",
+                "let before = alpha.values.map(|v| v.detach());\n",
+                "alpha.set([before[0] * 0.0 + 2.0]);\n",
+                "assert(alpha.values[0].at(3, 1).to_float() == 2.0);\n",
+                "alpha.set(before);\n",
+                "assert(alpha.values[0].at(3, 1).to_float() == before[0].at(3, 1).to_float());"
+            ),
+        ],
+        |a: &mut Alpha, values: Dynamic| -> Fallible<()> {
+            let values = tables_of("architecture parameters, values", &values, &a.net.space())?;
+            a.params.borrow().set(&values).map_err(raise)
         },
     );
     api.def(

@@ -89,7 +89,7 @@ fn training(api: &mut Api) {
              gradients; the learning rate is that of the batch's place in the epoch. Candidates whose mixing weight is 0 are \
              not computed: a step with genotype.mix() costs what one path costs; weight decay and momentum still move their \
              weights. Architecture parameters: one step \
-             of Adam on them alone.",
+             of their optimiser on them alone.",
             tiny!(
                 "for batch in net.batches(data().train.take(16), #{ batch_size: 8 }) {\n",
                 "    let loss = net.step(batch, #{ epochs: 1, batch_size: 8 });\n",
@@ -142,7 +142,8 @@ fn measuring(api: &mut Api) {
             "measure_iim",
             "net.measure_iim(data, samples) -> Importance",
             "The IIM of every live candidate on the first `samples` images (0: all) of a seeded shuffle, in eval mode, \
-             under the mask; larger is more important. Kept in iim.csv.",
+             under the mask; larger is more important. In batches as equal as can be, of at most the supernet's batch_size \
+             (200 images by 64: 4 of 50): batch norm in candidates goes by the batch. Kept in iim.csv.",
             tiny!(
                 "let iim = net.measure_iim(data().train, 32);\n",
                 "assert(iim.of(net.space.candidates[0]) == 0.0);  // `none`"

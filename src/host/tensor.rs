@@ -28,20 +28,25 @@ pub fn wrap(result: Op) -> Fallible<T> {
 /// Mixing weights from a script: one tensor per cell type in an array, or one tensor if there is one cell type; each
 /// `[edges, ops]`.
 pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
+    tables_of("mixing weights", mix, space)
+}
+
+/// Tables from a script, which an error calls `what`, in the form of mixing weights.
+pub fn tables_of(what: &str, tables: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
     let types = space.cell_types().len();
     let want = (space.n_edges(), space.ops().len());
     let expected = || format!("{types} tensor(s) of shape [{}, {}], one per cell type", want.0, want.1);
     let one = |value: &Dynamic| match value.read_lock::<T>() {
         Some(tensor) if tensor.0.dims() == [want.0, want.1] => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
-        Some(tensor) => Err(wrong("mixing weights", format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
-        None => Err(wrong("mixing weights", shown(value), expected())),
+        Some(tensor) => Err(wrong(what, format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
+        None => Err(wrong(what, shown(value), expected())),
     };
-    let tensors = match mix.read_lock::<Array>() {
+    let tensors = match tables.read_lock::<Array>() {
         Some(items) => items.iter().map(one).collect::<Fallible<Vec<_>>>()?,
-        None => vec![one(mix)?],
+        None => vec![one(tables)?],
     };
     if tensors.len() != types {
-        return Err(wrong("mixing weights", format!("{} tensor(s)", tensors.len()), expected()));
+        return Err(wrong(what, format!("{} tensor(s)", tensors.len()), expected()));
     }
     Ok(tensors)
 }

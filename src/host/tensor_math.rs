@@ -139,7 +139,8 @@ fn functions(api: &mut Api) {
                 "The same numbers, through which no gradient flows.",
                 "let a = tensor(2.0);\nassert(a.detach().to_float() == 2.0);",
             ],
-            |x| Ok(x.detach()),
+            // Copied: an optimiser changes its variables in place.
+            |x| x.detach().copy(),
         ),
         (
             [

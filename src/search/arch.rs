@@ -1,55 +1,81 @@
-//! Architecture parameters: a small differentiable tensor per cell type, with Adam.
+//! Architecture parameters: a small differentiable tensor per cell type, with an optimiser of their own.
+
+mod optimiser;
 
 use super::{Learner, State, Stateful, derive};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
+use crate::ops::sgd;
 use crate::space::{Candidate, Genotype, Mask, PerCandidate, SearchSpace};
-use candle_core::{D, Device, Tensor, Var};
+use candle_core::{D, DType, Device, Tensor, Var};
+use optimiser::Moments;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Settings of the architecture optimiser: Adam with coupled weight decay (DARTS: lr 3e-4, betas 0.5/0.999, decay 1e-3).
+pub use optimiser::ArchOptimiser;
+
+/// Settings of architecture parameters. The defaults are those of DARTS: Adam with coupled weight decay, lr 3e-4, betas
+/// 0.5/0.999, decay 1e-3.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArchConfig {
+    /// `adam` or `sgd`.
+    pub arch_optimiser: ArchOptimiser,
     /// Learning rate.
     pub arch_lr: f64,
-    /// First beta.
+    /// First beta of Adam.
     pub arch_beta1: f64,
-    /// Second beta.
+    /// Second beta of Adam.
     pub arch_beta2: f64,
+    /// Momentum of SGD.
+    pub arch_momentum: f64,
     /// L2 added to the gradient.
     pub arch_weight_decay: f64,
+    /// Largest norm of the gradients of all cell types together; 0 = no clipping.
+    pub arch_clip: f64,
+    /// Mean of the initial values.
+    pub arch_mean: f64,
     /// Standard deviation of the initial values.
     pub arch_init: f64,
 }
 
 impl Default for ArchConfig {
     fn default() -> Self {
-        ArchConfig { arch_lr: 3e-4, arch_beta1: 0.5, arch_beta2: 0.999, arch_weight_decay: 1e-3, arch_init: 1e-3 }
+        ArchConfig {
+            arch_optimiser: ArchOptimiser::Adam,
+            arch_lr: 3e-4,
+            arch_beta1: 0.5,
+            arch_beta2: 0.999,
+            arch_momentum: 0.0,
+            arch_weight_decay: 1e-3,
+            arch_clip: 0.0,
+            arch_mean: 0.0,
+            arch_init: 1e-3,
+        }
     }
 }
 
-/// One `[edges, ops]` variable per cell type and the state of its Adam.
+/// One `[edges, ops]` variable per cell type and the state of its optimiser.
 pub struct ArchParams {
     /// The variables.
     pub vars: Vec<Var>,
-    adam: Vec<Adam>,
+    moments: Vec<Moments>,
     config: ArchConfig,
 }
 
 impl ArchParams {
-    /// `arch_init * N(0, 1)` by seed.
+    /// `arch_mean + arch_init * N(0, 1)` by seed. An error for a setting out of range.
     pub fn new(space: &SearchSpace, config: ArchConfig, seed: u64, device: &Device) -> Result<Self> {
+        config.check()?;
         let shape = (space.n_edges(), space.ops().len());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut vars = vec![];
         for _ in space.cell_types() {
-            let values = (0..shape.0 * shape.1).map(|_| (config.arch_init * normal(&mut rng)) as f32).collect();
+            let values = (0..shape.0 * shape.1).map(|_| (config.arch_mean + config.arch_init * normal(&mut rng)) as f32).collect();
             vars.push(Var::from_vec(values, shape, device)?);
         }
-        let adam = vars.iter().map(|v| Adam::new(v.elem_count())).collect();
-        Ok(ArchParams { vars, adam, config })
+        let moments = vars.iter().map(|v| Moments::new(v.elem_count())).collect();
+        Ok(ArchParams { vars, moments, config })
     }
 
     /// Softmax over the live candidates of every edge (dead ones 0), differentiable; one tensor per cell type.
@@ -62,19 +88,48 @@ impl ArchParams {
         self.step(&learner.backward(&loss)?)
     }
 
-    /// One Adam step from a backward pass. A cell type that no gradient reached stays as it is, as in PyTorch.
+    /// Other values, one tensor of the variable's shape per cell type; what the optimiser remembers stays.
+    pub fn set(&self, values: &[Tensor]) -> Result<()> {
+        let shapes = |tensors: &[&Tensor]| format!("{:?}", tensors.iter().map(|t| t.dims()).collect::<Vec<_>>());
+        let (got, want): (Vec<&Tensor>, Vec<&Tensor>) =
+            (values.iter().collect(), self.vars.iter().map(|v| v.as_tensor()).collect());
+        if shapes(&got) != shapes(&want) {
+            return Err(Error::invalid("architecture parameters, values", shapes(&got), shapes(&want)));
+        }
+        for value in values {
+            let sum = value.abs()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
+            if !sum.is_finite() {
+                return Err(Error::invalid("architecture parameters, values", sum, "finite numbers"));
+            }
+        }
+        for (var, value) in self.vars.iter().zip(values) {
+            var.set(&value.detach().to_dtype(DType::F32)?.to_device(var.device())?.copy()?)?;
+        }
+        Ok(())
+    }
+
+    /// One step from a backward pass, its gradients clipped if `arch_clip` says so. A cell type that no gradient reached stays as it is, as in PyTorch.
     ///
     /// # Errors
-    /// No gradient at all: the loss does not depend on these parameters.
+    /// No gradient at all: the loss does not depend on these parameters. With clipping, a gradient that is not finite.
     pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
         let found: Vec<_> = self.vars.iter().map(|v| gradients.graph.get(v)).collect();
         if found.iter().all(Option::is_none) {
             let expected = "a loss computed with their softmax as mixing weights";
             return Err(Error::invalid("architecture step", "a loss that does not depend on them", expected));
         }
-        for ((var, adam), gradient) in self.vars.iter().zip(&mut self.adam).zip(found) {
+        let mut scale = 1.0;
+        if self.config.arch_clip > 0.0 {
+            let norm = sgd::norm(found.iter().copied().flatten())?;
+            if !norm.is_finite() {
+                let expected = "a finite number; try a smaller learning rate (arch_lr)";
+                return Err(Error::invalid("norm of the gradients of architecture parameters", norm, expected));
+            }
+            scale = sgd::clip_scale(norm, self.config.arch_clip);
+        }
+        for ((var, moments), gradient) in self.vars.iter().zip(&mut self.moments).zip(found) {
             if let Some(g) = gradient {
-                adam.step(var, g, &self.config)?;
+                moments.step(var, g, &self.config, scale)?;
             }
         }
         Ok(())
@@ -109,45 +164,13 @@ fn masked_softmax(values: &Tensor, alive: &[Vec<bool>]) -> Result<Tensor> {
     // exp(-1e4) is 0 in f32; unlike -inf it leaves no NaN in a row with nothing alive.
     let low = Tensor::full(-1e4f32, values.shape(), values.device())?;
     let p = candle_nn::ops::softmax(&alive.where_cond(values, &low)?, D::Minus1)?;
-    Ok((p * alive.to_dtype(candle_core::DType::F32)?)?)
+    Ok((p * alive.to_dtype(DType::F32)?)?)
 }
 
 /// A normal draw (Box and Muller).
 fn normal(rng: &mut impl Rng) -> f64 {
     let (u, v): (f64, f64) = (1.0 - rng.random::<f64>(), rng.random());
     (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-}
-
-/// Adam (Kingma and Ba, 2015) with the decay added to the gradient, in f32 as `torch.optim.Adam`:
-/// `g += decay w; m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8)`.
-/// A few hundred numbers, so plain loops, on the host.
-struct Adam {
-    m: Vec<f32>,
-    v: Vec<f32>,
-    t: i32,
-}
-
-impl Adam {
-    fn new(n: usize) -> Self {
-        Adam { m: vec![0.0; n], v: vec![0.0; n], t: 0 }
-    }
-
-    fn step(&mut self, w: &Var, g: &Tensor, cfg: &ArchConfig) -> Result<()> {
-        self.t += 1;
-        let (b1, b2) = (cfg.arch_beta1 as f32, cfg.arch_beta2 as f32);
-        let rate = (cfg.arch_lr / (1.0 - cfg.arch_beta1.powi(self.t))) as f32;
-        let root = (1.0 - cfg.arch_beta2.powi(self.t)).sqrt() as f32;
-        let decay = cfg.arch_weight_decay as f32;
-        let mut values: Vec<f32> = w.flatten_all()?.to_vec1()?;
-        let gradient: Vec<f32> = g.flatten_all()?.to_vec1()?;
-        for (((w, m), v), g) in values.iter_mut().zip(&mut self.m).zip(&mut self.v).zip(gradient) {
-            let g = g + decay * *w;
-            *m += (1.0 - b1) * (g - *m);
-            *v = b2 * *v + (1.0 - b2) * g * g;
-            *w -= rate * *m / (v.sqrt() / root + 1e-8);
-        }
-        Ok(w.set(&Tensor::from_vec(values, w.shape(), w.device())?)?)
-    }
 }
 
 impl Stateful for ArchParams {
@@ -157,13 +180,13 @@ impl Stateful for ArchParams {
 
     fn state(&self) -> Result<State> {
         let mut state = State::default();
-        for (i, (var, adam)) in self.vars.iter().zip(&self.adam).enumerate() {
+        for (i, (var, moments)) in self.vars.iter().zip(&self.moments).enumerate() {
             let saved = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
             state.tensors.insert(format!("{i}/value"), var.copy()?.detach());
-            state.tensors.insert(format!("{i}/m"), saved(&adam.m)?);
-            state.tensors.insert(format!("{i}/v"), saved(&adam.v)?);
+            state.tensors.insert(format!("{i}/m"), saved(&moments.m)?);
+            state.tensors.insert(format!("{i}/v"), saved(&moments.v)?);
         }
-        state.json = serde_json::json!({ "steps": self.adam.iter().map(|a| a.t).collect::<Vec<_>>() });
+        state.json = serde_json::json!({ "steps": self.moments.iter().map(|a| a.t).collect::<Vec<_>>() });
         Ok(state)
     }
 
@@ -186,11 +209,11 @@ impl Stateful for ArchParams {
         if steps.len() != self.vars.len() {
             return Err(Error::invalid(what, format!("{} cell types", steps.len()), self.vars.len()));
         }
-        for (i, (var, adam)) in self.vars.iter().zip(&mut self.adam).enumerate() {
+        for (i, (var, moments)) in self.vars.iter().zip(&mut self.moments).enumerate() {
             var.set(&found[3 * i].to_device(var.device())?)?;
-            adam.m = found[3 * i + 1].flatten_all()?.to_vec1()?;
-            adam.v = found[3 * i + 2].flatten_all()?.to_vec1()?;
-            adam.t = steps[i];
+            moments.m = found[3 * i + 1].flatten_all()?.to_vec1()?;
+            moments.v = found[3 * i + 2].flatten_all()?.to_vec1()?;
+            moments.t = steps[i];
         }
         Ok(())
     }

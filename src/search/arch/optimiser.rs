@@ -1,0 +1,88 @@
+//! The optimisers of architecture parameters. A few hundred numbers, so plain loops, on the host, in f32 as PyTorch.
+
+use super::ArchConfig;
+use crate::error::{Error, Result};
+use candle_core::{Tensor, Var};
+use serde::{Deserialize, Serialize};
+
+/// Which optimiser; both add the decay to the gradient, `g += decay w`, before anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ArchOptimiser {
+    /// Adam (Kingma and Ba, 2015), as `torch.optim.Adam`:
+    /// `m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8)`.
+    #[default]
+    #[serde(rename = "adam")]
+    Adam,
+    /// Plain momentum, as `torch.optim.SGD`: `m <- mu m + g; w -= lr m`.
+    #[serde(rename = "sgd")]
+    Sgd,
+}
+
+/// What an optimiser remembers of one variable.
+pub(super) struct Moments {
+    pub m: Vec<f32>,
+    pub v: Vec<f32>,
+    pub t: i32,
+}
+
+impl Moments {
+    pub fn new(n: usize) -> Self {
+        Moments { m: vec![0.0; n], v: vec![0.0; n], t: 0 }
+    }
+
+    /// One step of `w` with the gradient `scale g`.
+    pub fn step(&mut self, w: &Var, g: &Tensor, cfg: &ArchConfig, scale: f64) -> Result<()> {
+        self.t += 1;
+        let mut values: Vec<f32> = w.flatten_all()?.to_vec1()?;
+        let gradient: Vec<f32> = g.flatten_all()?.to_vec1()?;
+        let (decay, scale) = (cfg.arch_weight_decay as f32, scale as f32);
+        let gradient = gradient.into_iter().zip(&values).map(|(g, w)| scale * g + decay * w).collect();
+        match cfg.arch_optimiser {
+            ArchOptimiser::Adam => self.adam(&mut values, gradient, cfg),
+            ArchOptimiser::Sgd => self.sgd(&mut values, gradient, cfg),
+        }
+        Ok(w.set(&Tensor::from_vec(values, w.shape(), w.device())?)?)
+    }
+
+    fn adam(&mut self, values: &mut [f32], gradient: Vec<f32>, cfg: &ArchConfig) {
+        let (b1, b2) = (cfg.arch_beta1 as f32, cfg.arch_beta2 as f32);
+        let rate = (cfg.arch_lr / (1.0 - cfg.arch_beta1.powi(self.t))) as f32;
+        let root = (1.0 - cfg.arch_beta2.powi(self.t)).sqrt() as f32;
+        for (((w, m), v), g) in values.iter_mut().zip(&mut self.m).zip(&mut self.v).zip(gradient) {
+            *m += (1.0 - b1) * (g - *m);
+            *v = b2 * *v + (1.0 - b2) * g * g;
+            *w -= rate * *m / (v.sqrt() / root + 1e-8);
+        }
+    }
+
+    fn sgd(&mut self, values: &mut [f32], gradient: Vec<f32>, cfg: &ArchConfig) {
+        let (lr, mu) = (cfg.arch_lr as f32, cfg.arch_momentum as f32);
+        for ((w, m), g) in values.iter_mut().zip(&mut self.m).zip(gradient) {
+            *m = mu * *m + g;
+            *w -= lr * *m;
+        }
+    }
+}
+
+impl ArchConfig {
+    /// An error for the first value out of range.
+    pub fn check(&self) -> Result<()> {
+        let inside = |what: &str, v: f64, is: bool, expected: &str| match is {
+            true => Ok(()),
+            false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
+        };
+        let not_negative = |what: &str, v: f64| {
+            inside(what, v, v >= 0.0 && v.is_finite(), "a finite number, 0 or more")
+        };
+        let below_one =
+            |what: &str, v: f64| inside(what, v, (0.0..1.0).contains(&v), "0 or more, and less than 1");
+        not_negative("arch_lr", self.arch_lr)?;
+        below_one("arch_beta1", self.arch_beta1)?;
+        below_one("arch_beta2", self.arch_beta2)?;
+        below_one("arch_momentum", self.arch_momentum)?;
+        not_negative("arch_weight_decay", self.arch_weight_decay)?;
+        not_negative("arch_clip", self.arch_clip)?;
+        inside("arch_mean", self.arch_mean, self.arch_mean.is_finite(), "a finite number")?;
+        not_negative("arch_init", self.arch_init)
+    }
+}
