@@ -6,7 +6,7 @@ use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
 use super::net::{Grads, Net};
 use super::net_api::tiny;
-use super::settings::config;
+use super::settings::{Taker, config};
 use super::show::{Look, tables};
 use super::shrink::Importance;
 use super::space::Space;
@@ -27,7 +27,7 @@ pub struct Alpha {
 
 impl Alpha {
     fn new(host: &Host, net: &Net, cfg: &Map) -> Fallible<Self> {
-        let config: ArchConfig = config(host, cfg)?;
+        let config: ArchConfig = config(host, cfg, Taker::Search)?;
         let seed = host.stream.borrow_mut().next_seed();
         let learner = net.learner.borrow();
         let params = ArchParams::new(&net.space(), config, seed, learner.net.device()).map_err(raise)?;

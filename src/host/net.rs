@@ -4,7 +4,7 @@ use super::batches::Batch;
 use super::context::Host;
 use super::data::Data;
 use super::errors::{Fallible, raise};
-use super::settings::{SizeConfig, config, same, typed};
+use super::settings::{SizeConfig, Taker, config, same, typed};
 use super::shrink::{Importance, Subset};
 use super::space::{Candidate, Space, candidate_name};
 use super::tensor::mix_of;
@@ -36,7 +36,7 @@ pub struct Grads(pub Rc<Gradients>);
 
 impl Net {
     pub(super) fn new(host: &Rc<Host>, space: &Space, cfg: &Map) -> Fallible<Self> {
-        let size: SizeConfig = config(host, cfg)?;
+        let size: SizeConfig = config(host, cfg, Taker::Search)?;
         let train: TrainConfig = typed(cfg).map_err(raise)?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
@@ -75,7 +75,7 @@ impl Net {
         if let Some((_, config)) = self.recent.borrow().as_ref().filter(|(map, _)| same(map, cfg)) {
             return Ok(config.clone());
         }
-        let config: TrainConfig = config(&self.host, cfg)?;
+        let config: TrainConfig = config(&self.host, cfg, Taker::Search)?;
         *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
         Ok(config)
     }

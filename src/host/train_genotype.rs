@@ -61,7 +61,7 @@ fn plan_of_text(text: &str) -> Result<Plan> {
 
 /// Make the trainer, or say what is wrong, before any work.
 fn make(host: &Host, plan: Plan, data: &Source, cfg: &Map) -> Result<Trainer> {
-    settings::check(host, cfg)?;
+    settings::check(host, cfg, settings::Taker::Training)?;
     let map = to_json(&Dynamic::from(cfg.clone()), "settings")?;
     let (_, h, w) = data.0.train.shape;
     let config = EvalConfig::of_map(&map, plan.topology, h.min(w))?;
