@@ -217,14 +217,22 @@ fn shrinking(api: &mut Api) {
     api.def(
         [
             "genotype",
-            "net.genotype() -> Genotype\nalpha.genotype() -> Genotype",
+            "net.genotype() -> Genotype\nalpha.genotype() -> Genotype\nimportance.genotype() -> Genotype\n\
+             importance.genotype(#{ threshold, edges }) -> Genotype",
             "What is left: of a supernet, its surviving candidates (an error while more are alive); of architecture \
-             parameters, the largest softmax (NAS-Bench-201: per edge; DARTS: the two best edges into a node, each by \
-             its best op but `none`).",
+             parameters or an importance, the largest (NAS-Bench-201: of every edge; DARTS: the two best edges into a node, \
+             each by its best op but `none`, an edge once; where the importance is NaN, a candidate is dead). threshold: what \
+             is less important than that gives its place to `none`, as the authors of FairDARTS leave it out (0.85). \
+             edges: \"all\" keeps the largest of every edge, `none` included, as the authors of SNAS do (a DARTS cell then has \
+             an op on each of its 14 edges); \"best\" is the default.",
             tiny!(
                 "let iim = net.measure_iim(data().train, 16);\n",
                 "for subset in net.comparison_subsets() { net.drop(subset.least_important(iim, 4)); }\n",
-                "print(net.genotype());"
+                "print(net.genotype());\n",
+                "let alpha = architecture_parameters(net, #{ arch_init: 1.0 });\n",
+                "let own = importance(net.space, alpha.softmax());\n",
+                "assert(own.genotype() == alpha.genotype());\n",
+                "print(own.genotype(#{ threshold: 0.85 }));"
             ),
         ],
         |net: &mut Net| net.learner.borrow().net.genotype().map(Genotype).map_err(raise),

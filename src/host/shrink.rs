@@ -1,13 +1,16 @@
 //! Shrinking in scripts: comparison subsets, importances, the schedule.
 
 use super::api::Api;
-use super::convert::count;
+use super::convert::{count, float};
 use super::errors::{Fallible, raise, wrong};
+use super::genotype::Genotype;
 use super::net::Net;
 use super::show::{Look, tables};
 use super::space::{Candidate, handles};
-use crate::space::{Candidate as Place, ComparisonSubset, Iim, PerCandidate, SearchSpace, ShrinkSchedule};
-use rhai::{Array, INT};
+use crate::error::Error;
+use crate::search::derive::{Derivation, derive};
+use crate::space::{Candidate as Place, ComparisonSubset, Iim, Mask, PerCandidate, SearchSpace, ShrinkSchedule};
+use rhai::{Array, INT, Map};
 use std::rc::Rc;
 
 /// A comparison subset of a live supernet.
@@ -110,6 +113,8 @@ fn subsets(api: &mut Api) {
         ],
         |i: &mut Importance, c: Candidate| of(&i.table, &i.space, &c),
     );
+    api.also("genotype", |i: &mut Importance| genotype(i, &Map::new()));
+    api.also("genotype", |i: &mut Importance, cfg: Map| genotype(i, &cfg));
     api.def(
         [
             "score",
@@ -124,6 +129,35 @@ fn subsets(api: &mut Api) {
             None => Err(wrong("score", "an importance that is not measured", "what measure_iim gives")),
         },
     );
+}
+
+/// What `importance.genotype` takes.
+fn derivation(cfg: &Map) -> Fallible<Derivation> {
+    let mut how = Derivation::default();
+    for (key, value) in cfg {
+        match key.as_str() {
+            "threshold" => how.threshold = Some(float(value, "genotype, threshold")?),
+            "edges" => {
+                how.every_edge = match value.to_string().as_str() {
+                    "best" => false,
+                    "all" => true,
+                    other => return Err(wrong("genotype, edges", format!("`{other}`"), "`best` or `all`")),
+                }
+            }
+            other => return Err(raise(Error::unknown_name("setting of a derivation", other, ["threshold", "edges"]))),
+        }
+    }
+    Ok(how)
+}
+
+/// The genotype that an importance names. Where it is NaN, the candidate is dead.
+fn genotype(importance: &Importance, cfg: &Map) -> Fallible<Genotype> {
+    let (space, table) = (&importance.space, &importance.table);
+    let mut alive = space.full_mask().table().clone();
+    for c in space.candidates().into_iter().filter(|c| table.get(*c).is_nan()) {
+        *alive.get_mut(c) = false;
+    }
+    derive(space, table, &Mask::from_table(alive), &derivation(cfg)?).map(Genotype).map_err(raise)
 }
 
 fn schedules(api: &mut Api) {
