@@ -119,7 +119,7 @@ fn check_draws(space: SearchSpace, channels: usize) {
         let mixes = [draw(&learner.net), draw(&learner.net)];
         let [block, all, pages] = allocated(|| {
             assert!(learner.train_step(&batch, Some(&mixes[0]), &cfg).is_ok());
-            let loss = learner.loss(&batch, Some(&mixes[1]), how).unwrap();
+            let loss = learner.loss(&batch, Some(&mixes[1]), how, 0.0).unwrap();
             assert!(learner.backward(&loss).is_ok());
         });
         println!("draw: largest block {block} B, {all} B in all, {pages} B of pages");

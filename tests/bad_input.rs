@@ -43,6 +43,20 @@ fn an_unknown_setting_names_the_nearest() {
 }
 
 #[test]
+fn a_setting_of_train_genotype_is_refused_by_a_search_and_by_what_trains_nothing() {
+    let dir = folder(&[("s.rhai", SEARCH), ("r.rhai", "let cfg = settings(#{ epochs: 1 });")]);
+    for set in ["warmup=1", "auxiliary=0.4", "label_smoothing=0.1"] {
+        let key = set.split('=').next().unwrap();
+        let message = refused(dir.path(), &["s.rhai", "--set", set]);
+        expect(&message, &[&format!("got `{key}`, which is a setting of train_genotype; supernet training has none")]);
+        let message = refused(dir.path(), &["r.rhai", "--set", set]);
+        expect(&message, &[&format!("--set: got `{key}`, which this script did not read")]);
+    }
+    let message = refused(dir.path(), &["s.rhai", "--set", "dropout=0.1"]);
+    expect(&message, &["unknown setting `dropout`"]);
+}
+
+#[test]
 fn a_setting_of_the_wrong_type_names_got_and_expected() {
     let dir = folder(&[("s.rhai", SEARCH)]);
     let message = refused(dir.path(), &["s.rhai", "--set", "epochs=many"]);

@@ -138,6 +138,7 @@ impl Setup {
             config: &self.config,
             params: &params,
             mask: &self.mask,
+            drop: None,
             mode: self.case.mode,
             paths: Paths::All,
             track: false,

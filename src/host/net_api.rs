@@ -54,8 +54,9 @@ fn training(api: &mut Api) {
             "net.train_epoch(data, cfg) -> map\nnet.train_epoch(data, mix, cfg) -> map",
             "One epoch of SGD on the weights: augmented, shuffled batches; y = sum_o mix[e, o] * o(x), mix being mask \
              / |O| by default, or one [edges, ops] tensor per cell type. cfg: epochs (of the cosine), batch_size, lr, \
-             lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, clip, augment, cutout. \
-             Gives #{ loss, accuracy, images, seconds, lr }. A \
+             lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, clip, augment, cutout, \
+             drop_path (0; the probability that the sum of an edge is left out for an image, in which case the others count \
+             1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS and of RobustDARTS do it in search). Gives #{ loss, accuracy, images, seconds, lr }. A \
              loss that is not finite is an error.",
             tiny!("let stats = net.train_epoch(data().train.take(64), #{ epochs: 2 });\nassert(stats.images == 64);"),
         ],

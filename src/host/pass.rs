@@ -10,6 +10,7 @@ use super::settings::typed;
 use super::tensor::T;
 use crate::error::{Error, Result};
 use crate::net::{Mode, Pass, Paths};
+use crate::search::TrainConfig;
 use crate::search::learner::in_order;
 use crate::search::settings::known_keys;
 use rhai::{Dynamic, Map, Variant};
@@ -25,7 +26,7 @@ pub struct EvaluationConfig {
 }
 
 /// How `net.loss` and `net.logits` are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PassConfig {
     /// `train` or `eval`; empty: `train`.
@@ -34,6 +35,8 @@ pub struct PassConfig {
     pub paths: String,
     /// Whether what is not drawn has the gradient of a bare number.
     pub ghost: bool,
+    /// Probability that an edge is left out for an image, in train mode.
+    pub drop_path: f64,
 }
 
 impl PassConfig {
@@ -48,6 +51,13 @@ impl PassConfig {
             (other, _) => return Err(Error::unknown_name("paths", other, ["all", "drawn"])),
         };
         Ok(Pass { mode: mode(&self.mode, Mode::Train, Mode::Train)?, paths })
+    }
+
+    /// The pass, and the probability that an edge is left out.
+    fn of(map: &Map) -> Result<(Pass, f64)> {
+        let cfg: PassConfig = options(map)?;
+        TrainConfig { drop_path: cfg.drop_path, ..TrainConfig::default() }.check()?;
+        Ok((cfg.pass()?, cfg.drop_path))
     }
 }
 
@@ -99,15 +109,15 @@ fn evaluate<I: Images>(net: &Net, images: &I, mix: Option<&Dynamic>, cfg: &Map) 
 }
 
 fn loss(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let pass = options(cfg).and_then(|cfg: PassConfig| cfg.pass()).map_err(raise)?;
+    let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
     let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().loss(&batch.0, mix.as_deref(), pass).map(T).map_err(raise)
+    net.learner.borrow().loss(&batch.0, mix.as_deref(), pass, drop_path).map(T).map_err(raise)
 }
 
 fn logits(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let pass = options(cfg).and_then(|cfg: PassConfig| cfg.pass()).map_err(raise)?;
+    let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
     let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().logits(&batch.0, mix.as_deref(), pass).map(T).map_err(raise)
+    net.learner.borrow().logits(&batch.0, mix.as_deref(), pass, drop_path).map(T).map_err(raise)
 }
 
 /// Register `loss` and `logits`, in the chapter on supernets.
@@ -125,7 +135,7 @@ pub fn losses(api: &mut Api) {
              the same; their weights get no gradient, which counts as zero (decay and momentum still move them), and the \
              gradient of their mixing weights is 0, or with cfg.ghost: true that of a bare number in the sum of the node: \
              what arrives there, summed over images, channels and pixels (GDAS). A constant mix is computed in this way \
-             whatever is asked for.",
+             whatever is asked for. cfg.drop_path, in train mode: see `net.train_epoch`; not together with cfg.ghost.",
             tiny!(
                 "for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {\n",
                 "    let train = net.loss(batch);\n",

@@ -2,7 +2,7 @@
 //! autograd in every weight and mixing weight. The oracle of faster engines. May use: `layers`, `ops::*::tensor`.
 
 use super::layers::{self, Block, Layer, PoolKind};
-use super::{Mode, Param, Params, Paths, SupernetConfig};
+use super::{DropPath, Mode, Param, Params, Paths, SupernetConfig};
 use crate::error::Result;
 use crate::interrupt;
 use crate::ops::poll::poll;
@@ -29,6 +29,8 @@ pub struct Definition<'a> {
     pub mode: Mode,
     /// Which of those alive are computed.
     pub paths: Paths,
+    /// Which edges are left out for which images; drop paths are numbered block by block, edge by edge.
+    pub drop: Option<&'a DropPath>,
     /// Whether gradients will be asked for; without, no graph is kept.
     pub track: bool,
     /// What it computes in: f64 as an oracle (parameters and results stay f32).
@@ -165,6 +167,14 @@ impl Definition<'_> {
                 probe(k, candidate, y.as_ref())?;
             }
             if let Some(y) = y {
+                let y = match self.drop {
+                    None => y,
+                    Some(drop) => {
+                        let factors: Vec<f32> = drop.factors(k * self.space.n_edges() + edge.index).collect();
+                        let factors = Tensor::from_vec(factors, (y.dim(0)?, 1, 1, 1), y.device())?;
+                        y.broadcast_mul(&factors.to_dtype(self.dtype)?)?
+                    }
+                };
                 sum.outputs = Some(linear_sum::tensor::add_weighted(sum.outputs.take(), &y, &weight)?);
             }
         }

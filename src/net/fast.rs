@@ -6,7 +6,7 @@
 use super::engine::{Engine, Forward, Input};
 use super::lower::lower;
 use super::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
-use super::{Mode, Params, SupernetConfig, supernet};
+use super::{DropPath, Mode, Params, SupernetConfig, supernet};
 use crate::error::Result;
 use crate::interrupt;
 use crate::space::{Mask, SearchSpace};
@@ -37,6 +37,7 @@ struct Key {
     mask: Arc<Mask>,
     shape: Vec<usize>,
     all: bool,
+    drop_path: bool,
 }
 
 impl Fast {
@@ -47,6 +48,7 @@ impl Fast {
         x: &Tensor,
         mixing: &[Tensor],
         how: supernet::Pass,
+        drop: Option<&DropPath>,
     ) -> Result<Tensor> {
         let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
         let mut mix = Tensor::cat(&flat, 0)?;
@@ -61,6 +63,7 @@ impl Fast {
             net: net.clone(),
             x: x.contiguous()?,
             how,
+            scales: drop.map(DropPath::all_factors),
             want_mix,
             number: Mutex::new(0),
             running: Arc::clone(&running),
@@ -80,7 +83,7 @@ impl Fast {
         let mix = mixing.iter().map(|m| Ok(m.flatten_all()?.to_vec1::<f32>()?)).collect::<Result<Vec<_>>>()?.concat();
         let x = x.contiguous()?;
         let mut slot = lock(&self.slot)?;
-        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), true)?.scores)
+        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), None, true)?.scores)
     }
 }
 
@@ -90,17 +93,20 @@ fn run(
     x: &Tensor,
     mix: &[f32],
     how: supernet::Pass,
+    scales: Option<&[f32]>,
     score: bool,
 ) -> Result<Forward> {
     let (batch, _, h, w) = x.dims4()?;
-    let key = Key { mask: net.mask.clone(), shape: x.dims().to_vec(), all: score };
+    let drop_path = scales.is_some();
+    let key = Key { mask: net.mask.clone(), shape: x.dims().to_vec(), all: score, drop_path };
     let make = |pool| {
-        let program = lower(&net.space, &net.config, &net.mask, &net.params, (h, w))?;
+        let program = lower(&net.space, &net.config, &net.mask, &net.params, (h, w), drop_path)?;
         Engine::new(program, batch, net.config.strict, score, pool)
     };
     slot.forward(key, make, |engine| {
         with_slices(&[x], |x| {
-            let input = Input { x: x[0], mix, scales: &[], mode: how.mode, paths: how.paths };
+            let scales = scales.unwrap_or_default();
+            let input = Input { x: x[0], mix, scales, mode: how.mode, paths: how.paths };
             with_values(&net.params, |values| engine.forward(values, input, score))
         })
     })
@@ -112,6 +118,8 @@ struct Pass {
     net: Network,
     x: Tensor,
     how: supernet::Pass,
+    /// Of drop path.
+    scales: Option<Vec<f32>>,
     want_mix: bool,
     number: Mutex<u64>,
     /// Running statistics that the pass moved, for [`Fast::forward`] to write.
@@ -139,7 +147,7 @@ impl CustomOp1 for Pass {
 impl Pass {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
-        let out = run(&mut slot, &self.net, &self.x, mix, self.how, false)?;
+        let out = run(&mut slot, &self.net, &self.x, mix, self.how, self.scales.as_deref(), false)?;
         *lock(&self.number)? = slot.pass();
         Ok(out)
     }

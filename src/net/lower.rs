@@ -31,13 +31,15 @@ fn knows(layer: Layer) -> bool {
     )
 }
 
-/// The program of a supernet for images of `h x w`; a space that [`supports`] denies is an error.
+/// The program of a supernet for images of `h x w`; with `drop_path` a scale of its own for each edge of each block and each
+/// image. A space that [`supports`] denies is an error.
 pub fn lower(
     space: &SearchSpace,
     config: &SupernetConfig,
     mask: &Mask,
     params: &Params,
     (h, w): (usize, usize),
+    drop_path: bool,
 ) -> Result<Program> {
     let head = Head {
         norm: config.head_norm.then(|| affine(params, "lastact.0")).transpose()?,
@@ -46,7 +48,7 @@ pub fn lower(
         classes: config.classes,
     };
     let n_mix = space.n_edges() * space.ops().len() * space.cell_types().len();
-    let mut net = Lowering { space, config, mask, params, program: Program::new(3, h, w, head, n_mix) };
+    let mut net = Lowering { space, config, mask, params, drop_path, program: Program::new(3, h, w, head, n_mix) };
     let stem = net.stem(layers::stem_channels(space, config))?;
     let (mut s0, mut s1) = (stem, stem);
     for (k, block) in layers::blocks(space, config).into_iter().enumerate() {
@@ -69,6 +71,7 @@ struct Lowering<'a> {
     config: &'a SupernetConfig,
     mask: &'a Mask,
     params: &'a Params,
+    drop_path: bool,
     program: Program,
 }
 
@@ -275,11 +278,12 @@ impl Lowering<'_> {
                 let candidate = Candidate { cell_type, edge: edge.index, op };
                 let alive = self.mask.is_alive(candidate);
                 let layer = Layer::in_supernet(primitive, block.channels(), block.stride(edge), self.config);
-                let layer = layer.filter(|_| alive);
-                if let Some(layer) = layer {
+                if let Some(layer) = layer.filter(|_| alive) {
                     let prefix = layers::candidate_prefix(self.space, k, edge, op);
                     let term = self.layer(nodes[from], layer, &prefix, &mut derived)?;
-                    pending.push((edge.to, term, Coef::Mix(self.place(candidate))));
+                    let (mix, image) = (self.place(candidate), k * self.space.n_edges() + edge.index);
+                    let coef = if self.drop_path { Coef::MixImage { mix, image } } else { Coef::Mix(mix) };
+                    pending.push((edge.to, term, coef));
                 }
             }
         }

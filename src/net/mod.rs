@@ -1,6 +1,7 @@
 //! Networks = space + ops. May use: `space`, `ops`, `error`, `files`, `interrupt`.
 
 pub mod definition;
+mod drop_path;
 pub mod engine;
 pub mod fast;
 pub mod layers;
@@ -13,6 +14,7 @@ mod slot;
 pub mod subnet;
 pub mod supernet;
 
+pub use drop_path::DropPath;
 pub use params::{Gradients, Param, Params, Role};
 pub use subnet::{Subnet, SubnetConfig};
 pub use supernet::{Mode, Pass, Paths, ScoreSums, Supernet, SupernetConfig};

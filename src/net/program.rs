@@ -6,6 +6,7 @@
 //! backward pass mirrors it. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
 //! candidates have no term, so cost nothing.
 
+mod coef;
 mod paths;
 
 use super::layers::PoolKind;
@@ -14,16 +15,7 @@ use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
 use crate::ops::window::Window;
 
-/// The weight of a term.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coef {
-    /// 1
-    One,
-    /// An entry of the mixing weights, all cell types one after the other: `[cell type][edge][op]`.
-    Mix(usize),
-    /// One of the scales given with a batch, which differs from image to image (drop path).
-    Image(usize),
-}
+pub use coef::Coef;
 
 /// What is added up in a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -383,7 +375,7 @@ impl Program {
     /// Whether scales that differ from image to image stand before the terms of node `i`, or before what reads it.
     pub fn is_by_image(&self, i: usize) -> bool {
         let node = &self.nodes[i];
-        let scaled = |coef: &Coef| matches!(coef, Coef::Image(_));
+        let scaled = |coef: &Coef| coef.image().is_some();
         let feeds = |&c: &usize| {
             let terms = self.nodes[self.convs[c].dst].origin.terms();
             terms.iter().any(|t| matches!(t, Term::Conv { conv, coef } if *conv == c && scaled(coef)))

@@ -2,7 +2,7 @@
 
 use super::definition::Definition;
 use super::fast::{Fast, Network};
-use super::{Gradients, Param, Params, layers, lower};
+use super::{DropPath, Gradients, Param, Params, layers, lower};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops::iim;
@@ -192,15 +192,35 @@ impl Supernet {
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per
     /// cell type; entries of dead candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], pass: impl Into<Pass>) -> Result<Tensor> {
+        self.forward_dropped(x, mixing, pass, None)
+    }
+
+    /// [`Supernet::forward`] with drop path: of each image, in each block, the sum over the candidates of an edge times a factor.
+    pub fn forward_dropped(
+        &self,
+        x: &Tensor,
+        mixing: &[Tensor],
+        pass: impl Into<Pass>,
+        drop: Option<&DropPath>,
+    ) -> Result<Tensor> {
         self.check_input(x, mixing)?;
         let mut pass = pass.into();
+        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        if drop.is_some() && pass.paths == Paths::DrawnWithGhosts {
+            return Err(Error::invalid("drop path", "ghosts beside it", "one of them: nobody has both"));
+        }
         if !mixing.iter().any(Tensor::track_op) {
             pass.paths = Paths::Drawn;
         }
         match &self.fast {
-            Some(fast) => fast.forward(&self.network, x, mixing, pass),
-            None => Ok(self.definition(pass, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
+            Some(fast) => fast.forward(&self.network, x, mixing, pass, drop),
+            None => Ok(self.definition(pass, drop, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
         }
+    }
+
+    /// Number of drop paths: an edge of a block each, block by block (blocks without edges are counted, too).
+    pub fn drop_paths(&self) -> usize {
+        layers::blocks(self.space(), self.config()).len() * self.space().n_edges()
     }
 
     /// Backward from a scalar made of logits of this supernet.
@@ -247,7 +267,7 @@ impl Supernet {
             Ok(())
         };
         let detached: Vec<Tensor> = mixing.iter().map(Tensor::detach).collect();
-        self.definition(Mode::Eval.into(), false).forward(&x.detach(), &detached, Some(&mut probe))?;
+        self.definition(Mode::Eval.into(), None, false).forward(&x.detach(), &detached, Some(&mut probe))?;
         Ok(ScoreSums { sum, images: x.dim(0)? })
     }
 
@@ -256,9 +276,9 @@ impl Supernet {
         Genotype::from_mask(self.space(), self.mask())
     }
 
-    fn definition(&self, Pass { mode, paths }: Pass, track: bool) -> Definition<'_> {
-        let Network { space, config, params, mask } = &self.network;
-        Definition { space, config, params, mask, mode, paths, track, dtype: self.dtype, draws: Cell::new(0) }
+    fn definition<'a>(&'a self, pass: Pass, drop: Option<&'a DropPath>, track: bool) -> Definition<'a> {
+        let (Network { space, config, params, mask }, Pass { mode, paths }) = (&self.network, pass);
+        Definition { space, config, params, mask, mode, paths, drop, track, dtype: self.dtype, draws: Cell::new(0) }
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.

@@ -71,7 +71,9 @@ impl ArchParams {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut vars = vec![];
         for _ in space.cell_types() {
-            let values = (0..shape.0 * shape.1).map(|_| (config.arch_mean + config.arch_init * normal(&mut rng)) as f32).collect();
+            let values = (0..shape.0 * shape.1)
+                .map(|_| (config.arch_mean + config.arch_init * normal(&mut rng)) as f32)
+                .collect();
             vars.push(Var::from_vec(values, shape, device)?);
         }
         let moments = vars.iter().map(|v| Moments::new(v.elem_count())).collect();

@@ -27,6 +27,8 @@ pub struct TrainConfig {
     pub augment: bool,
     /// Side of cutout; 0 = none.
     pub cutout: usize,
+    /// Probability that an edge is left out for an image, in training; 0 = none.
+    pub drop_path: f64,
 }
 
 impl Default for TrainConfig {
@@ -42,6 +44,7 @@ impl Default for TrainConfig {
             clip: 5.0,
             augment: true,
             cutout: 0,
+            drop_path: 0.0,
         }
     }
 }
@@ -63,6 +66,7 @@ impl TrainConfig {
         number("lr_min", self.lr_min, f64::INFINITY, "a finite number, 0 or more")?;
         number("momentum", self.momentum, 1.0, "0 or more, and less than 1")?;
         number("weight_decay", self.weight_decay, f64::INFINITY, "a finite number, 0 or more")?;
+        number("drop_path", self.drop_path, 1.0, "0 or more, and less than 1")?;
         number("clip", self.clip, f64::INFINITY, "a finite number, 0 (no clipping) or more")
     }
 

@@ -24,12 +24,7 @@ pub struct Derivation {
 }
 
 /// [`genotype`], but for what `how` says.
-pub fn derive(
-    space: &SearchSpace,
-    importance: &PerCandidate<f64>,
-    mask: &Mask,
-    how: &Derivation,
-) -> Result<Genotype> {
+pub fn derive(space: &SearchSpace, importance: &PerCandidate<f64>, mask: &Mask, how: &Derivation) -> Result<Genotype> {
     let mut groups: Vec<(Vec<Candidate>, usize)> =
         space.comparison_subsets().into_iter().map(|s| (s.alive(mask), s.keep)).collect();
     if how.every_edge {
@@ -148,7 +143,8 @@ mod tests {
     #[test]
     fn every_edge_keeps_its_best_op_even_if_that_is_none() {
         let space = SearchSpace::darts();
-        let importance = table(&space, &[(2, 2, 0.9), (3, 0, 0.99), (3, 4, 0.1), (4, 5, 0.7), (13, 7, f64::NAN), (13, 6, 0.1)]);
+        let importance =
+            table(&space, &[(2, 2, 0.9), (3, 0, 0.99), (3, 4, 0.1), (4, 5, 0.7), (13, 7, f64::NAN), (13, 6, 0.1)]);
         let how = Derivation { every_edge: true, threshold: None };
         let found = derive(&space, &importance, &space.full_mask(), &how).unwrap();
         let normal: Vec<_> = found.chosen.iter().filter(|c| c.cell_type == 0).map(|c| (c.edge, c.op)).collect();
@@ -178,7 +174,8 @@ mod tests {
         let found = derive(&space, &table(&space, &values[..1]), &mask, &how).unwrap();
         assert_eq!(found.chosen[..2].iter().map(|c| (c.edge, c.op)).collect::<Vec<_>>(), [(0, 0), (1, 0)]);
         // A space without `none` cannot leave anything out.
-        let space = SearchSpace::custom("own", Topology::Darts, 1, &[Primitive::SepConv3x3, Primitive::SkipConnect]).unwrap();
+        let space =
+            SearchSpace::custom("own", Topology::Darts, 1, &[Primitive::SepConv3x3, Primitive::SkipConnect]).unwrap();
         let error = derive(&space, &PerCandidate::filled(&space, 0.5), &space.full_mask(), &how).unwrap_err();
         assert!(error.to_string().contains("below the threshold 0.85: got no `none`"), "{error}");
     }

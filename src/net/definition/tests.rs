@@ -23,6 +23,7 @@ fn definition<'a>(space: &'a SearchSpace, params: &'a Params, mask: &'a Mask, dr
         mask,
         mode: Mode::Train,
         paths: Paths::All,
+        drop: None,
         track: true,
         dtype: DType::F32,
         draws,

@@ -11,7 +11,7 @@ use super::{Engine, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Paths;
-use crate::net::program::{Coef, Norm, Term};
+use crate::net::program::{Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
 use crate::ops::head;
@@ -296,10 +296,7 @@ impl Engine {
                 let part = block.first * len..(block.first + block.images) * len;
                 let n = pass.norms[c].as_ref()?;
                 let z = (conv.norm != Norm::None).then(|| &self.z[c][part.clone()]);
-                let r = match n.scale {
-                    Coef::Image(i) => Some(&self.scales[i * self.batch + block.first..][..block.images]),
-                    Coef::One | Coef::Mix(_) => None,
-                };
+                let r = n.scale.map(|i| &self.scales[i * self.batch + block.first..][..block.images]);
                 Some(Dz { dy: &pass.dy[conv.dst][part], z, r, a: &n.a, b: &n.b, g: &n.g })
             };
             let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
@@ -317,8 +314,8 @@ impl Engine {
 
 /// `dz = a dy + b z + g` of a convolution, per channel, as its kernel takes it.
 struct DzMap {
-    /// Stands before `dy`, besides `a`: a [`Coef::Image`], or one.
-    scale: Coef,
+    /// The scale that stands before `dy`, besides `a`.
+    scale: Option<usize>,
     a: Vec<f32>,
     b: Vec<f32>,
     g: Vec<f32>,

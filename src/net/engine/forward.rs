@@ -195,7 +195,9 @@ impl Engine {
         let node = &self.program.nodes[block.node];
         let (c, pixels) = (node.size.c, node.size.h * node.size.w);
         for term in node.origin.terms() {
-            if let Term::Conv { conv, coef: Coef::Mix(mix) } = *term {
+            if let Term::Conv { conv, coef } = *term
+                && let Some(mix) = coef.mix()
+            {
                 let z = &self.z[conv][block.first * node.size.len()..][..x.len()];
                 let norm = &self.norms[conv];
                 block.scores.push((mix, iim::score(z, &narrow(&norm.a), &narrow(&norm.t), node.channels, pixels)));
@@ -203,7 +205,7 @@ impl Engine {
         }
         let (one, zero) = (vec![1.0; c], vec![0.0; c]);
         let mut share = |coef: Coef, score: f64| {
-            if let Coef::Mix(mix) = coef {
+            if let Some(mix) = coef.mix() {
                 block.scores.push((mix, score));
             }
         };

@@ -29,9 +29,8 @@
 //!   dropout of whole ops, samples with a straight-through gradient;
 //! - the active candidates: those of the mask ([`super::lower`]), and of these, where that is asked for, the ones whose mixing
 //!   weight is not 0 ([`route`]), which another batch may draw anew;
-//! - scales that differ from image to image ([`Coef::Image`]: drop path). Evaluation networks use them; in supernets, where a
-//!   mixing weight stands before the same term, not yet: a [`Coef`] that holds both indices, and one more factor in
-//!   [`Engine::coef`].
+//! - scales that differ from image to image ([`Coef::Image`]: drop path of evaluation networks; [`Coef::MixImage`]: of
+//!   supernets, beside a mixing weight). The nodes before and behind them are computed image by image.
 //!
 //! Not yet, and the place of each:
 //! - partial channels: an [`Origin`] that is some channels of a node, as [`Origin::Concat`] is for the way back (with the
@@ -196,13 +195,19 @@ impl Engine {
         self.pool
     }
 
-    /// The weight of a term for an image; the same for all of them, unless it is a [`Coef::Image`].
+    /// The weight of a term for an image; the same for all of them, unless there is a scale in it.
     fn coef(&self, coef: Coef, image: usize) -> f64 {
-        match coef {
-            Coef::One => 1.0,
-            Coef::Mix(i) => f64::from(self.mix[i]),
-            Coef::Image(i) => f64::from(self.scales[i * self.batch + image]),
-        }
+        self.mixed(coef) * self.scale(coef, image)
+    }
+
+    /// The part of it that is the same for all images.
+    fn mixed(&self, coef: Coef) -> f64 {
+        coef.mix().map_or(1.0, |i| f64::from(self.mix[i]))
+    }
+
+    /// The part of it that is the image's.
+    fn scale(&self, coef: Coef, image: usize) -> f64 {
+        coef.image().map_or(1.0, |i| f64::from(self.scales[i * self.batch + image]))
     }
 
     fn group(&self, convs: &[usize]) -> Group<'_> {

@@ -27,7 +27,7 @@ impl Program {
     /// these move as if every candidate were.
     pub fn without(&self, out: &[bool]) -> (Program, Vec<bool>) {
         let mut part = self.clone();
-        let stays = |coef: Coef| !matches!(coef, Coef::Mix(i) if out[i]);
+        let stays = |coef: Coef| coef.mix().is_none_or(|i| !out[i]);
         let mut gone = vec![false; self.convs.len()];
         for node in &mut part.nodes {
             if let Origin::Sum(terms) = &mut node.origin {

@@ -5,18 +5,9 @@ use super::graph::{Graph, Op, Value};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::net::layers::PoolKind;
-use crate::net::{Mode, Params};
+use crate::net::{DropPath, Mode, Params};
 use crate::ops::{batch_norm, conv, head, pool, relu};
 use candle_core::{DType, Tensor, Var};
-
-/// What drop path does to a batch.
-#[derive(Clone, Debug)]
-pub struct DropPath {
-    /// Probability that a path is kept, above 0.
-    pub keep: f64,
-    /// 0 or 1 for each drop path of the network and each image: `[drop paths][b]`.
-    pub masks: Vec<Vec<f32>>,
-}
 
 /// How a pass is run.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +149,7 @@ impl Pass<'_> {
 
     /// `x * mask / keep`, image by image.
     fn drop_path(&self, x: &Tensor, drop: &DropPath, index: usize) -> Result<Tensor> {
-        let scale: Vec<f32> = drop.masks[index].iter().map(|m| (f64::from(*m) / drop.keep) as f32).collect();
+        let scale: Vec<f32> = drop.factors(index).collect();
         Ok(x.broadcast_mul(&Tensor::from_vec(scale, (x.dim(0)?, 1, 1, 1), x.device())?.to_dtype(x.dtype())?)?)
     }
 }

@@ -75,7 +75,7 @@ impl Fast {
 fn scales(n: usize, batch: usize, drop: Option<&DropPath>) -> Vec<f32> {
     match drop {
         None => vec![1.0; n * batch],
-        Some(drop) => drop.masks.iter().flatten().map(|m| (f64::from(*m) / drop.keep) as f32).collect(),
+        Some(drop) => drop.all_factors(),
     }
 }
 

@@ -10,8 +10,8 @@ pub mod graph;
 mod lower;
 pub mod networks;
 
+pub use super::DropPath;
 pub use crate::space::{Family, Plan};
-pub use definition::DropPath;
 pub use graph::Graph;
 
 use super::{Gradients, Mode, Param, Params, Role};
@@ -216,15 +216,7 @@ impl Subnet {
                 ));
             }
         };
-        let Some(drop) = drop else { return Ok(()) };
-        if !(drop.keep > 0.0 && drop.keep <= 1.0) {
-            return Err(Error::invalid("drop path, keep", drop.keep, "a probability above 0"));
-        }
-        if drop.masks.len() != self.drop_paths() || drop.masks.iter().any(|m| m.len() != batch) {
-            let got = format!("{} lists of {:?} numbers", drop.masks.len(), drop.masks.first().map(Vec::len));
-            return Err(Error::invalid("drop path, masks", got, format!("{} of {batch}", self.drop_paths())));
-        }
-        Ok(())
+        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), batch))
     }
 }
 

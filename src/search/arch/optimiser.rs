@@ -71,11 +71,9 @@ impl ArchConfig {
             true => Ok(()),
             false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
         };
-        let not_negative = |what: &str, v: f64| {
-            inside(what, v, v >= 0.0 && v.is_finite(), "a finite number, 0 or more")
-        };
-        let below_one =
-            |what: &str, v: f64| inside(what, v, (0.0..1.0).contains(&v), "0 or more, and less than 1");
+        let not_negative =
+            |what: &str, v: f64| inside(what, v, v >= 0.0 && v.is_finite(), "a finite number, 0 or more");
+        let below_one = |what: &str, v: f64| inside(what, v, (0.0..1.0).contains(&v), "0 or more, and less than 1");
         not_negative("arch_lr", self.arch_lr)?;
         below_one("arch_beta1", self.arch_beta1)?;
         below_one("arch_beta2", self.arch_beta2)?;

@@ -85,7 +85,9 @@ fn clipped_steps_are_those_recorded_from_torch() {
         [0.0354941003, 0.0459146686, -0.074015528, 0.079272911, -0.192508966, 0.291564971],
     ];
     for (config, recorded) in [(clip, adam_recorded), (sgd, sgd_recorded)] {
-        let space = SearchSpace::custom("own", Topology::NasBench201, 2, &[Primitive::NorConv3x3, Primitive::AvgPool3x3]).unwrap();
+        let space =
+            SearchSpace::custom("own", Topology::NasBench201, 2, &[Primitive::NorConv3x3, Primitive::AvgPool3x3])
+                .unwrap();
         let mut arch = ArchParams::new(&space, config, 1, &Device::Cpu).unwrap();
         let start = [0.001f32, -0.002, 0.0005, 0.1, -0.2, 0.3];
         arch.set(&[Tensor::from_vec(start.to_vec(), (3, 2), &Device::Cpu).unwrap()]).unwrap();
@@ -137,7 +139,7 @@ fn values_that_are_set_are_copies_of_their_own_shape_and_finite() {
     let own = arch.vars[0].as_tensor().clone();
     arch.set(&[own]).unwrap();
     assert_eq!(values(&arch), before);
-    arch.set(&[other.clone()]).unwrap();
+    arch.set(std::slice::from_ref(&other)).unwrap();
     assert_eq!(values(&arch), vec![vec![1.0; 5]; 6]);
     arch.vars[0].set(&(&other * 3.0).unwrap()).unwrap();
     assert_eq!(other.to_vec2::<f32>().unwrap(), vec![vec![1.0; 5]; 6], "a copy");

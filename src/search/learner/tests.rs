@@ -57,7 +57,12 @@ fn epochs_of_training_bring_the_loss_down() {
 
 #[test]
 fn a_restored_learner_goes_on_to_the_same_bits() {
-    let (mut first, data, cfg) = (learner(4), digits(), config());
+    restored(config());
+    restored(TrainConfig { drop_path: 0.4, ..config() });
+}
+
+fn restored(cfg: TrainConfig) {
+    let (mut first, data) = (learner(4), digits());
     first.net.drop(Candidate { cell_type: 0, edge: 2, op: 0 }).unwrap();
     first.train_epoch(&data, None, &cfg, &Silent).unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -71,6 +76,29 @@ fn a_restored_learner_goes_on_to_the_same_bits() {
     assert_eq!(bits(&first), bits(&second));
     assert_eq!(first.net.mask(), second.net.mask());
     assert_eq!(first.epoch(), second.epoch());
+}
+
+#[test]
+fn drop_path_leaves_out_as_many_as_asked_and_draws_anew_in_every_pass_of_an_epoch() {
+    let (mut learner, data) = (learner(4), digits());
+    let batch = in_order(&data, 64).unwrap().next().unwrap();
+    let masks = |l: &Learner, p: f64| l.dropped(&batch, p).unwrap().masks;
+    assert!(learner.dropped(&batch, 0.0).is_none());
+    learner.begin_epoch(2);
+    let (first, second) = (masks(&learner, 0.3), masks(&learner, 0.3));
+    learner.begin_epoch(3);
+    let other = masks(&learner, 0.3);
+    learner.begin_epoch(2);
+    assert!(first != second && first != other && first == masks(&learner, 0.3));
+    let all = first.concat();
+    let (kept, n) = (all.iter().sum::<f32>() / all.len() as f32, all.len() as f32);
+    // Four standard deviations.
+    assert!((kept - 0.7).abs() < 4.0 * (0.21f32 / n).sqrt(), "{kept} of {n}");
+    assert_eq!(learner.dropped(&batch, 0.25).unwrap().keep, 0.75);
+
+    let loss = |l: &Learner, mode, p| l.loss(&batch, None, mode, p).unwrap().to_scalar::<f32>().unwrap();
+    assert_ne!(loss(&learner, Mode::Train, 0.5), loss(&learner, Mode::Train, 0.0));
+    assert_eq!(loss(&learner, Mode::Eval, 0.5), loss(&learner, Mode::Eval, 0.0));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::net::engine::Engine;
 use crate::net::engine::forward::{add_blocks, same_stride};
 use crate::net::engine::norm::narrow;
 use crate::net::engine::profile::{elsewhere, timed};
-use crate::net::program::{Coef, Norm, Term};
+use crate::net::program::{Norm, Term};
 use crate::ops::linear_sum;
 use rayon::prelude::*;
 
@@ -48,7 +48,7 @@ impl Engine {
         let pools = same_stride(&node.pools3).concat().into_iter().map(|(.., coef)| coef);
         let dots = add_blocks(&work.dots, work.dots.len() / self.n_blocks(work.node));
         for (coef, dot) in copies.chain(pools).zip(dots) {
-            if let Coef::Mix(mix) = coef {
+            if let Some(mix) = coef.mix() {
                 pass.mix[mix] += dot;
             }
         }
@@ -78,24 +78,20 @@ impl Engine {
             debug_assert_eq!(c, id);
             let dots = (1 + at) * c_p;
             // The sums are those of images then, each with a scale of its own before its gradient.
-            let scaled = matches!(coef, Coef::Image(_)).then(|| {
+            let scaled = coef.image().is_some().then(|| {
                 let mut sums = work.sums.clone();
                 for (image, block) in sums.chunks_exact_mut(len).enumerate() {
-                    let scale = self.coef(coef, image);
+                    let scale = self.scale(coef, image);
                     block.iter_mut().for_each(|s| *s *= scale);
                 }
                 add_blocks(&sums, len)
             });
-            let (weight, scale) = match coef {
-                Coef::Image(_) => (1.0, coef),
-                _ => (self.coef(coef, 0), Coef::One),
-            };
             let total = scaled.as_ref().unwrap_or(&total);
             let (sum, dots) = (&total[..c_p], &total[dots..dots + c_p]);
             let affine = if let Norm::Affine(n) = self.program.convs[c].norm { Some(n) } else { None };
             let beta = affine.map(|n| pass.values[n.beta]);
-            let mut gradient = self.norms[c].backward(weight, beta, sum, dots, pixels);
-            if let Coef::Mix(mix) = coef {
+            let mut gradient = self.norms[c].backward(self.mixed(coef), beta, sum, dots, pixels);
+            if let Some(mix) = coef.mix() {
                 pass.mix[mix] += gradient.coef;
             }
             if let Some(n) = affine {
@@ -104,8 +100,12 @@ impl Engine {
                 pass.params[n.gamma] = Some(std::mem::take(&mut gradient.gamma));
                 pass.params[n.beta] = Some(std::mem::take(&mut gradient.beta));
             }
-            pass.norms[c] =
-                Some(DzMap { scale, a: narrow(&gradient.a), b: narrow(&gradient.b), g: narrow(&gradient.g) });
+            pass.norms[c] = Some(DzMap {
+                scale: coef.image(),
+                a: narrow(&gradient.a),
+                b: narrow(&gradient.b),
+                g: narrow(&gradient.g),
+            });
         }
     }
 }

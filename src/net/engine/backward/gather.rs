@@ -87,16 +87,17 @@ impl Engine {
         }
         self.tapped_backward(i, first, x, pass.tapped, dx);
         if pass.want_mix {
-            for (d, &(dst, _)) in dots.iter_mut().zip(&node.copies) {
-                *d += dy(dst).map_or(0.0, |dy| dot(x, dy));
+            // Where there is a scale, the images come one at a time.
+            for (d, &(dst, coef)) in dots.iter_mut().zip(&node.copies) {
+                *d += self.scale(coef, first) * dy(dst).map_or(0.0, |dy| dot(x, dy));
             }
             let mut at = node.copies.len();
             for pools in same_stride(&node.pools3) {
                 let temporary = &mut scratch[..n * size.strided(pools[0].1).len()];
                 temporary.fill(0.0);
                 pool::avg3_add(x, temporary, size, pools[0].1);
-                for (dst, ..) in pools {
-                    dots[at] += dy(dst).map_or(0.0, |dy| dot(temporary, dy));
+                for (dst, _, coef) in pools {
+                    dots[at] += self.scale(coef, first) * dy(dst).map_or(0.0, |dy| dot(temporary, dy));
                     at += 1;
                 }
             }
