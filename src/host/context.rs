@@ -98,8 +98,10 @@ impl Host {
         self.clock.set((before, Instant::now()));
     }
 
-    /// Warn of what a resumed run of this script would not know. Only runs with a folder are resumed.
-    pub fn warn_of_forgotten(&self, ast: &rhai::AST, file: &str) {
+    /// Look over a script before it runs: its own settings are declared; warn of what a resumed run would not know. Only runs
+    /// with a folder are resumed.
+    pub fn look_over(&self, ast: &rhai::AST, file: &str) {
+        self.declared.borrow_mut().extend(super::lint::named_by_defaults(ast));
         if self.folder.borrow().is_none() {
             return;
         }

@@ -102,7 +102,7 @@ impl Scripts {
     pub fn eval_with_scope(&self, scope: &mut Scope, text: &str, source: &str) -> Result<Dynamic> {
         let mut ast = self.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.docs))?;
         ast.set_source(source);
-        self.host.warn_of_forgotten(&ast, source);
+        self.host.look_over(&ast, source);
         self.eval_ast(scope, &ast, source)
     }
 

@@ -1,13 +1,37 @@
-//! What a script does that resuming cannot bring back: variables from outside that an epochs loop changes.
+//! What the text of a script says before it runs: the settings of its own that `fn defaults` names, and what it does that
+//! resuming cannot bring back: variables from outside that an epochs loop changes.
 //!
 //! A resumed run enters the loop at a later epoch, with the variables as they were before the first. Supernets and other
 //! handles are restored; numbers, arrays and the like are not: they belong in a `run_state`.
 
-use rhai::{AST, ASTNode, Expr, Position, Stmt};
+use rhai::{AST, ASTNode, Expr, Map, Position, Stmt};
 use std::collections::BTreeSet;
 
 /// Methods that change the array, map or text they are called on.
 const CHANGING: [&str; 9] = ["push", "append", "insert", "remove", "pop", "shift", "clear", "set", "mixin"];
+
+/// The keys of the maps in functions called `defaults`: settings that the script has a use for.
+pub fn named_by_defaults(ast: &AST) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut defaults = ast.clone_functions_only();
+    defaults.retain_functions(|_, _, name, _| name == "defaults");
+    defaults.walk(&mut |path| {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Map(parts, _))) => {
+                keys.extend(parts.0.iter().map(|(key, _)| key.name.to_string()))
+            }
+            // A map of constants.
+            Some(ASTNode::Expr(Expr::DynamicConstant(value, _))) => {
+                if let Some(map) = value.read_lock::<Map>() {
+                    keys.extend(map.keys().map(|key| key.to_string()));
+                }
+            }
+            _ => {}
+        }
+        true
+    });
+    keys
+}
 
 /// `LINE:COLUMN` and name of every variable from outside that an epochs loop of the script changes; each name once.
 pub fn forgotten(ast: &AST) -> Vec<(Position, String)> {
@@ -77,6 +101,22 @@ fn changed_in(statements: &[Stmt], mut own: BTreeSet<String>) -> Vec<(Position, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_of_defaults_are_found_and_no_others() {
+        for (script, keys) in [
+            ("fn defaults() { #{ a: 1, b: \"x\" } }", &["a", "b"][..]),
+            (
+                "fn defaults(space) { let d = #{ a: space }; if space == 1 { d + #{ b: [1], a: 2 } } else { d } }",
+                &["a", "b"],
+            ),
+            ("fn other() { #{ c: 1 } } fn defaults() { other() + #{ b: 1 } } let x = #{ d: 1 };", &["b"]),
+            ("let x = #{ d: 1 };", &[]),
+        ] {
+            let ast = rhai::Engine::new().compile(script).unwrap();
+            assert_eq!(named_by_defaults(&ast).into_iter().collect::<Vec<_>>(), keys, "{script}");
+        }
+    }
 
     #[test]
     fn variables_from_outside_that_an_epochs_loop_changes_are_found() {

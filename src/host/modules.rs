@@ -128,7 +128,7 @@ impl Modules {
     fn evaluate(&self, engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
         let mut ast = engine.compile(text)?;
         ast.set_source(file);
-        self.host.warn_of_forgotten(&ast, file);
+        self.host.look_over(&ast, file);
         let inner = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(|e| races::placed(e, &ast))?;
         Ok(apart(inner.into(), &ast, file))
     }

@@ -123,7 +123,7 @@ impl Session {
     /// The same with its text.
     pub(super) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
         let ast = self.scripts.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.scripts.docs))?;
-        self.scripts.host.warn_of_forgotten(&ast, source);
+        self.scripts.host.look_over(&ast, source);
         self.eval(&ast, text, source).map(|_| ())
     }
 
