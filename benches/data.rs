@@ -19,6 +19,7 @@ fn noise(side: usize) -> Dataset {
         mean: vec![0.5; 3],
         std: vec![0.25; 3],
         augment: Augment { crop_pad: (side + 4) / 8, flip: true, cutout: 0, photo: false },
+        wholes: None,
     }
 }
 

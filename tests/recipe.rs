@@ -62,6 +62,7 @@ fn images(n: usize, side: usize, salt: u64) -> Dataset {
         mean: vec![0.4911, 0.4823, 0.4467],
         std: vec![0.247, 0.2434, 0.2616],
         augment: Augment { crop_pad: side / 8, flip: true, cutout: 0, photo: false },
+        wholes: None,
     }
 }
 

@@ -129,6 +129,7 @@ mod tests {
             mean: vec![0.4, 0.6],
             std: vec![0.2, 0.0],
             augment: Augment { crop_pad: 0, flip: false, cutout: 0, photo: false },
+            wholes: None,
         }
     }
 

@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, labels: &str, classes: usize) -> Result<Images> 
         None => Err(wrong(format!("label {label} of image {i}"))),
     };
     let labels = found.iter().enumerate().map(in_range).collect::<Result<_>>()?;
-    Ok(Images { channels: 3, side: SIDE, pixels: data.data.clone(), labels })
+    Ok(Images { channels: 3, side: SIDE, pixels: data.data.clone(), labels, files: vec![] })
 }
 
 /// The class names in `path` under `key`, where there is such a file.

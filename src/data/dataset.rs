@@ -7,6 +7,7 @@ use super::images::Images;
 use super::inventory::Inventory;
 use super::locate::{locate, roots};
 use super::random::{Purpose, shuffled};
+use super::whole::Wholes;
 use crate::error::{Error, Result};
 use crate::streams;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ pub struct Dataset {
     /// Augmentation that suits training on it: crops padded by an eighth of the side, flips unless a mirrored image
     /// means something else (digits), no cutout.
     pub augment: super::Augment,
+    /// Of training pictures: the whole ones, of which augmentation as photographs takes parts.
+    pub wholes: Option<Arc<Wholes>>,
 }
 
 /// The two sets of a data source.
@@ -102,6 +105,8 @@ impl Splits {
         let name = streams::name(&named.unwrap_or_else(|| format.name.to_string()));
         // Names that people and tables are shown.
         let classes: Arc<Vec<String>> = Arc::new(classes.iter().map(|class| streams::name(class)).collect());
+        let files = std::mem::take(&mut train.files);
+        let wholes = (!files.is_empty()).then(|| Arc::new(Wholes::new(files, train.side)));
         let dataset = |images: Images| Dataset {
             name: name.clone(),
             classes: classes.clone(),
@@ -112,8 +117,10 @@ impl Splits {
             labels: Arc::new(images.labels),
             mean: mean.clone(),
             std: std.clone(),
+            wholes: None,
         };
-        Ok(Splits { train: dataset(train), test: dataset(test), fingerprint, inventory })
+        let train = Dataset { wholes, ..dataset(train) };
+        Ok(Splits { train, test: dataset(test), fingerprint, inventory })
     }
 }
 
@@ -174,6 +181,16 @@ impl Dataset {
     pub fn image(&self, position: usize) -> &[u8] {
         let len = self.shape.0 * self.shape.1 * self.shape.2;
         &self.pixels[self.indices[position] as usize * len..][..len]
+    }
+
+    /// Pixels `[c, h, w]` of the whole picture that the image at `position` is the middle of, and `(h, w)`; of other images,
+    /// and of pictures that were not decoded, the image itself.
+    pub(super) fn whole(&self, position: usize) -> (&[u8], (usize, usize)) {
+        let wholes = self.wholes.as_ref().and_then(|wholes| wholes.get().ok());
+        match wholes.and_then(|wholes| wholes.get(self.indices[position] as usize)) {
+            Some(whole) => (&whole.pixels, whole.size),
+            None => (self.image(position), (self.shape.1, self.shape.2)),
+        }
     }
 
     /// Number of images of each class.

@@ -41,26 +41,46 @@ pub(super) fn dimensions(path: &Path) -> Result<(u32, u32)> {
 
 /// The pixels of a picture file, `[3, side, side]`.
 pub(super) fn decode(path: &Path, side: usize) -> Result<Vec<u8>> {
+    Ok(planes(&fit(open(path)?, side as u32)))
+}
+
+/// A picture file.
+pub(super) fn open(path: &Path) -> Result<RgbImage> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(Error::io("read", path))?;
     // The decoder makes grey of what is not there.
     if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(&bytes) {
         return Err(broken(path, "truncated: its data end before the picture does"));
     }
-    let picture = reader.decode().map_err(|e| broken(path, e))?.into_rgb8();
-    let fitted = fit(picture, side as u32);
-    let plane = |c: usize| fitted.pixels().map(move |p| p.0[c]);
-    Ok((0..3).flat_map(plane).collect())
+    Ok(reader.decode().map_err(|e| broken(path, e))?.into_rgb8())
 }
 
-/// Shorter side to `side`, then the middle.
-fn fit(picture: RgbImage, side: u32) -> RgbImage {
+/// `[3, h, w]`
+pub(super) fn planes(picture: &RgbImage) -> Vec<u8> {
+    (0..3).flat_map(|c: usize| picture.pixels().map(move |p| p.0[c])).collect()
+}
+
+/// The shorter side of a picture before its middle of `side x side` is taken.
+pub(super) fn before_crop(side: u32) -> u32 {
+    (f64::from(side) * 256.0 / 224.0).round() as u32
+}
+
+/// The picture with its shorter side as given.
+pub(super) fn sized(picture: RgbImage, shorter: u32) -> RgbImage {
     let (w, h) = picture.dimensions();
-    let scaled = |n: u32| ((f64::from(n) * f64::from(side) / f64::from(w.min(h))).round() as u32).max(side);
+    let scaled = |n: u32| ((f64::from(n) * f64::from(shorter) / f64::from(w.min(h))).round() as u32).max(shorter);
     let (sw, sh) = (scaled(w), scaled(h));
-    let sized =
-        if (w, h) == (sw, sh) { picture } else { image::imageops::resize(&picture, sw, sh, FilterType::Triangle) };
-    image::imageops::crop_imm(&sized, (sw - side) / 2, (sh - side) / 2, side, side).to_image()
+    if (w, h) == (sw, sh) { picture } else { image::imageops::resize(&picture, sw, sh, FilterType::Triangle) }
+}
+
+/// As it is, if it has this side; else sized, and its middle.
+fn fit(picture: RgbImage, side: u32) -> RgbImage {
+    if picture.dimensions() == (side, side) {
+        return picture;
+    }
+    let sized = sized(picture, before_crop(side));
+    let (w, h) = sized.dimensions();
+    image::imageops::crop_imm(&sized, (w - side) / 2, (h - side) / 2, side, side).to_image()
 }
 
 /// Whether the marker of the end comes: segments have their lengths, and within scans 0xff is followed by 0 or by the number of
@@ -97,6 +117,14 @@ mod tests {
         let mut halves = RgbImage::from_pixel(6, 2, Rgb([0, 0, 0]));
         (2..4).for_each(|x| (0..2).for_each(|y| halves.put_pixel(x, y, Rgb([255, 0, 0]))));
         assert!(fit(halves, 2).pixels().all(|p| p.0 == [255, 0, 0]));
+        // Of 512 x 256 pixels, what is left of the middle 224 when the sides are: a frame of 16 at the top, 144 at the left.
+        let inside = |x: u32, y: u32| (144..368).contains(&x) && (16..240).contains(&y);
+        let framed = RgbImage::from_fn(512, 256, |x, y| Rgb(if inside(x, y) { [9, 9, 9] } else { [255, 255, 255] }));
+        assert!(fit(framed.clone(), 224).pixels().all(|p| p.0 == [9, 9, 9]));
+        let small = fit(framed, 28);
+        assert!(small.dimensions() == (28, 28) && small.get_pixel(14, 14).0 == [9, 9, 9]);
+        assert!(small.pixels().all(|p| p.0[0] < 140), "an eighth of the size: the frame is outside, but for its edge");
+        assert_eq!(fit(RgbImage::from_pixel(28, 28, Rgb([1, 2, 3])), 28).dimensions(), (28, 28));
     }
 
     /// What is cut off anywhere is an error, or the decoder had all of the picture before the cut.

@@ -14,7 +14,7 @@ pub(super) fn read() -> Result<(Images, Images)> {
     let wrong = |got: String| Error::file("digits.csv.gz (embedded)", got, "rows of 64 pixels of 0..16 and a class");
     let mut text = String::new();
     flate2::read::GzDecoder::new(FILE).read_to_string(&mut text).map_err(|e| wrong(e.to_string()))?;
-    let empty = || Images { channels: 3, side: SIDE, pixels: Vec::new(), labels: Vec::new() };
+    let empty = || Images { channels: 3, side: SIDE, pixels: Vec::new(), labels: Vec::new(), files: vec![] };
     let (mut train, mut test) = (empty(), empty());
     let mut seen = [0; CLASSES];
     for line in text.lines() {

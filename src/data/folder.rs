@@ -1,8 +1,9 @@
 //! A folder of pictures: `train/CLASS/*.jpg`, and the same below `test`, `val` or `valid`; or `CLASS/*.jpg`, divided on request.
 //!
-//! Below a class folders are walked. What is hidden or no picture is left out, and the [`Inventory`] has it. A picture is shrunk
-//! so that its shorter side has `side` pixels (triangle filter), and its middle is taken. Decoded in parallel; what comes out is
-//! kept, under the paths of all files and what the file system says of them.
+//! Below a class folders are walked. What is hidden or no picture is left out, and the [`Inventory`] has it. A picture that
+//! has not `side x side` pixels is sized so that its shorter side has 256/224 of `side` (triangle filter), and its middle is taken:
+//! the test of ImageNet, at any side. Decoded in parallel; what comes out is kept, under the paths of all files and what the file
+//! system says of them. Training on parts of photographs takes them from the whole pictures ([`super::whole`]).
 
 use super::images::Images;
 use super::inventory::{Inventory, Why, entries};
@@ -187,7 +188,7 @@ fn common_side<'a>(pictures: impl Iterator<Item = &'a Picture>) -> Result<Option
 fn decoded(pictures: &[Picture], side: usize) -> Result<Images> {
     let len = 3 * side * side;
     let labels: Vec<u32> = pictures.iter().map(|p| p.label).collect();
-    let key = format!("pictures-{:032x}-{side}", identity(pictures)?);
+    let key = format!("middles-{:032x}-{side}", identity(pictures)?);
     let kept = cache::get(&key).filter(|pixels| pixels.len() == len * pictures.len());
     let pixels = match kept {
         Some(pixels) => pixels,
@@ -211,7 +212,8 @@ fn decoded(pictures: &[Picture], side: usize) -> Result<Images> {
             pixels
         }
     };
-    Ok(Images { channels: 3, side, pixels, labels })
+    let files = pictures.iter().map(|picture| picture.path.clone()).collect();
+    Ok(Images { channels: 3, side, pixels, labels, files })
 }
 
 /// Of paths and what the file system says of them: sizes, times of change, and where it can, number and time of the entry, which

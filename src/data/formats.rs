@@ -269,7 +269,13 @@ impl Format {
             }
             Store::Batches { classes, labels, names: (file, key) } => {
                 let mut read_all = |files: &[(&str, usize)]| {
-                    let mut all = Images { channels: 3, side: resize.unwrap_or(32), pixels: vec![], labels: vec![] };
+                    let mut all = Images {
+                        channels: 3,
+                        side: resize.unwrap_or(32),
+                        pixels: vec![],
+                        labels: vec![],
+                        files: vec![],
+                    };
                     for (file, _) in files {
                         let more = shrunk(cifar_python::read(&dir.join(file), labels, classes)?)?;
                         let total = all.labels.len() + more.labels.len();

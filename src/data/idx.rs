@@ -38,7 +38,7 @@ pub(super) fn read(dir: &Path, images: &str, labels: &str) -> Result<Images> {
     for image in grey.chunks_exact(h * w) {
         (0..3).for_each(|_| pixels.extend_from_slice(image));
     }
-    Ok(Images { channels: 3, side: h, pixels, labels: labels.into_iter().map(u32::from).collect() })
+    Ok(Images { channels: 3, side: h, pixels, labels: labels.into_iter().map(u32::from).collect(), files: vec![] })
 }
 
 /// Axes and bytes of a file with `axes` axes.

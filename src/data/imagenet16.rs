@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path) -> Result<Images> {
     if labels.len() != data.shape[0] {
         return Err(wrong(format!("{} images and {} labels", data.shape[0], labels.len())));
     }
-    let mut images = Images { channels: 3, side: SIDE, pixels: vec![], labels: vec![] };
+    let mut images = Images { channels: 3, side: SIDE, pixels: vec![], labels: vec![], files: vec![] };
     for (i, (&label, pixels)) in labels.iter().zip(data.data.chunks_exact(len)).enumerate() {
         match label {
             1..=120 => {

@@ -1,6 +1,7 @@
 //! Images as read from a source, before they become a [`super::Dataset`]: box-mean resize, selection, statistics.
 
 use crate::error::{Error, Result};
+use std::path::PathBuf;
 
 /// `n` square images of `c` channels with their classes.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +14,8 @@ pub(super) struct Images {
     pub pixels: Vec<u8>,
     /// `[n]`
     pub labels: Vec<u32>,
+    /// `[n]`, where each has a file of its own; else none.
+    pub files: Vec<PathBuf>,
 }
 
 impl Images {
@@ -40,7 +43,8 @@ impl Images {
         for &i in indices {
             pixels.extend_from_slice(&self.pixels[i as usize * len..][..len]);
         }
-        Images { pixels, labels: indices.iter().map(|&i| self.labels[i as usize]).collect(), ..*self }
+        let files = indices.iter().filter_map(|&i| self.files.get(i as usize).cloned()).collect();
+        Images { pixels, labels: indices.iter().map(|&i| self.labels[i as usize]).collect(), files, ..*self }
     }
 
     /// Each pixel of the `to x to` images is the mean of a `k x k` box, `k = side / to`, rounded half up.
@@ -104,7 +108,7 @@ mod tests {
 
     fn grey(side: usize, pixels: &[u8]) -> Images {
         let labels = vec![0; pixels.len() / (side * side)];
-        Images { channels: 1, side, pixels: pixels.to_vec(), labels }
+        Images { channels: 1, side, pixels: pixels.to_vec(), labels, files: vec![] }
     }
 
     #[test]
@@ -131,8 +135,13 @@ mod tests {
 
     #[test]
     fn statistics_are_those_of_each_channel_over_all_images() {
-        let images =
-            Images { channels: 2, side: 1, pixels: vec![0, 255, 255, 255, 0, 255, 255, 255], labels: vec![0; 4] };
+        let images = Images {
+            channels: 2,
+            side: 1,
+            pixels: vec![0, 255, 255, 255, 0, 255, 255, 255],
+            labels: vec![0; 4],
+            files: vec![],
+        };
         assert_eq!(images.mean_std(), (vec![0.5, 1.0], vec![0.5, 0.0]));
     }
 

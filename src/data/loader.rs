@@ -88,6 +88,10 @@ impl Batches {
         let ranges = plan.ranges(data.len());
         let total = ranges.len();
         let (sender, ready) = sync_channel(AHEAD);
+        if let (Some(wholes), true) = (&data.wholes, plan.augment.is_some_and(|augment| augment.photo)) {
+            // Here, where an error can still be returned.
+            wholes.get()?;
+        }
         let data = data.clone();
         let work = move || {
             let order = epoch_order(&data, &plan);
@@ -145,7 +149,8 @@ fn batch(
         let image = data.image(position as usize);
         match plan.augment.filter(|augment| augment.photo) {
             Some(augment) => {
-                photo::Draw::new(data.shape, augment.flip, &mut rng).write(data, image, out);
+                let (image, size) = data.whole(position as usize);
+                photo::Draw::new(size, augment.flip, &mut rng).write(data, image, size, out);
                 draw.cut_out(data.shape, cutout, out);
             }
             None => normalise.write(image, data.shape, &draw, cutout, out),

@@ -23,6 +23,7 @@ mod pickle;
 pub mod picture;
 mod random;
 mod records;
+pub mod whole;
 
 pub use augment::Augment;
 pub use dataset::{DataOptions, Dataset, Splits};

@@ -33,7 +33,7 @@ pub(super) struct Draw {
 
 impl Draw {
     /// By `rng`, for pictures of `h x w`.
-    pub fn new((_, h, w): (usize, usize, usize), flip: bool, rng: &mut impl RngCore) -> Self {
+    pub fn new((h, w): (usize, usize), flip: bool, rng: &mut impl RngCore) -> Self {
         let part = part(h, w, rng);
         let flip = below(rng, 2) == 1 && flip;
         let mut changes = [0, 1, 2, 3].map(|kind| {
@@ -48,11 +48,11 @@ impl Draw {
         Draw { part, flip, changes, light }
     }
 
-    /// Write `image`, `[3, h, w]`, so changed and normalised by `data`, to `out` of the same shape.
-    pub fn write(&self, data: &Dataset, image: &[u8], out: &mut [f32]) {
+    /// Write `picture`, `[3, size]`, so changed and normalised by `data`, to `out`, of the shape of an image of `data`.
+    pub fn write(&self, data: &Dataset, picture: &[u8], size: (usize, usize), out: &mut [f32]) {
         let (_, h, w) = data.shape;
-        for (plane, out) in image.chunks_exact(h * w).zip(out.chunks_exact_mut(h * w)) {
-            resample(plane, (h, w), self.part, self.flip, out);
+        for (plane, out) in picture.chunks_exact(size.0 * size.1).zip(out.chunks_exact_mut(h * w)) {
+            resample(plane, size.1, self.part, self.flip, out, (h, w));
         }
         for &(kind, amount) in &self.changes {
             change(kind, amount, h * w, out);
@@ -83,13 +83,15 @@ fn part(h: usize, w: usize, rng: &mut impl RngCore) -> (usize, usize, usize, usi
     ((h - ph) / 2, (w - pw) / 2, ph, pw)
 }
 
-/// The part, stretched to the whole by bilinear interpolation between pixel centres, in 0..1.
+/// The part of a plane `pitch` pixels wide, stretched or shrunk to `h x w` by bilinear interpolation between pixel centres, in
+/// 0..1.
 fn resample(
     plane: &[u8],
-    (h, w): (usize, usize),
+    pitch: usize,
     (top, left, ph, pw): (usize, usize, usize, usize),
     flip: bool,
     out: &mut [f32],
+    (h, w): (usize, usize),
 ) {
     // Of an output pixel: the two inputs along an axis, and the share of the second.
     let taps = |n: usize, start: usize, len: usize| -> Vec<(usize, usize, f32)> {
@@ -104,7 +106,7 @@ fn resample(
     if flip {
         columns.reverse();
     }
-    let value = |y: usize, x: usize| f32::from(plane[y * w + x]);
+    let value = |y: usize, x: usize| f32::from(plane[y * pitch + x]);
     for (&(y0, y1, fy), out) in rows.iter().zip(out.chunks_exact_mut(w)) {
         for (&(x0, x1, fx), out) in columns.iter().zip(out) {
             let upper = value(y0, x0) + fx * (value(y0, x1) - value(y0, x0));
@@ -179,13 +181,16 @@ mod tests {
     fn a_part_is_stretched_and_mirrored() {
         let plane = [0, 51, 102, 153, 0, 51, 102, 153, 0, 51, 102, 153, 255, 255, 255, 255];
         let mut out = [0.0; 16];
-        resample(&plane, (4, 4), (0, 0, 4, 4), false, &mut out);
+        resample(&plane, 4, (0, 0, 4, 4), false, &mut out, (4, 4));
         close(&out[..4], &[0.0, 0.2, 0.4, 0.6]);
-        resample(&plane, (4, 4), (0, 0, 4, 4), true, &mut out);
+        resample(&plane, 4, (0, 0, 4, 4), true, &mut out, (4, 4));
         close(&out[..4], &[0.6, 0.4, 0.2, 0.0]);
         // Two columns over four: centres at -0.25, 0.25, 0.75, 1.25 of the part.
-        resample(&plane, (4, 4), (0, 1, 2, 2), false, &mut out);
+        resample(&plane, 4, (0, 1, 2, 2), false, &mut out, (4, 4));
         close(&out[12..], &[0.2, 0.25, 0.35, 0.4]);
+        // A part of a larger picture: its second row, two pixels of it.
+        resample(&plane, 8, (1, 1, 1, 2), false, &mut out[..2], (1, 2));
+        close(&out[..2], &[0.2, 0.4]);
     }
 
     #[test]
@@ -215,7 +220,7 @@ mod tests {
         let mut rng = stream(1, Purpose::Augment, 0);
         let (mut least, mut most) = (1f64, 0f64);
         for _ in 0..2000 {
-            let draw = Draw::new((3, 50, 60), true, &mut rng);
+            let draw = Draw::new((50, 60), true, &mut rng);
             let (top, left, h, w) = draw.part;
             assert!(top + h <= 50 && left + w <= 60 && h * w > 0);
             assert!((0.7..=1.4).contains(&(w as f64 / h as f64)), "{w} x {h}");

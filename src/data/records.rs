@@ -25,7 +25,7 @@ impl Layout {
 
     /// No images yet.
     pub(super) fn empty(&self) -> Images {
-        Images { channels: CHANNELS, side: self.side, pixels: Vec::new(), labels: Vec::new() }
+        Images { channels: CHANNELS, side: self.side, pixels: Vec::new(), labels: Vec::new(), files: vec![] }
     }
 
     /// Read a file of `n` records. Errors: no such file, another size than `n` records have, a label out of range.

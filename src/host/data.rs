@@ -52,7 +52,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             "data() -> DataSource\ndata(name) -> DataSource\ndata(name, #{ resize, limit, split }) -> DataSource",
             "Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`, \
              `cifar10`, `cifar100`, or a folder. resize: the side in pixels to shrink images to by box mean (it must \
-             divide); limit: at most so many training images a class; split: of a folder of pictures without test \
+             divide); pictures of other sizes get a shorter side of 256/224 of it, and their middle is taken; limit: at most so many training images a class; split: of a folder of pictures without test \
              pictures (CLASS/*.jpg, or train alone), the share of each class that is for training, by the run's seed. \
              `--set resize=`, `limit=` and `split=` override. A \
              missing or damaged file is an error that names it; what lies there and is not read is said.",
