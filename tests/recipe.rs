@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 const CLASSES: usize = 7;
 const SEED: u64 = 11;
+/// What rounding to f32 may come to.
+const F32: f64 = 2e-5;
 
 #[derive(Clone, serde::Deserialize)]
 struct Case {
@@ -146,7 +148,7 @@ fn every_recipe_trains_as_pytorch_does_in_f64() {
 
 #[test]
 fn the_engine_keeps_to_it_in_f32() {
-    hold(false, 2e-5);
+    hold(false, F32);
 }
 
 /// Each setting matters to what was recorded: a training that differs in one is refused.
@@ -161,7 +163,7 @@ fn a_training_that_differs_in_one_setting_is_refused() {
         ("cifar-paper", json!({"drop_path": 0.21})),
         ("cifar-paper", json!({"recipe": "quark0"})),
         ("cifar-quark0", json!({"nesterov": true})),
-        ("cifar-quark0", json!({"weight_decay": 3.5e-4})),
+        ("cifar-quark0", json!({"weight_decay": 5e-4})),
         ("cifar-quark0", json!({"clip": 0})),
         ("cifar-quark0", json!({"cutout": 14})),
         ("cifar-quark0", json!({"momentum": 0.899})),
@@ -170,13 +172,13 @@ fn a_training_that_differs_in_one_setting_is_refused() {
         ("cifar-steps", json!({"lr_min": 1e-5})),
         ("imagenet-quark0", json!({"schedule": "epoch"})),
         ("nas-bench-201", json!({"recipe": "quark0", "lr": 0.02})),
-        ("nas-bench-201", json!({"weight_decay": 4.9e-4})),
+        ("nas-bench-201", json!({"weight_decay": 4e-4})),
         ("nas-bench-201", json!({"augment": false})),
         ("nas-bench-201-quark0", json!({"recipe": "nas-bench-201", "lr": 0.025})),
     ] {
         let mut case = cases[name].clone();
         case.settings.as_object_mut().unwrap().extend(setting.as_object().unwrap().clone());
-        let (faults, worst) = replay(name, &case, true, 1e-6);
+        let (faults, worst) = replay(name, &case, false, F32);
         println!("{name} with {setting}: off by {worst:.1e}");
         assert!(!faults.is_empty(), "{name} with {setting} is as was recorded without it");
     }
