@@ -72,7 +72,7 @@ fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
     learner.begin_epoch(1);
     let shape = (BATCH, 3, 32, 32);
     let x = (0..BATCH * 3 * 32 * 32).map(|i| (i * 2654435761 % 1024) as f32 / 512.0 - 1.0).collect();
-    let batch = Batch { x, y: (0..BATCH as u32).map(|i| i % 10).collect(), shape, index: 0, total: 1 };
+    let batch = Batch { x, y: (0..BATCH as u32).map(|i| i % 10).collect(), shape, images: vec![], index: 0, total: 1 };
     let cfg = TrainConfig::default();
     let mut best: (f64, Vec<(Part, Cost)>) = (f64::INFINITY, vec![]);
     for i in 0..12 {

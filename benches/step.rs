@@ -25,7 +25,14 @@ fn learner(space: SearchSpace, dropped: usize) -> Result<Learner> {
 
 fn batch(size: usize) -> Batch {
     let x = (0..BATCH * 3 * size * size).map(|i| (i * 2654435761 % 1024) as f32 / 512.0 - 1.0).collect();
-    Batch { x, y: (0..BATCH as u32).map(|i| i % 10).collect(), shape: (BATCH, 3, size, size), index: 0, total: 1 }
+    Batch {
+        x,
+        y: (0..BATCH as u32).map(|i| i % 10).collect(),
+        shape: (BATCH, 3, size, size),
+        images: vec![],
+        index: 0,
+        total: 1,
+    }
 }
 
 fn steps(criterion: &mut Criterion) {

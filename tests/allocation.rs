@@ -72,7 +72,7 @@ fn setup(space: SearchSpace, channels: usize) -> (Learner, Batch, TrainConfig) {
     learner.begin_epoch(1);
     let shape = (b, 3, size, size);
     let x: Vec<f32> = (0..b * 3 * size * size).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
-    let batch = Batch { x, y: (0..b as u32).map(|i| i % 10).collect(), shape, index: 0, total: 1 };
+    let batch = Batch { x, y: (0..b as u32).map(|i| i % 10).collect(), images: vec![], shape, index: 0, total: 1 };
     (learner, batch, TrainConfig { batch_size: b, ..TrainConfig::default() })
 }
 

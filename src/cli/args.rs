@@ -14,7 +14,11 @@ Examples:
   isdarts-host -e 'space(\"darts\").ops'
   isdarts-host query '|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|none~2|'
   isdarts-host doc measure_iim
-  isdarts-host completions bash > ~/.local/share/bash-completion/completions/isdarts-host";
+  isdarts-host completions bash > ~/.local/share/bash-completion/completions/isdarts-host
+
+Environment:
+  ISDARTS_DATA=DIR     where data sets are [default: ./data]
+  ISDARTS_STDLIB=DIR   modules nas/NAME are those of DIR/nas/NAME.rhai, not the binary's: for work on the library";
 
 /// The largest seed that scripts can name.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
@@ -64,6 +68,9 @@ pub struct Run {
     /// With --resume: take what has changed since the run began (script, modules, settings, data, version), and say so
     #[arg(long, requires = "resume")]
     pub accept_changes: bool,
+    /// Write what the run draws and does to this folder, absent or empty: images, draws, losses, weights, event by event in trace.jsonl
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    pub trace: Option<PathBuf>,
     /// No progress and no notes
     #[arg(long)]
     pub quiet: bool,

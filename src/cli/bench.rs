@@ -128,7 +128,7 @@ pub fn random_batch(batch: usize, size: usize, classes: usize, seed: u64) -> Res
     let limit = 3f32.sqrt();
     let x = (0..batch * 3 * size * size).map(|_| rng.random_range(-limit..limit)).collect();
     let y = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
-    Ok(Batch { x, y, shape, index: 0, total: 1 })
+    Ok(Batch { x, y, shape, images: vec![], index: 0, total: 1 })
 }
 
 /// Two decimals.

@@ -70,6 +70,7 @@ fn resolve(args: Run) -> Result<RunOptions> {
         seed: args.seed.unwrap_or(0),
         resume,
         accept_changes: args.accept_changes,
+        trace: args.trace,
         quiet: args.quiet,
         ..RunOptions::default()
     })

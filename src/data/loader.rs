@@ -19,6 +19,8 @@ pub struct Batch {
     pub x: Vec<f32>,
     /// Classes, `[b]`.
     pub y: Vec<u32>,
+    /// Which images of the store they are, `[b]`.
+    pub images: Vec<u32>,
     /// `(b, c, h, w)`
     pub shape: (usize, usize, usize, usize),
     /// Position in its epoch, 0-based.
@@ -157,7 +159,8 @@ fn batch(
         }
     }
     let y = chosen.iter().map(|&position| data.label(position as usize)).collect();
-    Batch { x, y, shape: (chosen.len(), c, h, w), index, total }
+    let images = chosen.iter().map(|&position| data.indices[position as usize]).collect();
+    Batch { x, y, images, shape: (chosen.len(), c, h, w), index, total }
 }
 
 impl Iterator for Batches {

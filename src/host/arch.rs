@@ -30,7 +30,8 @@ impl Alpha {
         let config: ArchConfig = config(host, cfg, Taker::Search)?;
         let seed = host.stream.borrow_mut().next_seed();
         let learner = net.learner.borrow();
-        let params = ArchParams::new(&net.space(), config, seed, learner.net.device()).map_err(raise)?;
+        let params = ArchParams::new(&net.space(), config, seed, learner.net.device());
+        let params = params.and_then(|p| p.traced(learner.trace.clone())).map_err(raise)?;
         let params = Rc::new(RefCell::new(params));
         host.register_state(&(params.clone() as Rc<RefCell<dyn Stateful>>));
         Ok(Alpha { params, net: net.clone() })
@@ -88,8 +89,11 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         move |net: Net, cfg: Map| Alpha::new(&h, &net, &cfg),
     );
     api.also("softmax", |a: &mut Alpha| a.softmax().map_err(raise));
-    api.also("genotype", |a: &mut Alpha| {
-        a.params.borrow().genotype(&a.net.space(), a.net.learner.borrow().net.mask()).map(Genotype).map_err(raise)
+    api.also("genotype", |a: &mut Alpha| -> Fallible<Genotype> {
+        let learner = a.net.learner.borrow();
+        let found = a.params.borrow().genotype(&a.net.space(), learner.net.mask()).map_err(raise)?;
+        learner.trace.genotype(&found).map_err(raise)?;
+        Ok(Genotype(found))
     });
     api.also("step", |a: &mut Alpha, loss: T| -> Fallible<()> {
         if loss.0.elem_count() != 1 {

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::random::Stream;
 use crate::data::{DataOptions, Splits};
 use crate::error::Result;
-use crate::search::{Learner, Progress, RunFolder, State, Stateful};
+use crate::search::{Learner, Progress, RunFolder, State, Stateful, Trace};
 use crate::space::{Iim, Mask, SearchSpace};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -35,6 +35,8 @@ pub struct Host {
     pub origin: Origin,
     /// The run's random stream.
     pub stream: RefCell<Stream>,
+    /// Where its draws and steps are written.
+    pub trace: Trace,
     /// The data opened last: it gives a supernet its classes.
     pub data: RefCell<Option<Rc<Splits>>>,
     /// The effective settings, for the manifest.
@@ -60,9 +62,11 @@ impl Host {
         folder: Option<RunFolder>,
         loops: Loops,
         origin: Origin,
+        trace: Trace,
     ) -> Rc<Self> {
         Rc::new(Host {
             stream: RefCell::new(Stream::new(options.seed)),
+            trace,
             options,
             origin,
             progress,
@@ -255,6 +259,7 @@ impl Host {
             let note = self.origin.opened(&key, &splits.fingerprint, Some(folder))?;
             note.iter().for_each(|note| self.note(note));
         }
+        self.trace.data(&splits)?;
         *self.data.borrow_mut() = Some(splits.clone());
         Ok(splits)
     }

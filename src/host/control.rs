@@ -9,6 +9,7 @@ use super::random::Stream;
 use crate::error::Error;
 use crate::interrupt;
 use rhai::{Array, Dynamic, INT};
+use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -65,7 +66,11 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move |n: INT| match count(n, "n")? {
             0 => Err(wrong("random_below, n", n, "an integer of at least 1")),
-            n => Ok(h.stream.borrow_mut().below(n) as INT),
+            n => {
+                let drawn = h.stream.borrow_mut().below(n);
+                h.trace.draw("random_below", || Ok(json!({ "n": n, "value": drawn }))).map_err(raise)?;
+                Ok(drawn as INT)
+            }
         },
     );
     let h = host.clone();

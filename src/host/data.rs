@@ -111,6 +111,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         move |d: &mut Data, fraction: f64| -> Fallible<Array> {
             let (a, b) = d.0.split(fraction, h.stream.borrow().seed()).map_err(raise)?;
+            h.trace.split(&[&a, &b]).map_err(raise)?;
             Ok(vec![Dynamic::from(Data::new(a)), Dynamic::from(Data::new(b))])
         },
     );
@@ -126,7 +127,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
             if n < 1 {
                 return Err(wrong("take, n", n, "an integer of at least 1"));
             }
-            Ok(Data::new(d.0.take(convert::count(n, "n")?, h.stream.borrow().seed())))
+            let part = d.0.take(convert::count(n, "n")?, h.stream.borrow().seed());
+            h.trace.split(&[&part]).map_err(raise)?;
+            Ok(Data::new(part))
         },
     );
 }

@@ -222,6 +222,10 @@ impl Turns {
             return Err(self.changed(format!("a loop that went on after turn {epoch}, where it had been left")));
         }
         self.log(epoch)?;
+        for (_, learner) in host.learners() {
+            let learner = learner.borrow();
+            learner.trace.weights(&learner.net)?;
+        }
         let Some(folder) = folder_of(host, self.number) else { return Ok(()) };
         let states = host.states()?;
         if let Some((_, kind, _)) = states.iter().find(|(id, _, _)| !self.known.contains(id)) {

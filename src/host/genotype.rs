@@ -183,7 +183,11 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
              edges into every node, any op but `none` on each.",
             "set_seed(1);\nlet g = random_genotype(space(\"nas-bench-201\"));\nprint(g);",
         ],
-        move |space: Space| Genotype(random(&space.0, &mut h.stream.borrow_mut())),
+        move |space: Space| -> Fallible<Genotype> {
+            let drawn = random(&space.0, &mut h.stream.borrow_mut());
+            h.trace.draw("random_genotype", || Ok(drawn.to_string().into())).map_err(raise)?;
+            Ok(Genotype(drawn))
+        },
     );
     api.def(
         [

@@ -54,7 +54,7 @@ pub use show::{Colours, Look};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::search::run_folder::CHECKPOINTS;
-use crate::search::{Progress, RunFolder, Silent};
+use crate::search::{Progress, RunFolder, Silent, Trace};
 use context::Host;
 use engine::Scripts;
 use epochs::Loops;
@@ -75,7 +75,8 @@ fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
         // Where it was cut off before the first turn was over: begin anew.
         folder.restore_logs(&serde_json::Value::Null)?;
     }
-    let host = Host::new(options.clone(), progress, folder, loops, origin);
+    let trace = options.trace.as_deref().map(Trace::open).transpose()?.unwrap_or_default();
+    let host = Host::new(options.clone(), progress, folder, loops, origin, trace);
     host.origin.accepted.iter().for_each(|change| host.note(&format!("going on with changes: {change}")));
     Ok(host)
 }

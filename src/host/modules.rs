@@ -1,4 +1,6 @@
 //! Where `import` finds modules: the stdlib inside the binary, then files beside the importing script.
+//!
+//! With `ISDARTS_STDLIB=DIR` all modules `nas/NAME` are those of `DIR/nas/NAME.rhai`, none of the binary: for work on them.
 
 use super::context::Host;
 use super::errors::{Fallible, raise};
@@ -63,6 +65,14 @@ impl Modules {
 
     /// The name by which messages call the module, and its text.
     pub fn find(&self, importer: Option<&str>, path: &str, at: Position) -> Fallible<(String, String)> {
+        if let Some(file) = elsewhere(path) {
+            let text = std::fs::read_to_string(&file).map_err(|e| {
+                let text =
+                    format!("no module `{path}` in the folder that ISDARTS_STDLIB names, {}: {e}", file.display());
+                EvalAltResult::ErrorRuntime(text.into(), at)
+            })?;
+            return Ok((file.to_string_lossy().into_owned(), text));
+        }
         if let Some((_, text)) = STDLIB.iter().find(|(name, _)| *name == path) {
             let (name, text) = (stdlib_file(path), text.to_string());
             let text = self.host.text_of(&name, Some(text.clone())).map_err(raise)?.unwrap_or(text);
@@ -194,6 +204,9 @@ fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
 
 /// The file that messages name for the module `path` imported from the file `importer`.
 pub fn source_of(path: &str, importer: &str) -> String {
+    if let Some(file) = elsewhere(path) {
+        return file.to_string_lossy().into_owned();
+    }
     if STDLIB.iter().any(|(name, _)| *name == path) {
         return stdlib_file(path);
     }
@@ -207,6 +220,12 @@ pub fn not_found(path: &str) -> String {
     let hint = super::errors::nearest(path, known.clone()).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
     let known: Vec<&str> = known.collect();
     format!("unknown module `{path}`{hint}: expected one of {}, or {path}.rhai beside the script", known.join(", "))
+}
+
+/// The file of the module `nas/NAME` in the folder that `ISDARTS_STDLIB` names.
+fn elsewhere(path: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("ISDARTS_STDLIB").filter(|_| path.starts_with("nas/"))?;
+    Some(with_extension(&Path::new(&folder).join(path)))
 }
 
 fn stdlib_file(path: &str) -> String {

@@ -4,6 +4,7 @@ use super::batches::Batch;
 use super::context::Host;
 use super::data::Data;
 use super::errors::{Fallible, raise};
+use super::genotype::Genotype;
 use super::settings::{SizeConfig, Taker, config, same, typed};
 use super::shrink::{Importance, Subset};
 use super::space::{Candidate, Space, candidate_name};
@@ -56,7 +57,9 @@ impl Net {
     pub(super) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
         let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
-        host.register_learner(&learner);
+        let trace = host.trace.of(host.register_learner(&learner));
+        trace.supernet(&learner.borrow().net)?;
+        learner.borrow_mut().trace = trace;
         Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
     }
 
@@ -131,11 +134,19 @@ impl Net {
             }
         }
         let mut learner = self.learner.borrow_mut();
+        learner.trace.drop(candidates.iter().map(|c| c.place))?;
         for c in candidates {
             learner.net.drop(c.place)?;
             self.host.note(&format!("epoch {}: dropped {}", learner.epoch(), candidate_name(&self.space, c.place)));
         }
         Ok(())
+    }
+
+    pub(super) fn genotype(&self) -> Result<Genotype> {
+        let learner = self.learner.borrow();
+        let found = learner.net.genotype()?;
+        learner.trace.genotype(&found)?;
+        Ok(Genotype(found))
     }
 
     pub(super) fn describe(&self) -> String {

@@ -5,7 +5,6 @@ use super::batches::{Batch, BatchList, PairList};
 use super::context::Host;
 use super::data::Data;
 use super::errors::{Fallible, raise, wrong};
-use super::genotype::Genotype;
 use super::net::{Grads, Net};
 use super::run_files;
 use super::space::{Candidate, Mask, Space, space_of};
@@ -236,7 +235,7 @@ fn shrinking(api: &mut Api) {
                 "print(own.genotype(#{ threshold: 0.85 }));"
             ),
         ],
-        |net: &mut Net| net.learner.borrow().net.genotype().map(Genotype).map_err(raise),
+        |net: &mut Net| net.genotype().map_err(raise),
     );
 }
 

@@ -24,6 +24,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// The run folder; `None` writes none (REPL, `-e`, tests). The host opens it before any work.
     pub folder: Option<PathBuf>,
+    /// Where to write what the run draws and does, for replaying it elsewhere; an absent or empty folder.
+    pub trace: Option<PathBuf>,
     /// Whether the folder holds an interrupted run that goes on.
     pub resume: bool,
     /// Whether a resumed run takes what has changed since it began.
@@ -44,6 +46,7 @@ impl Default for RunOptions {
             threads: rayon::current_num_threads(),
             seed: 0,
             folder: None,
+            trace: None,
             resume: false,
             accept_changes: false,
             quiet: false,

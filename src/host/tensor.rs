@@ -5,7 +5,7 @@
 use super::api::Api;
 use super::context::Host;
 use super::convert::{float, shown};
-use super::errors::{Fallible, raise_tensor, wrong};
+use super::errors::{Fallible, raise, raise_tensor, wrong};
 use super::random::Stream;
 use super::tensor_math;
 use crate::space::{Mask, SearchSpace};
@@ -143,7 +143,12 @@ fn making(api: &mut Api, host: &Rc<Host>) {
     ];
     for (doc, one) in draws {
         let h = host.clone();
-        api.def(doc, move |like: &mut T| wrap(draw(&like.0, &mut h.stream.borrow_mut(), one)));
+        let name = doc[0];
+        api.def(doc, move |like: &mut T| -> Fallible<T> {
+            let drawn = draw(&like.0, &mut h.stream.borrow_mut(), one).map_err(raise_tensor)?;
+            h.trace.draw_tensor(name, &drawn).map_err(raise)?;
+            Ok(T(drawn))
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod optimiser;
 
-use super::{Learner, State, Stateful, derive};
+use super::{Learner, State, Stateful, Trace, derive};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
 use crate::ops::sgd;
@@ -61,6 +61,7 @@ pub struct ArchParams {
     pub vars: Vec<Var>,
     moments: Vec<Moments>,
     config: ArchConfig,
+    trace: Trace,
 }
 
 impl ArchParams {
@@ -77,7 +78,14 @@ impl ArchParams {
             vars.push(Var::from_vec(values, shape, device)?);
         }
         let moments = vars.iter().map(|v| Moments::new(v.elem_count())).collect();
-        Ok(ArchParams { vars, moments, config })
+        Ok(ArchParams { vars, moments, config, trace: Trace::default() })
+    }
+
+    /// Write what they are and each of their steps to `trace`.
+    pub fn traced(mut self, trace: Trace) -> Result<Self> {
+        trace.architecture(&self.config, &self.vars)?;
+        self.trace = trace;
+        Ok(self)
     }
 
     /// Softmax over the live candidates of every edge (dead ones 0), differentiable; one tensor per cell type.
@@ -134,7 +142,7 @@ impl ArchParams {
                 moments.step(var, g, &self.config, scale)?;
             }
         }
-        Ok(())
+        self.trace.adam(&self.vars)
     }
 
     /// Values of [`ArchParams::softmax`] as plain numbers (NaN where dead).

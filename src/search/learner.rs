@@ -1,6 +1,6 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
-use super::{Optimiser, Progress, State, Stateful, TrainConfig, progress::Tick};
+use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -56,6 +56,8 @@ impl EpochStats {
 pub struct Learner {
     /// The network.
     pub net: Supernet,
+    /// Where its steps are written.
+    pub trace: Trace,
     optimiser: Optimiser,
     seed: u64,
     epoch: usize,
@@ -73,7 +75,16 @@ impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
     pub fn new(net: Supernet, seed: u64) -> Self {
         let optimiser = Optimiser::new(net.params());
-        Learner { net, optimiser, seed, epoch: 0, entered: false, stats: EpochStats::default(), drops: Cell::new(0) }
+        Learner {
+            net,
+            trace: Trace::default(),
+            optimiser,
+            seed,
+            epoch: 0,
+            entered: false,
+            stats: EpochStats::default(),
+            drops: Cell::new(0),
+        }
     }
 
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
@@ -109,7 +120,7 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, pass, drop_path)?.loss)
+        Ok(self.forward("loss", batch, mixing, pass, drop_path)?.loss)
     }
 
     /// Logits `[b, classes]` of a batch, in the graph.
@@ -120,7 +131,7 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Tensor> {
-        Ok(self.forward(batch, mixing, pass, drop_path)?.logits)
+        Ok(self.forward("logits", batch, mixing, pass, drop_path)?.logits)
     }
 
     /// Backward from a loss.
@@ -145,7 +156,7 @@ impl Learner {
         let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
         self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;
-        Ok(())
+        self.trace.sgd(lr, cfg)
     }
 
     /// `loss`, `backward`, `sgd_step`, and the epoch's statistics; architecture parameters behind `mixing` get no gradient.
@@ -154,7 +165,7 @@ impl Learner {
         interrupt::check()?;
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
-        let out = self.forward(batch, mixing.as_deref(), Mode::Train, cfg.drop_path)?;
+        let out = self.forward("train", batch, mixing.as_deref(), Mode::Train, cfg.drop_path)?;
         let loss: f32 = out.loss.to_scalar()?;
         if !loss.is_finite() {
             return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss });
@@ -186,6 +197,7 @@ impl Learner {
             progress.tick(&self.stats.tick("train", (self.epoch, cfg.epochs), step, start));
         }
         self.stats.seconds = before + start.elapsed().as_secs_f64();
+        self.trace.weights(&self.net)?;
         Ok(self.stats)
     }
 
@@ -209,11 +221,12 @@ impl Learner {
         for batch in batches {
             interrupt::check()?;
             let batch = batch.borrow();
-            let out = self.forward(batch, mixing.as_deref(), mode, 0.0)?;
+            let out = self.forward("evaluate", batch, mixing.as_deref(), mode, 0.0)?;
             stats.add(out.loss.to_scalar()?, out.right(batch)?, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
         stats.seconds = start.elapsed().as_secs_f64();
+        self.trace.evaluation(&stats)?;
         Ok(stats)
     }
 
@@ -234,6 +247,7 @@ impl Learner {
         let mut images = 0;
         for batch in self.measured(data, samples, batch_size)? {
             interrupt::check()?;
+            self.trace.batch("measure", self.epoch, &batch, None)?;
             sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
             images += batch.y.len();
             let tick = EpochStats { images, ..Default::default() }.tick(
@@ -244,7 +258,9 @@ impl Learner {
             );
             progress.tick(&Tick { loss: None, accuracy: None, ..tick });
         }
-        crate::net::supernet::mean_scores(&sums)
+        let iim = crate::net::supernet::mean_scores(&sums)?;
+        self.trace.iim(&iim)?;
+        Ok(iim)
     }
 
     /// The batches of a measurement.
@@ -270,8 +286,10 @@ impl Learner {
         Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
 
+    /// `what` for: as the trace calls it.
     fn forward(
         &self,
+        what: &str,
         batch: &Batch,
         mixing: Option<&[Tensor]>,
         pass: impl Into<Pass>,
@@ -280,9 +298,13 @@ impl Learner {
         let (x, pass) = (self.input(batch)?, pass.into());
         let own = self.net.mask_mixing()?;
         let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
+        if let Some(drop) = &drop {
+            self.trace.draw("drop_path", || Ok(serde_json::json!({ "keep": drop.keep, "masks": drop.masks })))?;
+        }
         let logits = self.net.forward_dropped(&x, mixing.unwrap_or(&own), pass, drop.as_ref())?;
         let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
         let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
+        self.trace.batch(what, self.epoch, batch, Some(&loss))?;
         Ok(Output { logits, loss })
     }
 }

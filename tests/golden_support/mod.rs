@@ -72,7 +72,7 @@ impl Case {
     pub fn batch(&self) -> Outcome<Batch> {
         let (x, y) = (self.get("input")?, self.get("target")?);
         let (shape, x) = (x.dims4()?, x.flatten_all()?.to_vec1()?);
-        Ok(Batch { x, y: y.to_dtype(DType::U32)?.to_vec1()?, shape, index: 0, total: 1 })
+        Ok(Batch { x, y: y.to_dtype(DType::U32)?.to_vec1()?, shape, images: vec![], index: 0, total: 1 })
     }
 
     /// Its training settings: the learning rate stays as it is.
