@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Records the searches of tests/methods/cases anew: `tests/peer/record.py [--program PATH] [BEGINNING OF A CASE'S NAME ...]`.
+
+Each case is a search of a few steps. The program runs it with --trace; PyTorch replays the trace with the method as it is
+written in this folder, three times: in f64, in f32, and in f64 from weights 1e-6 off. A case is kept only if the three stay
+within half the bounds of tests/methods/tolerances.json of each other: else a ReLU or a rank decided by rounding turns the run,
+and it would test nothing. Seeds are tried until one is found. What the f64 run came to is written down; that the program
+keeps to it is said, and is for `cargo test --release --test methods` to refuse. Needs torch, numpy and safetensors.
+"""
+import argparse, json, pathlib, subprocess, sys, tempfile
+import numpy as np, torch
+from safetensors.torch import load_file
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import compare, darts, darts_pt, golden, is_darts, sampled
+from replay import Disagreement, Replay, sketch
+
+METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS
+TESTS = HERE.parent / "methods"
+DEFAULTS = json.load(open(TESTS / "defaults.json"))
+
+# Sizes: NAS-Bench-201 of 5 blocks, the DARTS space of 5 cells, both from 8x8 images.
+SMALL = dict(channels=4, cells=1, limit=3, batch_size=6)
+WIDER = dict(channels=8, cells=2, limit=2, batch_size=7)
+DARTS = dict(channels=16, cells=1, limit=1, batch_size=5)
+WIDE_DARTS = dict(channels=24, cells=1, limit=1, batch_size=5)
+TINY = dict(channels=4, cells=1, limit=1, batch_size=3)
+# Settings under which each counts within a few steps.
+STRONG = dict(lr=0.03, lr_min=0.01, weight_decay=0.02)
+ARCH = dict(arch_lr=0.05, arch_weight_decay=0.1)
+SHRINK = dict(epochs=4, shrink_steps=2, shrink_every=1, iim_samples=18)
+
+CASES = [
+    ("is_darts", "nas-bench-201", "small", SMALL | SHRINK | dict(channels=8)),
+    ("is_darts", "nas-bench-201", "wider", WIDER | STRONG | dict(channels=16, cells=1, batch_size=10, epochs=5, shrink_steps=2, shrink_every=2, iim_samples=0)),
+    ("i_darts", "nas-bench-201", "small", SMALL | dict(epochs=2, iim_samples=18, channels=8)),
+    ("i_darts", "nas-bench-201", "wider", WIDER | STRONG | dict(epochs=3, iim_samples=0)),
+    ("s_darts", "nas-bench-201", "small", SMALL | dict(epochs=4, shrink_steps=2, shrink_every=1)),
+    ("s_darts", "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=5, shrink_steps=2, shrink_every=2)),
+    ("is_darts", "darts", "small", DARTS | dict(batch_size=10, lr=0.005, epochs=3, shrink_steps=2, shrink_every=1, iim_samples=10)),
+    ("is_darts", "darts", "wider", WIDE_DARTS | dict(epochs=2, shrink_steps=1, shrink_every=1, iim_samples=0)),
+    ("i_darts", "darts", "small", DARTS | dict(epochs=2, iim_samples=10)),
+    ("i_darts", "darts", "wider", WIDE_DARTS | dict(epochs=1, iim_samples=0)),
+    ("s_darts", "darts", "small", TINY | ARCH | dict(epochs=3, shrink_steps=2, shrink_every=1)),
+    ("random", "nas-bench-201", "any", dict()),
+    ("random", "darts", "any", dict()),
+]
+for method in ["darts", "beta_darts", "darts_minus", "sdarts_rs", "fair_darts", "gdas", "snas"]:
+    CASES += [
+        (method, "nas-bench-201", "small", SMALL | dict(epochs=2)),
+        (method, "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=3)),
+        (method, "darts", "small", TINY | ARCH | dict(epochs=2)),
+    ]
+CASES += [
+    ("darts", "s1", "small", TINY | ARCH | dict(epochs=1)),
+    ("sdarts_rs", "s3", "small", TINY | ARCH | dict(epochs=1, epsilon_min=0.3)),
+    ("darts_pt", "nas-bench-201", "small", SMALL | dict(epochs=1, tune_epochs=1)),
+    ("darts_pt", "nas-bench-201", "wider", WIDER | STRONG | dict(epochs=2, tune_epochs=2)),
+    ("darts_pt", "s2", "small", TINY | dict(epochs=1, tune_epochs=1)),
+]
+
+
+def program_run(program, method, space, seed, settings, folder):
+    words = [program, "--quiet", "--threads", "1", "--seed", str(seed), "--trace", folder / "trace", "--out", folder / "run"]
+    for key, value in settings.items(): words += ["--set", f"{key}={value}"]
+    words += [TESTS / "search.rhai", "--", method, space]
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
+    if done.returncode: raise Disagreement("the program fails: " + done.stderr.strip())
+    return done.stdout.splitlines()
+
+
+def of_program(folder, found):
+    events = [json.loads(line) for line in open(folder / "trace" / "trace.jsonl")]
+    for e in events:
+        if e["event"] == "weights":
+            e["sketches"] = {k: sketch(k, v) for k, v in sorted(load_file(folder / "trace" / e["file"]).items())}
+    return compare.outcomes(events, found)
+
+
+def of_peer(folder, method, space, cfg, **how):
+    run = Replay(folder / "trace", space, **how)
+    torch.manual_seed(0)
+    found = METHODS[method](run, cfg)
+    run.take("the end")
+    return run.outcomes + [{"event": "genotype", "text": found}]
+
+
+def rounded(value):
+    if isinstance(value, float): return float(f"{value:.8g}") if np.isfinite(value) else str(value)
+    if isinstance(value, list): return [rounded(v) for v in value]
+    if isinstance(value, dict): return {k: rounded(v) for k, v in value.items()}
+    return value
+
+
+def write(name, head, outcome):
+    """Events line by line; of the weights, their sketches in the order of their names."""
+    lines = []
+    for e in rounded(outcome):
+        if e["event"] == "weights": e = {"event": "weights", "sketches": [f"{k} {' '.join(map(str, v))}" for k, v in e["sketches"].items()]}
+        lines.append(json.dumps(e))
+    head = json.dumps(head)[1:-1]
+    (TESTS / "cases" / f"{name}.json").write_text("{" + head + ', "outcome": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def record(program, method, space, size, settings, seeds):
+    name = f"{method}-{space}-{size}"
+    family = "nas-bench-201" if space == "nas-bench-201" else "darts"
+    defaults = DEFAULTS[method].get(family) or DEFAULTS[method]["nas-bench-201"]
+    cfg = defaults["settings"] | settings
+    fragile = 0
+    for seed in range(seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            printed = program_run(program, method, space, seed, settings, folder)
+            want = of_peer(folder, method, space, cfg)
+            others = dict(perturbed=True), dict(dtype=torch.float32)
+            if any(compare.compare(of_peer(folder, method, space, cfg, **how), want, 0.5)[0] for how in others):
+                fragile += 1
+                continue
+            deviates, worst = compare.compare(of_program(folder, printed[-1]), want)
+            if deviates:
+                print(f"{name}, seed {seed}: THE PROGRAM DEVIATES: {deviates}", flush=True)
+                return False
+            write(name, dict(method=method, space=space, seed=seed, settings=settings), want)
+            worst = ", ".join(f"{k} {v:.1e}" for k, v in worst.items() if v)
+            print(f"{name}: seed {seed} after {fragile} fragile ones, {len(want)} events; worst: {worst}", flush=True)
+            return True
+    print(f"{name}: {fragile} seeds, none of them robust", flush=True)
+    return False
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--program", default=HERE.parent.parent / "target/release/isdarts-host")
+    p.add_argument("--seeds", type=int, default=60, help="how many to try")
+    p.add_argument("names", nargs="*")
+    p.add_argument("--golden", action="store_true", help="the golden cases of the DARTS space, instead")
+    args = p.parse_args()
+    if args.golden:
+        folder = HERE.parent / "golden"
+        sys.exit(not all([golden.record(folder / name, c, args.seeds) for name, c in golden.CASES.items()]))
+    chosen = [c for c in CASES if not args.names or any("-".join(c[:3]).startswith(n) for n in args.names)]
+    (TESTS / "cases").mkdir(exist_ok=True)
+    if not args.names:
+        for old in (TESTS / "cases").glob("*.json"): old.unlink()
+    good = [record(args.program, *case, args.seeds) for case in chosen]
+    sys.exit(not all(good))
+
+
+if __name__ == "__main__":
+    main()

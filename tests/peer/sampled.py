@@ -1,0 +1,80 @@
+"""Methods that draw architectures: GDAS (Dong and Yang, CVPR 2019, arXiv:1910.04465; github.com/D-X-Y/AutoDL-Projects) and SNAS
+(Xie et al., ICLR 2019, arXiv:1812.09926; github.com/SNAS-Series/SNAS-Series)."""
+import math
+import torch
+import torch.nn.functional as F
+from replay import Adam, Sgd, best_ops, cosine, cross_entropy, genotype, incoming
+from darts import softmax
+
+
+def hard_sample(run, alphas, tau):
+    """`forward_gdas`: one-hot of the largest of softmax((log_softmax(alpha) + Gumbel) / tau), with the gradient of the latter."""
+    mix = []
+    for a in alphas:
+        p = ((torch.log_softmax(a, -1) + run.draw("gumbel_like")) / tau).softmax(-1)
+        hard = torch.zeros_like(p).scatter_(-1, p.argmax(-1, keepdim=True), 1.0)
+        mix.append(hard - p.detach() + p)
+    return mix
+
+
+def gdas(run, cfg):
+    """exps/NAS-Bench-201-algos/GDAS.py: w on a batch of the first half, then alpha on one of the second, each with a draw of its
+    own; tau = max - (max - min) epoch / (epochs - 1), epoch from 0. Only the drawn op runs; on NAS-Bench-201 the others stand in
+    the sum as bare weights (`search_cells.py`), which is what `ghost` says."""
+    train, valid = run.halves()
+    net = run.supernet(cfg)
+    alphas = run.architecture()
+    w, a = Sgd(run, net, cfg), Adam(run, alphas, cfg)
+    for epoch in range(1, cfg["epochs"] + 1):
+        tau = cfg["tau"] - (cfg["tau"] - cfg["tau_min"]) * (epoch - 1) / max(cfg["epochs"] - 1, 1)
+        for i, total, fetch in run.epoch("train", train, cfg["batch_size"]):
+            with torch.no_grad(): drawn = hard_sample(run, alphas, tau)
+            x, y = fetch()
+            w.learn(cross_entropy(net, x, y, drawn), cosine(cfg, epoch, i, total))
+            drawn = hard_sample(run, alphas, tau)
+            x, y, _ = run.batch("loss", valid)
+            loss = F.cross_entropy(net(x, drawn, ghost=cfg["ghost"]), y)
+            run.say("loss", loss=loss.item())
+            a.learn(loss)
+        run.weights(net)
+    weights = softmax(run, alphas)
+    if run.types == 1: return genotype(run, best_ops(run, weights))
+    chosen = []                             # `search_model_gdas_nasnet.py`: the two largest into a node, none apart
+    for t, p in enumerate(weights):
+        for edges in incoming(run):
+            own = [(t, e, o) for e in edges for o in range(run.shape[1]) if run.op_names[o] != "none"]
+            chosen += sorted(own, key=lambda c: -p[c[1], c[2]].item())[:2]
+    gone = [list(c) for c in run.candidates if c not in chosen]
+    run.say("drop", candidates=sorted(gone))
+    return genotype(run, chosen)
+
+
+def snas(run, cfg):
+    """One level, one loss, the whole training set: z = softmax((alpha + Gumbel) / tau), tau linear from 1 to 0.03 (the paper);
+    alpha ~ N(1, 0.01), clipped at 10."""
+    net = run.supernet(cfg, pool_norm=cfg.get("pool_norm", False), head_norm=cfg.get("head_norm", True))
+    alphas = run.architecture(cfg.get("arch_mean", 0.0), cfg.get("arch_init", 1e-3))
+    w, a = Sgd(run, net, cfg, cfg.get("nesterov", True)), Adam(run, alphas, cfg)
+    for epoch in range(1, cfg["epochs"] + 1):
+        tau = cfg["tau"] - (cfg["tau"] - cfg["tau_min"]) * (epoch - 1) / max(cfg["epochs"] - 1, 1)
+        for i, total, fetch in run.epoch("loss", run.train, cfg["batch_size"]):
+            z = [((v + run.draw("gumbel_like")) / tau).softmax(-1) for v in alphas]
+            x, y = fetch()
+            loss = cross_entropy(net, x, y, z)
+            run.say("loss", loss=loss.item())
+            net.zero_grad()
+            gradients = torch.autograd.grad(loss, list(net.parameters()) + alphas, allow_unused=True)
+            for p, g in zip(net.parameters(), gradients): p.grad = torch.zeros_like(p) if g is None else g
+            w.step(cosine(cfg, epoch, i, total))
+            for v, g in zip(alphas, gradients[-len(alphas):]): v.grad = g
+            if clip := cfg.get("arch_clip", 0.0): torch.nn.utils.clip_grad_norm_(alphas, clip)
+            a.opt.step()
+            run.say("adam", values=[v.detach().tolist() for v in alphas])
+        run.weights(net)
+    weights = softmax(run, alphas)
+    if run.types == 1: return genotype(run, best_ops(run, weights))
+    every = [(t, e, int(p[e].argmax())) for t, p in enumerate(weights) for e in range(len(p))]
+    return genotype(run, every if cfg.get("edges") == "all" else best_ops(run, weights))
+
+
+METHODS = {"gdas": gdas, "snas": snas}
