@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 const EDGES: &str = "`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`";
 const NODES: &str = "`Genotype(normal=[...], ...)`";
+const PRINTED: &str = " nodes with ";
 /// Fields of quark0/darts in order, and other names of them.
 const FIELDS: [(&str, &str); 4] =
     [("normal", "normal_cell"), ("normal_concat", ""), ("reduce", "reduction"), ("reduce_concat", "reduction_concat")];
@@ -29,6 +30,11 @@ pub(super) fn genotype(text: &str, space: Option<&SearchSpace>) -> Result<Genoty
 pub(super) fn parse(text: &str, space: Option<&SearchSpace>) -> Result<Plan> {
     let mut cursor = Cursor { text, at: 0 };
     cursor.skip_prefix();
+    // AutoDL-Projects prints `Structure(4 nodes with |...|)`.
+    let printed = text.find(PRINTED).filter(|_| text.trim_end().ends_with(')'));
+    if let Some(at) = printed {
+        cursor.at = at + PRINTED.len();
+    }
     let reader = Reader { text, space };
     let expected = match space.map(SearchSpace::topology) {
         Some(Topology::NasBench201) => EDGES.to_string(),
@@ -51,6 +57,9 @@ pub(super) fn parse(text: &str, space: Option<&SearchSpace>) -> Result<Plan> {
         cursor.end()?;
         reader.of_literal(&literal, &expected)?
     };
+    if printed.is_some() {
+        cursor.expect(")", "`)`")?;
+    }
     cursor.end()?;
     if space.is_some_and(|s| s.topology() != plan.topology) {
         cursor.at = begin;
@@ -96,9 +105,11 @@ impl Reader<'_> {
     fn edges(&self, cursor: &mut Cursor) -> Result<Plan> {
         self.check_topology(cursor.at, Topology::Darts, NODES)?;
         let mut nodes: Vec<Vec<(Primitive, usize)>> = vec![];
+        cursor.skip_space();
         while nodes.is_empty() || self.space.map_or(cursor.peek() == Some('+'), |s| nodes.len() < s.nodes()) {
             if !nodes.is_empty() {
                 cursor.expect("+", "`+` and the next node")?;
+                cursor.skip_space();
             }
             cursor.expect("|", "`|` and the ops into the next node")?;
             let to = nodes.len() + 1;
@@ -117,6 +128,7 @@ impl Reader<'_> {
                 cursor.expect(&format!("~{from}|"), &format!("`~{from}|` after the op of edge {to}<-{from}"))?;
             }
             nodes.push(inputs);
+            cursor.skip_space();
         }
         Ok(Plan { topology: Topology::NasBench201, cells: vec![nodes], outputs: vec![] })
     }
@@ -125,6 +137,11 @@ impl Reader<'_> {
         match &literal.value {
             // A text in quotes, as JSON keeps it.
             Value::Text(text) if text.contains(['|', '(', '{', '[']) => parse(text, self.space),
+            // `print(Genotype(...))`, `json.loads('...')`
+            Value::Call(_, values, keywords) if values.len() == 1 && keywords.is_empty() => match &values[0].value {
+                Value::Call(..) | Value::Dict(_) | Value::Text(_) => self.of_literal(&values[0], expected),
+                _ => self.of_fields(literal, values, keywords),
+            },
             Value::Call(_, values, keywords) => self.of_fields(literal, values, keywords),
             Value::Dict(pairs) => match &pairs[..] {
                 [(key, inner)] if self.field(key).is_none() => match &inner.value {

@@ -139,7 +139,7 @@ impl<'a> Cursor<'a> {
         Error::invalid(self.place(), got, expected)
     }
 
-    /// `NAME =`, `NAME: Type =`, or a log's `12/24 03:14:15 PM genotype = `: up to the first `=` or `: ` behind which a value
+    /// `return`, `NAME =`, `NAME: Type =`, or a log's `12/24 03:14:15 PM genotype = `: up to the first `=` or `: ` behind which a value
     /// begins, where no bracket or quote comes before.
     pub fn skip_prefix(&mut self) {
         self.skip_space();
@@ -150,6 +150,10 @@ impl<'a> Cursor<'a> {
         let trimmed = head.trim_end_matches(|c: char| c.is_whitespace() || c == '\\');
         if trimmed.ends_with(['=', ':']) {
             self.at += head.len();
+            self.skip_space();
+        }
+        if self.rest().starts_with("return ") {
+            self.at += "return ".len();
             self.skip_space();
         }
     }
@@ -207,6 +211,12 @@ impl<'a> Cursor<'a> {
                 break;
             }
             items.push(self.value(depth + 1)?);
+            // numpy prints its arrays without commas: [2 3 4 5].
+            self.skip_space();
+            let is_number = matches!(items.last(), Some(Literal { value: Value::Int(_) | Value::Float(_), .. }));
+            if is_number && self.peek().is_some_and(|c| c.is_ascii_digit()) {
+                continue;
+            }
             if !self.comma(close)? {
                 break;
             }

@@ -53,6 +53,10 @@ impl Reader<'_> {
         let (mut op, mut numbers) = (None, vec![]);
         for part in &parts {
             match &part.value {
+                // An array of texts has its numbers in quotes, too.
+                Value::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => {
+                    numbers.push((text.parse().unwrap_or(usize::MAX), part.at));
+                }
                 Value::Text(text) if op.is_none() => op = Some((text.as_str(), part.at + 1)),
                 Value::Int(n) => numbers.push((usize::try_from(*n).unwrap_or(usize::MAX), part.at)),
                 // What a search thought of it.

@@ -190,6 +190,9 @@ fn what_can_mean_one_cell_only_is_read() {
             .replace("normal_concat=", "")
             .replace("reduce=", "")
             .replace("reduce_concat=", ""),
+        format!("print({DARTS_V2})"),
+        format!("return {DARTS_V2}"),
+        DARTS_V2.replace("[2, 3, 4, 5]", "[2 3 4 5]"),
         DARTS_V2.replace("[2, 3, 4, 5]", "array([2, 3, 4, 5], dtype=int64)"),
         DARTS_V2.replace("[2, 3, 4, 5]", "list(range(2, 6))").replace(", 0)", ", np.int64(0))"),
         DARTS_V2.replace("'sep_conv_3x3'", "np.str_('sep_conv_3x3')").replace("'skip_connect'", "b'skip_connect'"),
@@ -199,6 +202,7 @@ fn what_can_mean_one_cell_only_is_read() {
         whole(&|(op, node, from)| format!("('{op}', {node}, {from})")),
         whole(&|(op, node, from)| format!("['{op}', {from}, {node}]")),
         whole(&|(op, _, from)| format!("({from}, '{op}')")),
+        whole(&|(op, _, from)| format!("array(['{op}', '{from}'], dtype='<U12')")),
         whole(&|(op, _, from)| format!("'{op}~{from}'")),
         whole(&|(op, _, from)| format!("dict(op='{op}', input={from})")),
         format!(
@@ -219,6 +223,9 @@ fn what_can_mean_one_cell_only_is_read() {
     for text in [
         "(2, 2, 0, 2, 2, 2)",
         "arch = [2, 2, 0, 2, 2, 2]",
+        "[2 2 0 2 2 2]",
+        &FOUND_BY_IS_DARTS.replace('+', " + "),
+        &format!("Structure(4 nodes with {FOUND_BY_IS_DARTS})"),
         "((('nor_conv_3x3', 0),), (('nor_conv_3x3', 0), ('nor_conv_3x3', 1)), (('skip_connect', 0), ('nor_conv_3x3', 1), ('nor_conv_3x3', 2)))",
         "[['nor_conv_3x3~0'], ['nor_conv_3x3~0', 'nor_conv_3x3~1'], ['nor_conv_3x3~2', 'skip_connect~0', 'nor_conv_3x3~1']]",
         &format!("arch: '{FOUND_BY_IS_DARTS}'"),
