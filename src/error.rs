@@ -69,16 +69,16 @@ pub enum Error {
         source: Box<Error>,
     },
     /// Training left the range of numbers.
-    #[error(
-        "the loss became {loss} in epoch {epoch}, step {step}; try a smaller learning rate (lr) or a stronger clip"
-    )]
+    #[error("{what} became {value} in {place}{cause}; try a smaller learning rate (lr) or a stronger clip")]
     Diverged {
-        /// 1-based epoch.
-        epoch: usize,
-        /// 1-based step in the epoch.
-        step: usize,
-        /// The loss.
-        loss: f32,
+        /// The loss, the logits, the gradient of a parameter.
+        what: String,
+        /// What it became.
+        value: f32,
+        /// 1-based epoch and step, or what else was going on.
+        place: String,
+        /// What was not finite before it, in brackets; empty where that is not known.
+        cause: String,
     },
     /// Ctrl-C.
     #[error("interrupted")]

@@ -17,6 +17,7 @@ pub mod error;
 pub mod files;
 pub mod host;
 pub mod interrupt;
+pub mod memory;
 pub mod net;
 pub mod ops;
 pub mod repl;

@@ -8,7 +8,7 @@ use isdarts_host::host::options::device_name;
 use isdarts_host::net::{Supernet, SupernetConfig};
 use isdarts_host::search::{Learner, TrainConfig};
 use isdarts_host::space::{Candidate, Primitive, SearchSpace};
-use isdarts_host::{Error, Result};
+use isdarts_host::{Error, Result, memory};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -122,6 +122,8 @@ pub fn random_batch(batch: usize, size: usize, classes: usize, seed: u64) -> Res
             return Err(Error::invalid(what, value, "at least 1"));
         }
     }
+    let bytes = memory::product(&[batch, 3, size, size]).map(|n| 4 * n as u128);
+    memory::check("images of the benchmark", bytes, "--batch or --size")?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let shape = (batch, 3, size, size);
     // Uniform with mean 0 and variance 1, as good as normal here.

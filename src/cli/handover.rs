@@ -6,8 +6,9 @@ use candle_core::{D, Device, Tensor};
 use isdarts_host::data::picture;
 use isdarts_host::files;
 use isdarts_host::net::{Mode, onnx};
+use isdarts_host::ops::finite::not_finite;
 use isdarts_host::search::weights_file;
-use isdarts_host::{Error, Result, interrupt, streams};
+use isdarts_host::{Error, Result, interrupt, memory, streams};
 
 /// Pictures that go through the network at once.
 const BATCH: usize = 32;
@@ -23,6 +24,8 @@ pub fn predict(args: &Predict) -> Result<()> {
         let got = format!("a network for images of {side}x{other}");
         return Err(Error::file(&args.weights, got, "one for square images"));
     }
+    let bytes = memory::product(&[BATCH.min(args.images.len()), 3, side, side]).map(|n| 4 * n as u128);
+    memory::check(&args.weights.to_string_lossy(), bytes, "the number of pictures").map_err(|e| e.at("predict"))?;
     for paths in args.images.chunks(BATCH) {
         interrupt::check()?;
         let mut x = vec![];
@@ -31,6 +34,9 @@ pub fn predict(args: &Predict) -> Result<()> {
         }
         let x = Tensor::from_vec(x, (paths.len(), 3, side, side), &device)?;
         let logits = net.forward(&x, Mode::Eval, None)?.logits;
+        if let Some(value) = not_finite(&logits)? {
+            return Err(Error::file(&args.weights, format!("logits of {value}"), "weights that give finite ones"));
+        }
         for (path, row) in paths.iter().zip(candle_nn::ops::softmax(&logits, D::Minus1)?.to_vec2::<f32>()?) {
             let mut order: Vec<usize> = (0..row.len()).collect();
             order.sort_by(|&a, &b| row[b].total_cmp(&row[a]));

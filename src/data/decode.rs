@@ -65,8 +65,24 @@ pub(super) fn before_crop(side: u32) -> u32 {
     (f64::from(side) * 256.0 / 224.0).round() as u32
 }
 
+/// Times its shorter side that a picture may be long and be shrunk whole; of a longer one only so much of its middle is, for the
+/// whole would take up far more than its file or what becomes of it.
+const LONG: u32 = 16;
+
+/// The picture, or so much of its middle as is looked at.
+fn middle(picture: RgbImage) -> RgbImage {
+    let (w, h) = picture.dimensions();
+    let most = w.min(h).saturating_mul(LONG);
+    if w.max(h) <= most {
+        return picture;
+    }
+    let (to_w, to_h) = (w.min(most), h.min(most));
+    image::imageops::crop_imm(&picture, (w - to_w) / 2, (h - to_h) / 2, to_w, to_h).to_image()
+}
+
 /// The picture with its shorter side as given.
 pub(super) fn sized(picture: RgbImage, shorter: u32) -> RgbImage {
+    let picture = middle(picture);
     let (w, h) = picture.dimensions();
     let scaled = |n: u32| ((f64::from(n) * f64::from(shorter) / f64::from(w.min(h))).round() as u32).max(shorter);
     let (sw, sh) = (scaled(w), scaled(h));
@@ -125,6 +141,9 @@ mod tests {
         assert!(small.dimensions() == (28, 28) && small.get_pixel(14, 14).0 == [9, 9, 9]);
         assert!(small.pixels().all(|p| p.0[0] < 140), "an eighth of the size: the frame is outside, but for its edge");
         assert_eq!(fit(RgbImage::from_pixel(28, 28, Rgb([1, 2, 3])), 28).dimensions(), (28, 28));
+        // A million times as high as wide: only its middle is looked at.
+        let thin = fit(RgbImage::from_pixel(1, 1_000_000, Rgb([9, 8, 7])), 32);
+        assert!(thin.dimensions() == (32, 32) && thin.pixels().all(|p| p.0 == [9, 8, 7]));
     }
 
     /// What is cut off anywhere is an error, or the decoder had all of the picture before the cut.

@@ -10,6 +10,7 @@ use super::inventory::{Inventory, Why, entries};
 use super::{cache, decode};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::memory;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
@@ -95,6 +96,8 @@ pub(super) fn read(
         Some(side) => side,
         None => common_side([&train, &test].into_iter().flatten())?.unwrap_or(USUAL_SIDE),
     };
+    let bytes = memory::product(&[train.len() + test.len(), 3, side, side]).map(|n| n as u128);
+    memory::check(&format!("pictures of {side}x{side}"), bytes.filter(|_| u32::try_from(side).is_ok()), "resize")?;
     let all = decoded(&train, side)?;
     match divide {
         None => Ok((names, all, decoded(&test, side)?)),

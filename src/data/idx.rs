@@ -4,7 +4,10 @@
 
 use super::images::Images;
 use crate::error::{Error, Result};
-use std::io::Read;
+use crate::memory;
+use flate2::read::MultiGzDecoder;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Classes that a label may name.
@@ -46,32 +49,40 @@ fn open(dir: &Path, name: &str, axes: usize) -> Result<(Vec<usize>, Vec<u8>, Pat
     let path = find(dir, name).ok_or_else(|| {
         Error::file(dir.join(name), "no such file", "an IDX file, or the same with .gz behind its name")
     })?;
-    let raw = std::fs::read(&path).map_err(Error::io("read", &path))?;
-    let bytes = if raw.starts_with(&[0x1f, 0x8b]) {
-        let mut unpacked = vec![];
-        let read = flate2::read::MultiGzDecoder::new(&raw[..]).read_to_end(&mut unpacked);
-        read.map_err(|e| Error::file(&path, format!("a damaged gzip file ({e})"), "an IDX file, gzipped"))?;
-        unpacked
-    } else {
-        raw
+    let mut file = BufReader::new(File::open(&path).map_err(Error::io("read", &path))?);
+    let gzipped = file.fill_buf().map_err(Error::io("read", &path))?.starts_with(&[0x1f, 0x8b]);
+    let broken = |e: std::io::Error| match gzipped {
+        true => Error::file(&path, format!("a damaged gzip file ({e})"), "an IDX file, gzipped"),
+        false => Error::io("read", &path)(e),
     };
-    let head = 4 + 4 * axes;
-    let expected = format!("an IDX file of bytes with {axes} axes: 0, 0, 8, {axes}, ...");
-    if bytes.len() < head || bytes[..4] != [0, 0, 8, axes as u8] {
+    let mut reader: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    // Never more than the head says: a file of megabytes may unpack to many gigabytes.
+    let mut take = |n: usize| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut reader).take(n as u64).read_to_end(&mut bytes).map_err(broken)?;
+        Ok(bytes)
+    };
+    let head = take(4 + 4 * axes)?;
+    if head.len() < 4 + 4 * axes || head[..4] != [0, 0, 8, axes as u8] {
+        let got = format!("{} bytes that begin {:?}", head.len(), &head[..head.len().min(4)]);
+        return Err(Error::file(&path, got, format!("an IDX file of bytes with {axes} axes: 0, 0, 8, {axes}, ...")));
+    }
+    let axis = |i: usize| u32::from_be_bytes([0, 1, 2, 3].map(|k| head[4 + 4 * i + k])) as usize;
+    let shape: Vec<usize> = (0..axes).map(axis).collect();
+    let size = memory::product(&shape);
+    // Three channels are made of one.
+    memory::check(&path.to_string_lossy(), size.map(|n| 4 * n as u128), "the number or size of its images")?;
+    let size = size.unwrap_or(0);
+    let data = take(size)?;
+    if data.len() < size || !take(1)?.is_empty() {
+        let got = if data.len() < size { format!("{}", data.len()) } else { format!("more than {size}") };
         return Err(Error::file(
             &path,
-            format!("{} bytes that begin {:?}", bytes.len(), &bytes[..bytes.len().min(4)]),
-            expected,
+            format!("{got} bytes behind its head"),
+            format!("the product of its axes, {shape:?}"),
         ));
     }
-    let axis = |i: usize| u32::from_be_bytes([0, 1, 2, 3].map(|k| bytes[4 + 4 * i + k])) as usize;
-    let shape: Vec<usize> = (0..axes).map(axis).collect();
-    let size = shape.iter().try_fold(1usize, |all, &n| all.checked_mul(n));
-    if size != Some(bytes.len() - head) {
-        let got = format!("{} bytes behind its head", bytes.len() - head);
-        return Err(Error::file(&path, got, format!("the product of its axes, {shape:?}")));
-    }
-    Ok((shape, bytes[head..].to_vec(), path))
+    Ok((shape, data, path))
 }
 
 /// Names of the classes that the labels use: `known`, or the numbers from 0 to the largest.
@@ -131,9 +142,12 @@ mod tests {
             ),
             (good().0, idx(&[3], &[0, 1, 2]), "labels: got 3 labels, expected 2, one for each image"),
             (good().1.clone(), good().1, "images: got 10 bytes that begin [0, 0, 8, 1], expected an IDX file"),
+            (idx(&[2, 1, 1], &[1, 2, 3]), good().1, "images: got more than 2 bytes behind its head"),
+            (gzip(&idx(&[2, 1, 1], &vec![0; 1 << 24])), good().1, "images: got more than 2 bytes behind its head"),
             (cut(gzip(&good().0)), good().1, "images: got a damaged gzip file"),
             (idx(&[1, 1, 2], &[1, 2]), good().1, "images: got images of 1x2, expected square ones"),
-            (idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), good().1, "images: got 0 bytes behind its head"),
+            (idx(&[u32::MAX, u32::MAX, u32::MAX], &[]), good().1, "images: got a need beyond any memory"),
+            (gzip(&idx(&[u32::MAX, 64, 64], &[])), good().1, "images: got a need of 70.4 TB of memory"),
         ] {
             let got = images(&[("images", image), ("labels", label)]).unwrap_err();
             assert!(got.starts_with(message), "{got}");

@@ -4,6 +4,7 @@
 use super::images::Images;
 use super::pickle::{self, Value};
 use crate::error::{Error, Result};
+use crate::files;
 use std::path::Path;
 
 /// Height and width.
@@ -13,7 +14,7 @@ pub(super) const CLASSES: usize = 120;
 
 /// The images of the first 120 classes in a file.
 pub(super) fn read(path: &Path) -> Result<Images> {
-    let bytes = std::fs::read(path).map_err(|e| match e.kind() {
+    let bytes = files::read(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(path, "no such file", "a pickled batch of ImageNet at 16x16"),
         _ => Error::io("read", path)(e),
     })?;

@@ -8,4 +8,4 @@ mod text;
 pub use atomic::{replace, write};
 pub use lock::Lock;
 pub use place::{folder_below, is_temporary, open_plain, private_folder, sweep};
-pub use text::{read_plain_text, read_text};
+pub use text::{read, read_plain_text, read_text};

@@ -39,7 +39,7 @@ impl Alpha {
 
     fn softmax(&self) -> Result<Array> {
         let tensors = self.params.borrow().softmax(self.net.learner.borrow().net.mask())?;
-        Ok(tensors.into_iter().map(|t| Dynamic::from(T(t))).collect())
+        Ok(tensors.into_iter().map(|t| Dynamic::from(T::new(t))).collect())
     }
 
     /// The softmax over live candidates.
@@ -101,7 +101,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         }
         a.params.borrow_mut().step_on(loss.0, &a.net.learner.borrow()).map_err(raise)
     });
-    api.also("step", |a: &mut Alpha, gradients: Grads| a.params.borrow_mut().step(&gradients.0).map_err(raise));
+    api.also("step", |a: &mut Alpha, gradients: Grads| {
+        let place = || format!("epoch {}, an architecture step", a.net.learner.borrow().epoch());
+        a.params.borrow_mut().step(&gradients.0, place).map_err(raise)
+    });
     api.get(
         [
             "values",
@@ -114,7 +117,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         ],
         |a: &mut Alpha| {
             let params = a.params.borrow();
-            Ok(params.vars.iter().map(|v| Dynamic::from(T(v.as_tensor().clone()))).collect::<Array>())
+            Ok(params.vars.iter().map(|v| Dynamic::from(T::new(v.as_tensor().clone()))).collect::<Array>())
         },
     );
     api.def(

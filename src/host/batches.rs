@@ -204,7 +204,9 @@ pub fn register(api: &mut Api) {
         ],
         |b: &mut Batch| {
             let labels: Vec<f32> = b.0.y.iter().map(|y| *y as f32).collect();
-            candle_core::Tensor::from_vec(labels, b.0.y.len(), &candle_core::Device::Cpu).map(T).map_err(raise_tensor)
+            candle_core::Tensor::from_vec(labels, b.0.y.len(), &candle_core::Device::Cpu)
+                .map(T::new)
+                .map_err(raise_tensor)
         },
     );
 }

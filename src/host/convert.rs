@@ -179,7 +179,7 @@ pub fn unpack(value: &Value, tensors: &BTreeMap<String, Tensor>) -> Result<Dynam
             }
             if let Some(name) = map.get("$tensor").and_then(Value::as_str) {
                 let tensor = tensors.get(name).ok_or_else(|| Error::invalid("checkpoint", "no tensor", name))?;
-                return Ok(Dynamic::from(T(tensor.clone())));
+                return Ok(Dynamic::from(T::new(tensor.clone())));
             }
             if let Some(value) = of_space(map)? {
                 return Ok(value);

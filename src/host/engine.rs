@@ -16,6 +16,11 @@ use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+/// Bytes of the texts in a value of a script, items of its arrays (a byte of a blob is one) and entries of its maps: at the
+/// most some hundred megabytes.
+const LONGEST_TEXT: usize = 1 << 27;
+const MOST_ITEMS: usize = 1 << 23;
+
 /// An engine and the manual of what it can do.
 pub struct Scripts {
     /// The engine.
@@ -52,6 +57,10 @@ impl Scripts {
         // debug builds have lower limits than release builds unless told otherwise
         engine.set_max_expr_depths(64, 64);
         engine.set_max_call_levels(64);
+        // Work is not bounded, for searches are long; what a value holds is, or growing it would end the process.
+        engine.set_max_string_size(LONGEST_TEXT);
+        engine.set_max_array_size(MOST_ITEMS);
+        engine.set_max_map_size(MOST_ITEMS);
         engine.set_fail_on_invalid_map_property(true);
         let modules = Rc::new(Modules::new(PathBuf::from(folder), host.clone()));
         engine.set_module_resolver(Resolver(modules.clone()));

@@ -140,8 +140,12 @@ fn draw(figure: &Figure, text: &mut String) -> Drawn {
     head.titled(&figure.title, ("sans-serif", 18))?;
     for (area, panel) in body.split_evenly((rows, columns)).iter().zip(&figure.panels) {
         let drawn = |p: &(f64, f64)| shows(p.0, figure.log_x) && shows(p.1, figure.log_y);
-        let series: Vec<(&str, Vec<(f64, f64)>)> =
-            panel.series.iter().map(|s| (s.name.as_str(), s.points.iter().copied().filter(drawn).collect())).collect();
+        let placed = |p: &(f64, f64)| (within(p.0, figure.log_x), within(p.1, figure.log_y));
+        let series: Vec<(&str, Vec<(f64, f64)>)> = panel
+            .series
+            .iter()
+            .map(|s| (s.name.as_str(), s.points.iter().filter(|p| drawn(p)).map(placed).collect()))
+            .collect();
         let range = |log: bool, of: fn(&(f64, f64)) -> f64| extent(series.iter().flat_map(|s| &s.1).map(of), log);
         let (x, y) = (range(figure.log_x, |p| p.0), range(figure.log_y, |p| p.1));
         match (figure.log_x, figure.log_y) {
@@ -207,15 +211,28 @@ fn shortest(value: f64) -> String {
     format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_string()
 }
 
-/// From the least to the largest value, with a little room; something around none or one.
+/// Axes reach no further than this, and (logarithmic ones) no closer to 0 than its inverse; what lies beyond is drawn at the edge.
+const FAR: f64 = 1e300;
+/// The least range of an axis beside the size of its numbers: ticks closer together than that would be one number.
+const CLOSE: f64 = 1e-9;
+
+/// A value where an axis can show it.
+fn within(value: f64, log: bool) -> f64 {
+    if log { value.clamp(1.0 / FAR, FAR) } else { value.clamp(-FAR, FAR) }
+}
+
+/// From the least to the largest value, with a little room; something around none, or around values that are as good as one.
 fn extent(values: impl Iterator<Item = f64>, log: bool) -> Range<f64> {
     let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-    match (low < high, low == high, log) {
-        (true, _, true) => low / 1.1..high * 1.1,
-        (true, _, false) => low - 0.03 * (high - low)..high + 0.03 * (high - low),
-        (_, true, true) => low / 2.0..high * 2.0,
-        (_, true, false) => low - 0.5..high + 0.5,
-        _ => 0.1..1.0,
+    if low > high {
+        return 0.1..1.0;
+    }
+    let size = low.abs().max(high.abs());
+    match (high - low > size * CLOSE && (log || high - low > 1.0 / FAR), log) {
+        (true, true) => low / 1.1..high * 1.1,
+        (true, false) => low - 0.03 * (high - low)..high + 0.03 * (high - low),
+        (false, true) => low / 2.0..high * 2.0,
+        (false, false) => low - 0.5f64.max(size * CLOSE)..high + 0.5f64.max(size * CLOSE),
     }
 }
 
@@ -243,6 +260,22 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_of_any_finite_numbers_ends() {
+        let numbers =
+            [0.0, 1.0, -1.0, 1e16, 1e16 + 2.0, 1e308, -1e308, f64::MAX, f64::MIN, 5e-324, 1e-310, f64::MIN_POSITIVE];
+        for (i, &a) in numbers.iter().enumerate() {
+            for &b in &numbers[i..] {
+                for (log_x, log_y) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let series = vec![Series { name: "s".into(), points: vec![(a, b), (b, a)] }];
+                    let panels = vec![Panel { title: String::new(), series }];
+                    let text = svg(&Figure { log_x, log_y, panels, ..Figure::default() }).unwrap();
+                    assert!(text.trim_end().ends_with("</svg>") && !text.contains("NaN") && !text.contains("inf"));
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_figure_holds_its_names_whatever_its_values_are() {

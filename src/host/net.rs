@@ -39,6 +39,7 @@ impl Net {
     pub(super) fn new(host: &Rc<Host>, space: &Space, cfg: &Map) -> Fallible<Self> {
         let size: SizeConfig = config(host, cfg, Taker::Search)?;
         let train: TrainConfig = typed(cfg).map_err(raise)?;
+        train.check().map_err(raise)?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
         let config = SupernetConfig {
@@ -79,6 +80,7 @@ impl Net {
             return Ok(config.clone());
         }
         let config: TrainConfig = config(&self.host, cfg, Taker::Search)?;
+        config.check().map_err(raise)?;
         *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
         Ok(config)
     }

@@ -89,6 +89,7 @@ pub trait Images: Variant + Clone {
 impl Images for Data {
     fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
+        net.learner.borrow().check_last(&self.0, net.batch_size).map_err(raise)?;
         let batches = in_order(&self.0, net.batch_size).map_err(raise)?;
         let stats = net.learner.borrow().evaluate(batches, mix.as_deref(), mode, &*net.host.progress);
         stats.map(|s| stats_map(&s)).map_err(raise)
@@ -110,14 +111,16 @@ fn evaluate<I: Images>(net: &Net, images: &I, mix: Option<&Dynamic>, cfg: &Map) 
 
 fn loss(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
     let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
-    let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().loss(&batch.0, mix.as_deref(), pass, drop_path).map(T).map_err(raise)
+    let tensors = mix.map(|m| net.mixing(m)).transpose()?;
+    let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop_path).map_err(raise)?;
+    Ok(T::behind(loss, mix))
 }
 
 fn logits(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
     let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
-    let mix = mix.map(|m| net.mixing(m)).transpose()?;
-    net.learner.borrow().logits(&batch.0, mix.as_deref(), pass, drop_path).map(T).map_err(raise)
+    let tensors = mix.map(|m| net.mixing(m)).transpose()?;
+    let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop_path).map_err(raise)?;
+    Ok(T::behind(logits, mix))
 }
 
 /// Register `loss` and `logits`, in the chapter on supernets.

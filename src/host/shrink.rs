@@ -6,7 +6,7 @@ use super::errors::{Fallible, raise, wrong};
 use super::genotype::Genotype;
 use super::net::Net;
 use super::show::{Look, tables};
-use super::space::{Candidate, handles};
+use super::space::{Candidate, candidate_name, handles};
 use crate::error::Error;
 use crate::search::derive::{Derivation, derive};
 use crate::space::{Candidate as Place, ComparisonSubset, Iim, Mask, PerCandidate, SearchSpace, ShrinkSchedule};
@@ -86,7 +86,7 @@ fn subsets(api: &mut Api) {
             "subset.least_important(importance, n) -> [Candidate]",
             "The `n` live candidates of the subset with the smallest importance, least important first. `importance` \
              is what `measure_iim`, `alpha.importance()` or `importance(space, tables)` give. Ties: the lower edge, \
-             then the lower op, goes first; NaN counts as least.",
+             then the lower op, goes first. NaN of a live candidate is an error.",
             "let net = supernet(\"nas-bench-201\", #{ channels: 4, cells: 1 });\n\
              let iim = net.measure_iim(data().train, 16);\nlet subset = net.comparison_subsets()[0];\n\
              assert(subset.least_important(iim, 1)[0].op == \"none\");",
@@ -97,6 +97,10 @@ fn subsets(api: &mut Api) {
             if *importance.space != *space {
                 let got = format!("one of {}", importance.space.name());
                 return Err(wrong("least_important, importance", got, format!("one of {}", space.name())));
+            }
+            if let Some(c) = s.alive().into_iter().find(|c| importance.table.get(*c).is_nan()) {
+                let what = format!("least_important, importance of {}", candidate_name(&space, c));
+                return Err(wrong(what, "NaN", "a number"));
             }
             let chosen = s.subset.least_important(&importance.table, &s.net.mask(), n);
             Ok::<Array, Box<rhai::EvalAltResult>>(handles(&space, chosen))

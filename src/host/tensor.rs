@@ -8,21 +8,57 @@ use super::convert::{float, shown};
 use super::errors::{Fallible, raise, raise_tensor, wrong};
 use super::random::Stream;
 use super::tensor_math;
+use crate::memory;
 use crate::space::{Mask, SearchSpace};
 use candle_core::{DType, Device, Tensor};
 use rhai::{Array, Dynamic, INT};
 use std::rc::Rc;
 
-/// A tensor (f32) that remembers its computation.
+/// A tensor (f32) that remembers its computation, and how many steps of the script that is long.
 #[derive(Clone)]
-pub struct T(pub Tensor);
+pub struct T(pub Tensor, usize);
+
+/// Steps that a tensor may remember, one behind the other: candle goes back along them by recursion, on the stack.
+const DEPTH: usize = 10_000;
 
 /// What a tensor operation comes to.
 pub type Op = Result<Tensor, candle_core::Error>;
 
-/// A result for the script.
-pub fn wrap(result: Op) -> Fallible<T> {
-    result.map(T).map_err(raise_tensor)
+impl T {
+    /// One that remembers nothing of the script's.
+    pub fn new(tensor: Tensor) -> Self {
+        T(tensor, 0)
+    }
+
+    /// What a network has computed with a script's mixing weights: it remembers them.
+    pub fn behind(tensor: Tensor, mix: Option<&Dynamic>) -> Self {
+        fn depth(mix: &Dynamic) -> usize {
+            match mix.read_lock::<Array>() {
+                Some(items) => items.iter().map(depth).max().unwrap_or(0),
+                None => mix.read_lock::<T>().map_or(0, |t| t.1),
+            }
+        }
+        T(tensor, mix.map_or(0, depth))
+    }
+
+    /// What a script has computed `of` others: made unless it would be too large, or remember too much.
+    pub fn of(of: &[&T], compute: impl FnOnce() -> Op) -> Fallible<T> {
+        let largest = of.iter().map(|t| t.0.elem_count()).max().unwrap_or(0);
+        room(Some(largest))?;
+        let tensor = compute().map_err(raise_tensor)?;
+        let depth = if tensor.track_op() { 1 + of.iter().map(|t| t.1).max().unwrap_or(0) } else { 0 };
+        if depth > DEPTH {
+            let got = format!("a tensor that remembers {depth} steps, one behind the other");
+            return Err(wrong("tensor", got, format!("at most {DEPTH}; t.detach() forgets those before it")));
+        }
+        Ok(T(tensor, depth))
+    }
+}
+
+/// An error unless there is memory for a tensor of so many numbers (none: more than can be addressed).
+pub fn room(numbers: Option<usize>) -> Fallible<()> {
+    let bytes = numbers.map(|n| 4 * n as u128);
+    memory::check("tensor", bytes, "its sizes").map_err(raise)
 }
 
 /// Mixing weights from a script: one tensor per cell type in an array, or one tensor if there is one cell type; each
@@ -56,7 +92,7 @@ pub fn mask_tensors(mask: &Mask, space: &SearchSpace, device: &Device) -> Fallib
     let shape = (space.n_edges(), space.ops().len());
     let tensor = |rows: &Vec<Vec<bool>>| {
         let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
-        Tensor::from_vec(values, shape, device).map(|t| Dynamic::from(T(t))).map_err(raise_tensor)
+        Tensor::from_vec(values, shape, device).map(|t| Dynamic::from(T::new(t))).map_err(raise_tensor)
     };
     mask.table().0.iter().map(tensor).collect()
 }
@@ -108,7 +144,7 @@ fn making(api: &mut Api, host: &Rc<Host>) {
             "A tensor from a number, an array of numbers, or rows of equal length.",
             "assert(tensor([[1, 2], [3, 4]]).shape == [2, 2]);",
         ],
-        |numbers: Dynamic| tensor_of(&numbers).map(T),
+        |numbers: Dynamic| tensor_of(&numbers).map(T::new),
     );
     let draws: [([&'static str; 4], fn(&mut Stream) -> f64); 3] = [
         (
@@ -147,7 +183,7 @@ fn making(api: &mut Api, host: &Rc<Host>) {
         api.def(doc, move |like: &mut T| -> Fallible<T> {
             let drawn = draw(&like.0, &mut h.stream.borrow_mut(), one).map_err(raise_tensor)?;
             h.trace.draw_tensor(name, &drawn).map_err(raise)?;
-            Ok(T(drawn))
+            Ok(T::new(drawn))
         });
     }
 }
@@ -184,15 +220,15 @@ fn reading(api: &mut Api) {
             "A row, or an element; differentiable. An index out of range is an error.",
             "assert(tensor([[1, 2], [3, 4]]).at(1, 0).to_float() == 3.0);",
         ],
-        |t: &mut T, i: INT| at(&t.0, i),
+        |t: &mut T, i: INT| at(t, i),
     );
-    api.also("at", |t: &mut T, i: INT, j: INT| at(&at(&t.0, i)?.0, j));
+    api.also("at", |t: &mut T, i: INT, j: INT| at(&at(t, i)?, j));
 }
 
-fn at(t: &Tensor, i: INT) -> Fallible<T> {
-    let n = t.dims().first().copied().unwrap_or(0);
+fn at(t: &T, i: INT) -> Fallible<T> {
+    let n = t.0.dims().first().copied().unwrap_or(0);
     match usize::try_from(i) {
-        Ok(i) if i < n => wrap(t.narrow(0, i, 1).and_then(|t| t.squeeze(0))),
+        Ok(i) if i < n => T::of(&[t], || t.0.narrow(0, i, 1)?.squeeze(0)),
         _ => Err(wrong("at", i, format!("an index below {n}"))),
     }
 }

@@ -2,8 +2,9 @@
 
 use super::api::Api;
 use super::convert::float;
-use super::errors::{raise_tensor, wrong};
-use super::tensor::{Op, T, wrap};
+use super::errors::{Fallible, raise_tensor, wrong};
+use super::tensor::{Op, T, room};
+use crate::memory;
 use candle_core::{D, DType, Tensor};
 use rhai::{Dynamic, INT};
 
@@ -16,7 +17,15 @@ fn softmax(x: &Tensor) -> Op {
     log_softmax(x)?.exp()
 }
 
+/// Beside the largest (or least) of some numbers: 0, or NaN where one of them is NaN, which comparisons pass over.
+fn nan_in(x: &Tensor, sum: impl Fn(&Tensor) -> Op) -> Op {
+    sum(&x.ne(x)?.where_cond(x, &x.zeros_like()?)?)
+}
+
 fn one_hot(x: &Tensor) -> Op {
+    if nan_in(&x.detach(), Tensor::sum_all)?.to_scalar::<f32>()?.is_nan() {
+        candle_core::bail!("one_hot: got NaN, expected numbers of which one is the largest")
+    }
     let choices = x.dim(D::Minus1)?;
     let best = x.argmax_keepdim(D::Minus1)?;
     let numbers = Tensor::arange(0u32, choices as u32, x.device())?.broadcast_as(x.shape())?;
@@ -28,9 +37,39 @@ fn beside(a: &Tensor, b: &Tensor) -> Op {
     b.to_device(a.device())
 }
 
+/// `labels` as classes of `logits`: each a whole number from 0 that is the index of a class.
+fn labels_of(logits: &Tensor, labels: &Tensor) -> Fallible<Tensor> {
+    let &[images, classes] = logits.dims() else {
+        return Err(wrong("cross_entropy, logits", format!("{:?}", logits.dims()), "[images, classes]"));
+    };
+    if labels.dims() != [images] {
+        return Err(wrong(
+            "cross_entropy, labels",
+            format!("{:?}", labels.dims()),
+            format!("[{images}], one an image"),
+        ));
+    }
+    let values = labels.to_dtype(DType::F32).and_then(|t| t.to_vec1::<f32>()).map_err(raise_tensor)?;
+    if let Some(bad) = values.iter().find(|v| !(0.0..classes as f32).contains(*v) || v.fract() != 0.0) {
+        return Err(wrong(
+            "cross_entropy, labels",
+            bad,
+            format!("classes: whole numbers from 0 to {}", classes.saturating_sub(1)),
+        ));
+    }
+    let classes = values.iter().map(|v| *v as u32).collect();
+    Tensor::from_vec(classes, images, logits.device()).map_err(raise_tensor)
+}
+
+/// Numbers of what two tensors are broadcast to; none for more than can be addressed.
+fn broadcast(a: &Tensor, b: &Tensor) -> Option<usize> {
+    let at = |t: &Tensor, i: usize| t.rank().checked_sub(i + 1).map_or(1, |d| t.dims()[d]);
+    let sizes: Vec<usize> = (0..a.rank().max(b.rank())).map(|i| at(a, i).max(at(b, i))).collect();
+    memory::product(&sizes)
+}
+
 fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Op {
-    let labels = beside(logits, labels)?.to_dtype(DType::U32)?.unsqueeze(1)?;
-    log_softmax(logits)?.gather(&labels, 1)?.mean_all()?.neg()
+    log_softmax(logits)?.gather(&labels.unsqueeze(1)?, 1)?.mean_all()?.neg()
 }
 
 /// Register arithmetic and functions.
@@ -56,15 +95,18 @@ fn arithmetic(api: &mut Api) {
         ("/", Tensor::broadcast_div),
     ];
     for (name, op) in both {
-        let on = move |a: &Tensor, b: &Tensor| wrap(beside(a, b).and_then(|b| op(a, &b)));
-        let scalar = |x: f64, like: &Tensor| Tensor::new(x as f32, like.device()).map_err(raise_tensor);
-        api.also(name, move |a: &mut T, b: T| on(&a.0, &b.0));
-        api.also(name, move |a: &mut T, b: f64| on(&a.0, &scalar(b, &a.0)?));
-        api.also(name, move |a: &mut T, b: INT| on(&a.0, &scalar(b as f64, &a.0)?));
-        api.also(name, move |a: f64, b: T| on(&scalar(a, &b.0)?, &b.0));
-        api.also(name, move |a: INT, b: T| on(&scalar(a as f64, &b.0)?, &b.0));
+        let on = move |a: &T, b: &T| {
+            room(broadcast(&a.0, &b.0))?;
+            T::of(&[a, b], || op(&a.0, &beside(&a.0, &b.0)?))
+        };
+        let scalar = |x: f64, like: &T| Tensor::new(x as f32, like.0.device()).map(T::new).map_err(raise_tensor);
+        api.also(name, move |a: &mut T, b: T| on(a, &b));
+        api.also(name, move |a: &mut T, b: f64| on(a, &scalar(b, a)?));
+        api.also(name, move |a: &mut T, b: INT| on(a, &scalar(b as f64, a)?));
+        api.also(name, move |a: f64, b: T| on(&scalar(a, &b)?, &b));
+        api.also(name, move |a: INT, b: T| on(&scalar(a as f64, &b)?, &b));
     }
-    api.also("-", |a: &mut T| wrap(a.0.neg()));
+    api.also("-", |a: &mut T| T::of(&[a], || a.0.neg()));
 }
 
 fn functions(api: &mut Api) {
@@ -154,7 +196,7 @@ fn functions(api: &mut Api) {
         ),
     ];
     for (doc, op) in unary {
-        api.def(doc, move |x: &mut T| wrap(op(&x.0)));
+        api.def(doc, move |x: &mut T| T::of(&[x], || op(&x.0)));
     }
     type All = fn(&Tensor) -> Op;
     type Along = fn(&Tensor, usize) -> Op;
@@ -186,8 +228,8 @@ fn functions(api: &mut Api) {
                 "Of all, or along a dimension, which stays with length 1.",
                 "assert(tensor([1, 3, 2]).max().to_float() == 3.0);",
             ],
-            Tensor::max_all,
-            |x, d| x.max_keepdim(d),
+            |x| x.max_all()? + nan_in(x, Tensor::sum_all)?,
+            |x, d| x.max_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?,
         ),
         (
             [
@@ -196,15 +238,15 @@ fn functions(api: &mut Api) {
                 "Of all, or along a dimension, which stays with length 1.",
                 "assert(tensor([1, 3, 2]).min().to_float() == 1.0);",
             ],
-            Tensor::min_all,
-            |x, d| x.min_keepdim(d),
+            |x| x.min_all()? + nan_in(x, Tensor::sum_all)?,
+            |x, d| x.min_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?,
         ),
     ];
     for (doc, all, along) in reductions {
         let name = doc[0];
-        api.def(doc, move |x: &mut T| wrap(all(&x.0)));
+        api.def(doc, move |x: &mut T| T::of(&[x], || all(&x.0)));
         api.also(name, move |x: &mut T, dim: INT| match usize::try_from(dim) {
-            Ok(d) if d < x.0.rank() => wrap(along(&x.0, d)),
+            Ok(d) if d < x.0.rank() => T::of(&[x], || along(&x.0, d)),
             _ => Err(wrong(format!("{name}, dim"), dim, format!("0 to {}", x.0.rank().saturating_sub(1)))),
         });
     }
@@ -217,7 +259,7 @@ fn functions(api: &mut Api) {
         ],
         |x: &mut T, low: Dynamic, high: Dynamic| {
             let (low, high) = (float(&low, "clamp, low")? as f32, float(&high, "clamp, high")? as f32);
-            wrap(x.0.clamp(low, high))
+            T::of(&[x], || x.0.clamp(low, high))
         },
     );
     api.def(
@@ -227,7 +269,10 @@ fn functions(api: &mut Api) {
             "Element by element, by a number.",
             "assert(tensor(3.0).pow(2).to_float() == 9.0);",
         ],
-        |x: &mut T, exponent: Dynamic| wrap(x.0.powf(float(&exponent, "pow, exponent")?)),
+        |x: &mut T, exponent: Dynamic| {
+            let exponent = float(&exponent, "pow, exponent")?;
+            T::of(&[x], || x.0.powf(exponent))
+        },
     );
     api.def(
         [
@@ -237,6 +282,9 @@ fn functions(api: &mut Api) {
             "let l = cross_entropy(tensor([[0.0, 0.0]]), tensor([1]));\n\
              assert(l.to_float() > 0.69 && l.to_float() < 0.7);",
         ],
-        |logits: T, labels: T| wrap(cross_entropy(&logits.0, &labels.0)),
+        |logits: T, labels: T| {
+            let labels = labels_of(&logits.0, &labels.0)?;
+            T::of(&[&logits], || cross_entropy(&logits.0, &labels))
+        },
     );
 }

@@ -251,9 +251,14 @@ impl Definition<'_> {
         })
     }
 
-    /// Biases in front of a batch norm are left out: it cancels them.
+    /// Biases in front of a batch norm are left out, for it cancels them; unless they are not finite, which the weights of the
+    /// channel then are, too.
     fn conv(&self, prefix: &str, x: &Tensor, window: Window) -> Result<Tensor> {
-        let weight = self.weight(&format!("{prefix}.weight"))?;
+        let mut weight = self.weight(&format!("{prefix}.weight"))?;
+        if let Some(bias) = self.params.find(&format!("{prefix}.bias")) {
+            let bias = self.params.at(bias).var.as_detached_tensor().to_dtype(self.dtype)?;
+            weight = weight.broadcast_add(&(bias.reshape(((), 1, 1, 1))? * 0.0)?)?;
+        }
         conv::tensor::conv2d(x, &weight, window).map_err(interrupt::or)
     }
 

@@ -58,7 +58,12 @@ pub fn lower(
         };
         (s0, s1) = (s1, out);
     }
-    Ok(net.program)
+    let mut program = net.program;
+    for (conv, biases) in program.convs.iter().zip(&mut program.cancelled) {
+        let bias = |weight| params.find(&params.at(weight).name.replace(".weight", ".bias"));
+        biases.extend(conv.filter.last_weights().into_iter().filter_map(bias));
+    }
+    Ok(program)
 }
 
 fn affine(params: &Params, prefix: &str) -> Result<AffineNorm> {

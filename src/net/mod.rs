@@ -1,4 +1,4 @@
-//! Networks = space + ops. May use: `space`, `ops`, `error`, `files`, `interrupt`.
+//! Networks = space + ops. May use: `space`, `ops`, `error`, `files`, `interrupt`, `memory`.
 
 pub mod definition;
 mod drop_path;
@@ -10,6 +10,7 @@ pub mod onnx;
 pub mod params;
 pub mod program;
 pub mod sealed;
+mod size;
 mod slot;
 pub mod subnet;
 pub mod supernet;

@@ -5,6 +5,7 @@ use super::layers::{self, Init, ParamSpec};
 use super::sealed;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::ops::finite::not_finite;
 use crate::space::SearchSpace;
 use candle_core::backprop::GradStore;
 use candle_core::safetensors::Load;
@@ -80,13 +81,18 @@ impl Params {
 
     /// Position of a name in [`Params::iter`]; unknown names are an error with the nearest.
     pub fn position(&self, name: &str) -> Result<usize> {
-        self.index.get(name).copied().ok_or_else(|| {
+        self.find(name).ok_or_else(|| {
             // A network has hundreds of names: show those that look like this one.
             let mut names: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
             names.sort_by_key(|known| strsim::damerau_levenshtein(name, known));
             names.truncate(5);
             Error::unknown_name("parameter", name, names)
         })
+    }
+
+    /// Position of a name, if it is one.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
     }
 
     /// By position.
@@ -114,14 +120,25 @@ impl Params {
         self.list.iter().map(|p| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
     }
 
-    /// Write a safetensors file.
+    /// An error that names the first parameter with a number that is not finite.
+    pub fn check_finite(&self) -> Result<()> {
+        for param in self.iter() {
+            if let Some(value) = not_finite(&param.var)? {
+                return Err(Error::invalid(format!("parameter `{}`", param.name), value, "finite numbers"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Write a safetensors file. An error, and no file, if a weight is not finite.
     pub fn save(&self, path: &Path) -> Result<()> {
+        self.check_finite()?;
         files::replace(path, &sealed::seal(self.list.iter().map(|p| (&p.name, p.var.as_tensor())), None)?)
     }
 
-    /// Read a safetensors file. An error leaves the weights as they were.
+    /// Read a safetensors file. An error (also for numbers that are not finite) leaves the weights as they were.
     pub fn load(&self, path: &Path) -> Result<()> {
-        let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+        let bytes = files::read(path).map_err(Error::io("read", path))?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| {
             Error::file(path, format!("{} bytes that do not parse ({e})", bytes.len()), "a safetensors file")
         })?;
@@ -136,7 +153,13 @@ impl Params {
             .filter(|(name, _)| !is_counter(name))
             .map(|(name, view)| Ok((name.clone(), view.load(&Device::Cpu)?)))
             .collect();
-        self.assign(&tensors?)
+        let tensors = tensors?;
+        for param in self.iter() {
+            if let Some(value) = not_finite(&tensors[&param.name])? {
+                return Err(Error::file(path, format!("parameter `{}`: {value}", param.name), "finite numbers"));
+            }
+        }
+        self.assign(&tensors)
     }
 
     /// Whether names and shapes are exactly those of this network.

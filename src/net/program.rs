@@ -146,6 +146,16 @@ pub enum Filter {
 }
 
 impl Filter {
+    /// Positions of the weights whose biases would be added to its output, in the order of the channels.
+    pub fn last_weights(&self) -> Vec<usize> {
+        match *self {
+            Filter::Dense { weight, .. } => vec![weight],
+            Filter::Halves { weights, .. } => weights.to_vec(),
+            Filter::Separable { pointwise, .. } => vec![pointwise],
+            Filter::Pool { .. } => vec![],
+        }
+    }
+
     /// Whether it has the same size.
     pub fn is_like(&self, other: &Filter) -> bool {
         match (self, other) {
@@ -234,6 +244,8 @@ pub struct Program {
     pub nodes: Vec<Node>,
     /// All convolutions.
     pub convs: Vec<Conv>,
+    /// Of each convolution, the positions of the biases that its norm cancels; read for whether they are finite.
+    pub cancelled: Vec<Vec<usize>>,
     /// The end.
     pub head: Head,
     /// Another output.
@@ -245,7 +257,8 @@ pub struct Program {
 impl Program {
     /// An empty program whose node 0 is an image of `channels x h x w`.
     pub fn new(channels: usize, h: usize, w: usize, head: Head, n_mix: usize) -> Self {
-        let mut program = Program { nodes: Vec::new(), convs: Vec::new(), head, tap: None, n_mix };
+        let mut program =
+            Program { nodes: Vec::new(), convs: Vec::new(), cancelled: Vec::new(), head, tap: None, n_mix };
         program.add_node(channels, (h, w), Origin::Input);
         program
     }
@@ -300,6 +313,7 @@ impl Program {
     pub fn add_conv(&mut self, conv: Conv, coef: Coef) {
         let id = self.convs.len();
         self.convs.push(conv);
+        self.cancelled.push(Vec::new());
         self.push_term(conv.dst, Term::Conv { conv: id, coef });
         let siblings = |g: &&mut Vec<usize>| {
             let first = &self.convs[g[0]];

@@ -5,6 +5,7 @@ use super::Params;
 use super::engine::{Engine, Forward};
 use crate::error::{Error, Result};
 use crate::ops::buffer::Pool;
+use crate::ops::finite::all_finite;
 use candle_core::{Layout, Storage, Tensor};
 use std::sync::{Mutex, MutexGuard};
 
@@ -73,8 +74,11 @@ pub fn check_again<'a>(again: impl Iterator<Item = &'a f32>, first: &[f32]) -> R
     Err(Error::invalid("backward", "weights that changed since the forward pass", "the same weights"))
 }
 
-/// Running statistics that a pass moved, by position.
+/// Running statistics that a pass moved, by position. Where some are not finite, the last good ones all stay.
 pub fn write_running(params: &Params, running: &[(usize, Vec<f32>)]) -> Result<()> {
+    if !running.iter().all(|(_, values)| all_finite(values)) {
+        return Ok(());
+    }
     for (position, values) in running {
         let var = &params.at(*position).var;
         var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;

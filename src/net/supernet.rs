@@ -2,7 +2,7 @@
 
 use super::definition::Definition;
 use super::fast::{Fast, Network};
-use super::{DropPath, Gradients, Param, Params, layers, lower};
+use super::{DropPath, Gradients, Param, Params, layers, lower, size};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops::iim;
@@ -108,7 +108,7 @@ pub struct Supernet {
 }
 
 impl Supernet {
-    /// Fresh weights, every candidate alive. An error for sizes of 0.
+    /// Fresh weights, every candidate alive. An error for sizes of 0, and for those that the memory does not hold.
     pub fn new(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
         let mut net = Self::new_reference(space, config, device)?;
         net.dtype = DType::F32;
@@ -120,11 +120,7 @@ impl Supernet {
 
     /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra, in f64: the oracle.
     pub fn new_reference(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
-        for (name, size) in [("channels", config.channels), ("cells", config.cells), ("classes", config.classes)] {
-            if size == 0 {
-                return Err(Error::invalid(format!("supernet, {name}"), size, "at least 1"));
-            }
-        }
+        size::check_supernet(&space, &config)?;
         let params = Arc::new(Params::init(&space, &config, device)?);
         let mask = Arc::new(space.full_mask());
         let mask_mixing = mask_mixing(&space, &mask, device)?;
@@ -155,6 +151,11 @@ impl Supernet {
     /// Which candidates are alive.
     pub fn mask(&self) -> &Mask {
         &self.network.mask
+    }
+
+    /// Pixels of the smallest image on its way, of images of `h x w`: it reduces twice.
+    pub fn least_pixels(&self, h: usize, w: usize) -> usize {
+        h.div_ceil(4) * w.div_ceil(4)
     }
 
     /// Replace the mask (same shape).

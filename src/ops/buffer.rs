@@ -64,6 +64,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Bytes of the buffers not in use.
+    pub fn bytes(&self) -> usize {
+        self.free.iter().map(|b| b.capacity() * size_of::<f32>()).sum()
+    }
+
     /// For good: the smallest free buffer that is large enough, or a new one in place of the largest too small one.
     pub fn take(&mut self, len: usize) -> Result<Buffer> {
         if let Some(buffer) = self.smallest(len, usize::MAX) {

@@ -11,6 +11,7 @@ pub mod buffer;
 pub mod channels;
 pub mod conv;
 pub mod depthwise;
+pub mod finite;
 pub mod head;
 pub mod iim;
 pub mod linear_sum;

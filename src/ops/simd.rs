@@ -4,6 +4,7 @@
 //! Everything a kernel calls must be `#[inline(always)]`, or it is compiled without the instruction set.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An instruction set that this machine has. Wider is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +25,9 @@ pub enum Level {
     Avx512,
 }
 
+/// Position of the widest level in use among [`Level::available`].
+static WIDEST: AtomicUsize = AtomicUsize::new(usize::MAX);
+
 impl Level {
     /// What this machine has, narrowest first; never empty.
     pub fn available() -> Vec<Level> {
@@ -40,10 +44,18 @@ impl Level {
         levels
     }
 
-    /// The widest that this machine has.
+    /// The widest that this machine has, up to [`Level::limit`].
     pub fn best() -> Level {
-        static BEST: OnceLock<Level> = OnceLock::new();
-        *BEST.get_or_init(|| Level::available().into_iter().max().unwrap_or(Level::Portable))
+        static ALL: OnceLock<Vec<Level>> = OnceLock::new();
+        let all = ALL.get_or_init(Level::available);
+        all[WIDEST.load(Ordering::Relaxed).min(all.len() - 1)]
+    }
+
+    /// From now on [`Level::best`] is this one, or the next narrower that this machine has: networks made before keep the
+    /// vectors of their convolutions. For tests of every level on one machine.
+    pub fn limit(level: Level) {
+        let up_to = Level::available().iter().filter(|&&l| l <= level).count();
+        WIDEST.store(up_to.max(1) - 1, Ordering::Relaxed);
     }
 
     /// f32s in a vector.

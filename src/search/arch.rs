@@ -2,7 +2,7 @@
 
 mod optimiser;
 
-use super::{Learner, State, Stateful, Trace, derive};
+use super::{Learner, State, Stateful, Trace, derive, finite};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
 use crate::ops::sgd;
@@ -93,9 +93,11 @@ impl ArchParams {
         self.vars.iter().zip(&mask.table().0).map(|(var, alive)| masked_softmax(var, alive)).collect()
     }
 
-    /// [`Self::step`] on a loss of `learner`'s network; its computation is freed.
+    /// [`Self::step`] on a loss of `learner`'s network; its computation is freed. [`Error::Diverged`] where it is not finite.
     pub fn step_on(&mut self, loss: Tensor, learner: &Learner) -> Result<()> {
-        self.step(&learner.backward(&loss)?)
+        let place = || format!("epoch {}, an architecture step", learner.epoch());
+        finite::check(|| "the loss".into(), &loss, place, String::new)?;
+        self.step(&learner.backward(&loss)?, place)
     }
 
     /// Other values, one tensor of the variable's shape per cell type; what the optimiser remembers stays.
@@ -121,39 +123,56 @@ impl ArchParams {
     /// One step from a backward pass, its gradients clipped if `arch_clip` says so. A cell type that no gradient reached stays as it is, as in PyTorch.
     ///
     /// # Errors
-    /// No gradient at all: the loss does not depend on these parameters. With clipping, a gradient that is not finite.
-    pub fn step(&mut self, gradients: &Gradients) -> Result<()> {
+    /// No gradient at all: the loss does not depend on these parameters. [`Error::Diverged`]: a gradient, or a value to be, that
+    /// is not finite; all values are then as they were. `place` says where that was.
+    pub fn step(&mut self, gradients: &Gradients, place: impl Fn() -> String) -> Result<()> {
         let found: Vec<_> = self.vars.iter().map(|v| gradients.graph.get(v)).collect();
         if found.iter().all(Option::is_none) {
             let expected = "a loss computed with their softmax as mixing weights";
             return Err(Error::invalid("architecture step", "a loss that does not depend on them", expected));
         }
+        for (cell_type, g) in found.iter().enumerate() {
+            let what = || format!("the gradient of the architecture parameters of cell type {cell_type}");
+            if let Some(g) = g {
+                finite::check(what, g, &place, String::new)?;
+            }
+        }
         let mut scale = 1.0;
         if self.config.arch_clip > 0.0 {
-            let norm = sgd::norm(found.iter().copied().flatten())?;
-            if !norm.is_finite() {
-                let expected = "a finite number; try a smaller learning rate (arch_lr)";
-                return Err(Error::invalid("norm of the gradients of architecture parameters", norm, expected));
-            }
-            scale = sgd::clip_scale(norm, self.config.arch_clip);
+            scale = sgd::clip_scale(sgd::norm(found.iter().copied().flatten())?, self.config.arch_clip);
         }
-        for ((var, moments), gradient) in self.vars.iter().zip(&mut self.moments).zip(found) {
-            if let Some(g) = gradient {
-                moments.step(var, g, &self.config, scale)?;
-            }
+        let mut moved = vec![];
+        for (cell_type, ((var, moments), gradient)) in self.vars.iter().zip(&self.moments).zip(found).enumerate() {
+            let Some(g) = gradient else { continue };
+            let mut moments = moments.clone();
+            let value = moments.step(var, g, &self.config, scale)?;
+            let what = || format!("the value of the architecture parameters of cell type {cell_type}");
+            finite::check(what, &value, &place, String::new)?;
+            moved.push((cell_type, moments, value));
+        }
+        for (cell_type, moments, value) in moved {
+            self.vars[cell_type].set(&value)?;
+            self.moments[cell_type] = moments;
         }
         self.trace.adam(&self.vars)
     }
 
-    /// Values of [`ArchParams::softmax`] as plain numbers (NaN where dead).
+    /// Values of [`ArchParams::softmax`] as plain numbers (NaN where dead); an error where a live one is not finite.
     pub fn importance(&self, mask: &Mask) -> Result<PerCandidate<f64>> {
         let mut table = PerCandidate(vec![]);
         for (cell_type, values) in self.softmax(mask)?.iter().enumerate() {
             let mut rows: Vec<Vec<f64>> = vec![];
             for (edge, row) in values.to_vec2::<f32>()?.into_iter().enumerate() {
                 let alive = |op| mask.is_alive(Candidate { cell_type, edge, op });
-                let value = |(op, v): (usize, f32)| if alive(op) { f64::from(v) } else { f64::NAN };
-                rows.push(row.into_iter().enumerate().map(value).collect());
+                let value = |(op, v): (usize, f32)| match (alive(op), v.is_finite()) {
+                    (true, true) => Ok(f64::from(v)),
+                    (true, false) => {
+                        let what = format!("softmax of cell type {cell_type}, edge {edge}, op {op}");
+                        Err(Error::invalid(what, v, "a finite number"))
+                    }
+                    (false, _) => Ok(f64::NAN),
+                };
+                rows.push(row.into_iter().enumerate().map(value).collect::<Result<_>>()?);
             }
             table.0.push(rows);
         }

@@ -65,7 +65,7 @@ pub fn save(dir: &Path, states: &[(String, State)], meta: &Value) -> Result<()> 
 #[allow(clippy::type_complexity)]
 pub fn load(dir: &Path) -> Result<Option<(Vec<(String, State)>, Value)>> {
     let path = dir.join(FILE);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match files::read(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         bytes => bytes.map_err(Error::io("read", &path))?,
     };

@@ -60,14 +60,16 @@ impl TrainConfig {
             false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
             true => Ok(()),
         };
+        // Steps compute in single precision.
+        let most = f64::from(f32::MAX);
         count("epochs", self.epochs)?;
         count("batch_size", self.batch_size)?;
-        number("lr", self.lr, f64::INFINITY, "a finite number, 0 or more")?;
-        number("lr_min", self.lr_min, f64::INFINITY, "a finite number, 0 or more")?;
+        number("lr", self.lr, most, "a finite number, 0 or more")?;
+        number("lr_min", self.lr_min, most, "a finite number, 0 or more")?;
         number("momentum", self.momentum, 1.0, "0 or more, and less than 1")?;
-        number("weight_decay", self.weight_decay, f64::INFINITY, "a finite number, 0 or more")?;
+        number("weight_decay", self.weight_decay, most, "a finite number, 0 or more")?;
         number("drop_path", self.drop_path, 1.0, "0 or more, and less than 1")?;
-        number("clip", self.clip, f64::INFINITY, "a finite number, 0 (no clipping) or more")
+        number("clip", self.clip, most, "a finite number, 0 (no clipping) or more")
     }
 
     /// Learning rate of a step: `lr_min + (lr - lr_min) / 2 (1 + cos(pi t / T))` with `t` the steps done before it and `T`

@@ -1,6 +1,6 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
-use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, progress::Tick};
+use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -100,8 +100,11 @@ impl Learner {
         self.epoch
     }
 
-    /// Training batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side.
+    /// Training batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side. An error
+    /// for settings out of range, and where batch norm could not take the last batch.
     pub fn batches(&self, data: &Dataset, cfg: &TrainConfig, stream: u64) -> Result<Batches> {
+        cfg.check()?;
+        self.check_last(data, cfg.batch_size)?;
         let augment = match cfg.augment {
             true => Some(Augment { cutout: cfg.cutout, ..data.augment }),
             false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout, photo: false }),
@@ -111,8 +114,8 @@ impl Learner {
         Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, rest: Rest::Short })
     }
 
-    /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing.
-    /// `drop_path` is the probability that an edge is left out for an image, in train mode.
+    /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop_path` is the
+    /// probability that an edge is left out for an image, in train mode. [`Error::Diverged`] where it is not finite.
     pub fn loss(
         &self,
         batch: &Batch,
@@ -123,7 +126,8 @@ impl Learner {
         Ok(self.forward("loss", batch, mixing, pass, drop_path)?.loss)
     }
 
-    /// Logits `[b, classes]` of a batch, in the graph.
+    /// Logits `[b, classes]` of a batch, in the graph; `mixing` defaults to the mask's. [`Error::Diverged`] where they are not
+    /// finite.
     pub fn logits(
         &self,
         batch: &Batch,
@@ -143,8 +147,9 @@ impl Learner {
     /// gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
     ///
     /// # Errors
-    /// With clipping, a gradient that is not finite; the weights are then as they were.
+    /// A setting out of range. [`Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
+        cfg.check()?;
         let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
         let step = sgd::Step {
             lr,
@@ -153,23 +158,20 @@ impl Learner {
             weight_decay: cfg.weight_decay,
             scale: 1.0,
         };
-        let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
+        let place = || finite::step(self.epoch, batch.index);
         self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;
         self.trace.sgd(lr, cfg)
     }
 
     /// `loss`, `backward`, `sgd_step`, and the epoch's statistics; architecture parameters behind `mixing` get no gradient.
-    /// A loss that is not finite is [`Error::Diverged`].
+    /// Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights and statistics stay as they were.
     pub fn train_step(&mut self, batch: &Batch, mixing: Option<&[Tensor]>, cfg: &TrainConfig) -> Result<f32> {
         interrupt::check()?;
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
         let out = self.forward("train", batch, mixing.as_deref(), Mode::Train, cfg.drop_path)?;
         let loss: f32 = out.loss.to_scalar()?;
-        if !loss.is_finite() {
-            return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss });
-        }
         let gradients = self.net.backward(&out.loss)?;
         self.sgd_step(&gradients, batch, cfg)?;
         self.stats.add(loss, out.right(batch)?, batch.y.len());
@@ -241,6 +243,7 @@ impl Learner {
         progress: &dyn Progress,
     ) -> Result<Iim> {
         let start = Instant::now();
+        self.net.params().check_finite()?;
         let mixing = self.net.mask_mixing()?;
         let samples = if samples == 0 { data.len() } else { samples };
         let mut sums = vec![];
@@ -282,6 +285,13 @@ impl Learner {
         Some(DropPath { keep: 1.0 - p, masks: (0..self.net.drop_paths()).map(|_| mask()).collect() })
     }
 
+    /// An error where batch norm could not take the last of these batches: in evaluation, too, candidates take the statistics of
+    /// the batch.
+    pub fn check_last(&self, data: &Dataset, batch_size: usize) -> Result<()> {
+        let (_, h, w) = data.shape;
+        last_batch::check(data.len(), batch_size, self.net.least_pixels(h, w))
+    }
+
     fn input(&self, batch: &Batch) -> Result<Tensor> {
         Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
@@ -301,11 +311,22 @@ impl Learner {
         if let Some(drop) = &drop {
             self.trace.draw("drop_path", || Ok(serde_json::json!({ "keep": drop.keep, "masks": drop.masks })))?;
         }
-        let logits = self.net.forward_dropped(&x, mixing.unwrap_or(&own), pass, drop.as_ref())?;
+        let mixing = mixing.unwrap_or(&own);
+        let logits = self.net.forward_dropped(&x, mixing, pass, drop.as_ref())?;
+        let place = || self.place(batch, pass.mode);
+        finite::check(|| "the logits".into(), &logits, place, || finite::cause(self.net.params(), &x, mixing))?;
         let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
         let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
+        finite::check(|| "the loss".into(), &loss, place, || " (logits too far apart)".into())?;
         self.trace.batch(what, self.epoch, batch, Some(&loss))?;
         Ok(Output { logits, loss })
+    }
+
+    fn place(&self, batch: &Batch, mode: Mode) -> String {
+        match mode {
+            Mode::Train => finite::step(self.epoch, batch.index),
+            Mode::Batch | Mode::Eval => format!("an evaluation in {}", finite::step(self.epoch, batch.index)),
+        }
     }
 }
 

@@ -5,6 +5,8 @@ pub mod arch;
 pub mod checkpoint;
 pub mod config;
 pub mod derive;
+mod finite;
+mod last_batch;
 pub mod learner;
 pub mod loss;
 pub mod optimiser;

@@ -1,8 +1,9 @@
 //! SGD over the weights of a network: which they are, clipping, one step, and the state that survives.
 
-use super::State;
+use super::{State, finite};
 use crate::error::{Error, Result};
 use crate::net::{Gradients, Params, Role};
+use crate::ops::finite::not_finite;
 use crate::ops::sgd::{self, Sgd, Step};
 use candle_core::Tensor;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ impl Optimiser {
     /// does with zero gradients), momentum. `step.scale` is overwritten by the clipping.
     ///
     /// # Errors
-    /// With clipping, a gradient that is not finite; the weights are then as they were. `place` says where that was.
+    /// [`Error::Diverged`]: a gradient that is not finite; the weights are then as they were. `place` says where that was.
     pub fn step(
         &mut self,
         params: &Params,
@@ -35,26 +36,30 @@ impl Optimiser {
         place: impl Fn() -> String,
     ) -> Result<()> {
         let pairs: Vec<_> = self.weights.iter().map(|&i| (&params.at(i).var, gradients.params[i].as_ref())).collect();
-        let mut scale = 1.0;
-        if clip > 0.0 {
-            let norm = sgd::norm(pairs.iter().filter_map(|(_, g)| *g))?;
-            if !norm.is_finite() {
-                let what = format!("norm of the gradients in {}", place());
-                return Err(Error::invalid(what, norm, "a finite number; try a smaller learning rate (lr)"));
+        let norm = sgd::norm(pairs.iter().filter_map(|(_, g)| *g))?;
+        if !norm.is_finite() {
+            for (&i, gradient) in self.weights.iter().zip(pairs.iter().map(|(_, g)| *g)) {
+                let Some(gradient) = gradient else { continue };
+                let what = || format!("the gradient of `{}`", params.at(i).name);
+                finite::check(what, gradient, &place, String::new)?;
             }
-            scale = sgd::clip_scale(norm, clip);
         }
-        self.sgd.step(&pairs, &Step { scale, ..step })
+        self.sgd.step(&pairs, &Step { scale: sgd::clip_scale(norm, clip), ..step })
     }
 
-    /// Add weights and buffers under `net/`, momentum under `momentum/`.
+    /// Add weights and buffers under `net/`, momentum under `momentum/`. An error that names the first that is not finite.
     pub fn save(&self, params: &Params, state: &mut State) -> Result<()> {
+        params.check_finite()?;
         for (name, value) in params.tensors()? {
             state.tensors.insert(format!("net/{name}"), value);
         }
         for (position, &i) in self.weights.iter().enumerate() {
             let param = params.at(i);
-            state.tensors.insert(format!("momentum/{}", param.name), self.sgd.momentum(position, &param.var)?);
+            let momentum = self.sgd.momentum(position, &param.var)?;
+            if let Some(value) = not_finite(&momentum)? {
+                return Err(Error::invalid(format!("momentum of `{}`", param.name), value, "finite numbers"));
+            }
+            state.tensors.insert(format!("momentum/{}", param.name), momentum);
         }
         Ok(())
     }

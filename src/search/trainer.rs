@@ -1,7 +1,7 @@
 //! An evaluation network that learns: weights, optimiser, epoch, learning curve.
 
 use super::learner::{in_order, stream_seed};
-use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, loss};
+use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, finite, last_batch, loss};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -115,6 +115,8 @@ impl Trainer {
     /// The batches of the epoch entered, shuffled and augmented.
     pub fn batches(&self, data: &Dataset) -> Result<Batches> {
         let cfg = &self.config;
+        let (_, h, w) = data.shape;
+        last_batch::check(data.len(), cfg.batch_size, self.net.least_pixels(h, w))?;
         let none = Augment { crop_pad: 0, flip: false, ..data.augment };
         let augment = if cfg.augment { Augment { photo: cfg.photo, ..data.augment } } else { none };
         let augment = Augment { cutout: cfg.cutout, ..augment };
@@ -129,20 +131,25 @@ impl Trainer {
         )
     }
 
-    /// Forward, loss, backward, clip, SGD. A loss that is not finite is [`Error::Diverged`].
+    /// Forward, loss, backward, clip, SGD. Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights
+    /// and statistics stay as they were.
     pub fn train_step(&mut self, batch: &Batch, stats: &mut EpochStats) -> Result<()> {
         let (x, y) = self.input(batch)?;
         let drop = self.drop_path(batch);
         let out = self.net.forward(&x, Mode::Train, drop.as_ref())?;
+        let place = || finite::step(self.epoch, batch.index);
+        for (what, logits) in
+            [("the logits", Some(&out.logits)), ("the logits of the auxiliary head", out.auxiliary.as_ref())]
+        {
+            let Some(logits) = logits else { continue };
+            finite::check(|| what.into(), logits, place, || finite::cause(self.net.params(), &x, &[]))?;
+        }
         let total = loss::total(&out, &y, self.config.auxiliary, self.config.label_smoothing)?;
         let value: f32 = total.to_scalar()?;
-        if !value.is_finite() {
-            return Err(Error::Diverged { epoch: self.epoch, step: batch.index + 1, loss: value });
-        }
+        finite::check(|| "the loss".into(), &total, place, || " (logits too far apart)".into())?;
         let gradients = self.net.backward(&total)?;
         let EvalConfig { momentum, nesterov, weight_decay, clip, .. } = self.config;
         let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
-        let place = || format!("epoch {}, step {}", self.epoch, batch.index + 1);
         let step = Step { lr, momentum, nesterov, weight_decay, scale: 1.0 };
         self.optimiser.step(self.net.params(), &gradients, step, clip, place)?;
         let found: Vec<u32> = out.logits.argmax(D::Minus1)?.to_vec1()?;
@@ -173,6 +180,8 @@ impl Trainer {
             interrupt::check()?;
             let (x, y) = self.input(&batch)?;
             let Logits { logits, .. } = self.net.forward(&x, Mode::Eval, None)?;
+            let place = || format!("an evaluation in {}", finite::step(self.epoch, batch.index));
+            finite::check(|| "the logits".into(), &logits, place, || finite::cause(self.net.params(), &x, &[]))?;
             let mut right = 0;
             for (row, &class) in logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
                 let rank = rank(row, class as usize);
@@ -180,7 +189,9 @@ impl Trainer {
                 top5 += usize::from(rank < 5);
                 confusion[class as usize][largest(row)] += 1;
             }
-            stats.add(loss::cross_entropy(&logits, &y, 0.0)?.to_scalar()?, right, batch.y.len());
+            let loss = loss::cross_entropy(&logits, &y, 0.0)?;
+            finite::check(|| "the loss".into(), &loss, place, || " (logits too far apart)".into())?;
+            stats.add(loss.to_scalar()?, right, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
         let top5 = top5 as f64 / stats.images.max(1) as f64;

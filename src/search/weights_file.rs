@@ -3,12 +3,14 @@
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::net::sealed;
 use crate::net::subnet::{Plan, Subnet, SubnetConfig};
+use crate::net::{Mode, sealed};
 use crate::streams;
 use candle_core::Device;
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorInfo;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// The metadata entry.
@@ -49,8 +51,9 @@ impl About {
     }
 }
 
-/// Write the file, whole or not at all.
+/// Write the file, whole or not at all; not at all if a weight is not finite.
 pub fn save(path: &Path, net: &Subnet, about: &About) -> Result<()> {
+    net.params().check_finite()?;
     let text = serde_json::to_string(about).map_err(|e| Error::invalid("the network", e, "plain data"))?;
     let tensors = net.params().iter().map(|p| (&p.name, p.var.as_tensor()));
     files::replace(path, &sealed::seal(tensors, Some((ENTRY, &text)))?)
@@ -58,7 +61,7 @@ pub fn save(path: &Path, net: &Subnet, about: &About) -> Result<()> {
 
 /// Make the network of a file that [`save`] wrote.
 pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
-    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    let bytes = files::read(path).map_err(Error::io("read", path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| {
         Error::file(path, format!("{} bytes that do not parse ({e})", bytes.len()), "a safetensors file")
     })?;
@@ -67,6 +70,7 @@ pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
     let text = entry.ok_or_else(|| Error::file(path, format!("no metadata entry `{ENTRY}`"), expected))?;
     sealed::check(path, &bytes)?;
     let mut about: About = serde_json::from_str(text).map_err(|e| Error::file(path, e, expected))?;
+    check(&about, &header.tensors()).map_err(|e| e.at(path.to_string_lossy()))?;
     about.classes = about.classes.iter().map(|class| streams::name(class)).collect();
     let channels = about.mean.len();
     if channels != 3 || about.std.len() != 3 || about.classes.len() != about.config.classes {
@@ -74,6 +78,44 @@ pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
         return Err(Error::file(path, got, format!("3 channels and {} class names", about.config.classes)));
     }
     let net = Subnet::new(about.plan.clone(), about.config, device).map_err(|e| e.at(path.to_string_lossy()))?;
+    let (h, w) = about.size;
+    net.check_size(h, w, Mode::Eval).map_err(|e| e.at(path.to_string_lossy()))?;
     net.params().load(path)?;
     Ok((net, about))
+}
+
+/// Largest side of an image in pixels.
+const SIDE: usize = 1 << 16;
+
+/// What the metadata say, held against each other and against the tensors beside them: before anything of that size is made.
+fn check(about: &About, tensors: &HashMap<String, &TensorInfo>) -> Result<()> {
+    let most = tensors.values().flat_map(|t| &t.shape).copied().max().unwrap_or(0);
+    let config = &about.config;
+    for (what, size, most) in [
+        ("cells", config.cells, tensors.len()),
+        ("channels", config.channels, most),
+        ("classes", config.classes, most),
+        ("height of an image", about.size.0, SIDE),
+        ("width of an image", about.size.1, SIDE),
+    ] {
+        if size == 0 || size > most {
+            return Err(Error::invalid(format!("network, {what}"), size, format!("1 to {most}, by its tensors")));
+        }
+    }
+    let numbers = |what: &str, values: &[f32], good: fn(f32) -> bool| match values.iter().find(|v| !good(**v)) {
+        Some(bad) => {
+            Err(Error::invalid(format!("network, {what} of the pixels"), bad, "a finite number, not below 0 for std"))
+        }
+        None => Ok(()),
+    };
+    numbers("mean", &about.mean, f32::is_finite)?;
+    numbers("std", &about.std, |v| v.is_finite() && v >= 0.0)?;
+    for spec in Subnet::specs(&about.plan, config)? {
+        let found = tensors.get(&spec.name).map(|t| &t.shape);
+        if found != Some(&spec.shape) {
+            let got = found.map_or("no tensor of this name".into(), |shape| format!("{shape:?}"));
+            return Err(Error::invalid(format!("parameter `{}`", spec.name), got, format!("{:?}", spec.shape)));
+        }
+    }
+    Ok(())
 }

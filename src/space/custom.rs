@@ -2,6 +2,7 @@
 
 use super::{CellType, Edge, PerCandidate, Primitive, SearchSpace, Topology};
 use crate::error::{Error, Result};
+use serde::Deserialize;
 
 /// The largest number of computed nodes in a cell: 527 edges in the DARTS topology.
 pub(super) const MOST_NODES: usize = 31;
@@ -25,6 +26,43 @@ impl Topology {
     }
 }
 
+/// A space as it was written, to be checked: of a file that anyone may have changed.
+#[derive(Deserialize)]
+#[serde(rename = "SearchSpace")]
+pub(super) struct Written {
+    name: String,
+    topology: Topology,
+    ops: Vec<Primitive>,
+    nodes: usize,
+    exists: Option<PerCandidate<bool>>,
+}
+
+impl TryFrom<Written> for SearchSpace {
+    type Error = Error;
+
+    fn try_from(written: Written) -> Result<Self> {
+        let Written { name, topology, ops, nodes, exists } = written;
+        check_sizes(&name, nodes, &ops)?;
+        let space = SearchSpace { name, topology, ops, nodes, exists: Option::None };
+        match exists {
+            Some(table) => {
+                table.check_shape(&space, "candidates of a search space")?;
+                let space = SearchSpace { exists: Some(table), ..space };
+                space.check_alive().map(|()| space)
+            }
+            Option::None => Ok(space),
+        }
+    }
+}
+
+fn check_sizes(name: &str, nodes: usize, ops: &[Primitive]) -> Result<()> {
+    if nodes == 0 || nodes > MOST_NODES {
+        let what = format!("nodes of the search space {name}");
+        return Err(Error::invalid(what, nodes, format!("1 to {MOST_NODES}")));
+    }
+    check_list(&format!("ops of the search space {name}"), ops)
+}
+
 impl SearchSpace {
     /// A cell of `nodes` computed nodes with the same `ops` on every edge.
     ///
@@ -34,11 +72,7 @@ impl SearchSpace {
         if name.is_empty() || Self::NAMES.contains(&name) {
             return Err(Error::invalid("name of a search space", format!("`{name}`"), "a name of its own"));
         }
-        if nodes == 0 || nodes > MOST_NODES {
-            let what = format!("nodes of the search space {name}");
-            return Err(Error::invalid(what, nodes, format!("1 to {MOST_NODES}")));
-        }
-        check_list(&format!("ops of the search space {name}"), ops)?;
+        check_sizes(name, nodes, ops)?;
         let space = SearchSpace { name: name.to_string(), topology, ops: ops.to_vec(), nodes, exists: Option::None };
         space.check_alive()?;
         Ok(space)

@@ -77,6 +77,7 @@ pub struct Candidate {
 
 /// What can be searched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "super::custom::Written")]
 pub struct SearchSpace {
     pub(super) name: String,
     pub(super) topology: Topology,

@@ -9,7 +9,8 @@ use std::path::Path;
 
 /// Read the pickle in `bytes`; `path` is for messages.
 pub(in crate::data) fn read(bytes: &[u8], path: &Path) -> Result<Pickle> {
-    let mut machine = Machine { bytes, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new() };
+    let mut machine =
+        Machine { bytes, at: 0, values: vec![], stack: vec![], marks: vec![], memo: HashMap::new(), built: 0 };
     match machine.run() {
         Ok(root) => Ok(Pickle { values: machine.values, root }),
         Err(got) => {
@@ -27,7 +28,15 @@ struct Machine<'a> {
     /// Heights of the stack at each mark.
     marks: Vec<usize>,
     memo: HashMap<usize, Id>,
+    /// Bytes of all values made so far.
+    built: usize,
 }
+
+/// How many times its own length a pickle may build: numpy's write a text, its bytes and an array of them, once each; but what
+/// is remembered can be copied again and again for a few bytes.
+const TIMES: usize = 8;
+/// And so much besides, for short ones.
+const BESIDES: usize = 1 << 16;
 
 /// In words, what was got.
 type Step<T> = std::result::Result<T, String>;
@@ -40,6 +49,9 @@ impl<'a> Machine<'a> {
                 return self.pop();
             }
             self.step(code)?;
+            if self.built > TIMES * self.bytes.len() + BESIDES {
+                return Err(format!("values of {} bytes in all, copies of each other", self.built));
+            }
         }
     }
 
@@ -190,7 +202,9 @@ impl<'a> Machine<'a> {
             }
             b'b' => {
                 let (state, object) = (self.pop()?, self.top()?);
-                self.values[object] = numpy::build(&self.values[object], &self.values[state], &self.values)?;
+                let value = numpy::build(&self.values[object], &self.values[state], &self.values)?;
+                self.built += value.bytes();
+                self.values[object] = value;
             }
             other => return Err(format!("the opcode 0x{other:02x}, which builds other objects")),
         }
@@ -229,6 +243,7 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value) {
+        self.built += value.bytes();
         self.values.push(value);
         self.stack.push(self.values.len() - 1);
     }

@@ -41,6 +41,20 @@ pub(super) enum Value {
     Array(Array),
 }
 
+impl Value {
+    /// Bytes that it takes up beside its place.
+    fn bytes(&self) -> usize {
+        match self {
+            Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Text(text) | Value::Global(text) | Value::DType(text, _) => text.len(),
+            Value::Tuple(ids) | Value::List(ids) => ids.len() * size_of::<Id>(),
+            Value::Dict(pairs) => pairs.len() * size_of::<(Id, Id)>(),
+            Value::Array(array) => array.data.len() + array.dtype.len() + array.shape.len() * size_of::<usize>(),
+        }
+    }
+}
+
 /// All values of a pickle, and which of them is the result.
 pub(super) struct Pickle {
     /// All of them.

@@ -77,3 +77,26 @@ fn damage_and_strange_opcodes_are_refused_in_words_and_nothing_panics() {
         }
     }
 }
+
+/// A megabyte in the memo, and for a few bytes each another copy of it.
+#[test]
+fn copies_of_what_is_remembered_are_bounded() {
+    let text = |n: usize| [&b"X"[..], &(n as u32).to_le_bytes(), &vec![b'a'; n]].concat();
+    let dtype = [&text(1 << 20)[..], b"q\x00cnumpy\ndtype\nq\x01", &b"h\x01h\x00\x85R0".repeat(6000), b"N."].concat();
+    let encode = [
+        &text(1 << 20)[..],
+        b"q\x00",
+        &text(6),
+        b"0",
+        b"c_codecs\nencode\nq\x01",
+        &[b"X\x06\0\0\0latin1q\x02".to_vec(), b"h\x01h\x00h\x02\x86R0".repeat(6000)].concat(),
+        b"N.",
+    ]
+    .concat();
+    let tuple = [&b"("[..], &b"K\x01".repeat(100_000), b"tq\x00", &b"h\x00h\x00\x86".repeat(1000), b"N."].concat();
+    for pickle in [dtype, encode] {
+        let message = refused(&pickle);
+        assert!(message.contains("copies of each other"), "{message}");
+    }
+    read(&tuple, Path::new("FILE")).unwrap();
+}

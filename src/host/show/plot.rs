@@ -29,6 +29,7 @@ pub fn sparkline(values: &[f64], width: usize) -> String {
     let glyph = |v: &f64| match v.is_finite() {
         false => ' ',
         true if high > low => {
+            let (v, low, high) = (v / 4.0, low / 4.0, high / 4.0);
             ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'][((v - low) / (high - low) * 7.0).round() as usize]
         }
         true => '▄',
@@ -65,12 +66,15 @@ impl Plot {
         if low == high {
             (low, high) = (low - 0.5, high + 0.5);
         }
+        // Far apart, their distance would be infinite: in quarters it is not.
+        let scale = if (high - low).is_finite() { 1.0 } else { 0.25 };
+        (low, high) = (scale * low, scale * high);
         let columns = COLUMNS.min(look.width.saturating_sub(MARGIN + 2)).max(8);
         let mut canvas = Canvas::new(columns);
         for (i, series) in self.series.iter().enumerate() {
             let at = |k: usize, v: f64| {
                 let x = if points == 1 { 0.5 } else { k as f64 / (points - 1) as f64 };
-                (x * (2 * columns - 1) as f64, (high - v) / (high - low) * (4 * ROWS - 1) as f64)
+                (x * (2 * columns - 1) as f64, (high - scale * v) / (high - low) * (4 * ROWS - 1) as f64)
             };
             let mut last = None;
             for (k, v) in series.values.iter().enumerate() {
@@ -84,7 +88,7 @@ impl Plot {
         let mut lines = Vec::new();
         for row in 0..ROWS {
             let value = high - (high - low) * row as f64 / (ROWS - 1) as f64;
-            let label = if row % 3 == 0 { tick(value, high - low) } else { String::new() };
+            let label = if row % 3 == 0 { tick(value / scale, high - low) } else { String::new() };
             lines.push(format!("{label:>MARGIN$} ┤{}", canvas.row(row, look)).trim_end().to_string());
         }
         lines.push(format!("{:MARGIN$} └{}", "", "─".repeat(columns)));
@@ -219,6 +223,9 @@ mod tests {
     fn gaps_single_points_and_nothing_at_all_are_no_trouble() {
         assert_eq!(drawn(&[&[NAN, NAN]], &Look::PLAIN), ["nothing to plot: no finite number"]);
         assert_eq!(drawn(&[&[2.0]], &Look::PLAIN).len(), ROWS + 2);
+        let far = drawn(&[&[f64::MAX, f64::MIN]], &Look::PLAIN);
+        assert!(far[0].contains("1.80e308 ┤⠉") && far[ROWS - 1].contains("-1.80e308"), "{}", far.join("\n"));
+        assert_eq!(sparkline(&[f64::MAX, f64::MIN, 0.0], 3), "█▁▅");
         let gap = drawn(&[&[0.0, NAN, 0.0]], &Look::PLAIN);
         assert_eq!(gap.iter().filter(|l| l.chars().any(|c| ('\u{2801}'..='\u{28ff}').contains(&c))).count(), 1);
     }

@@ -232,7 +232,13 @@ impl Engine {
         let (mean, var) = batch_moments(&add_blocks(stats, 2 * padded), pixels);
         match conv.norm {
             Norm::None => NormState::identity(node.channels, padded),
-            Norm::Batch => NormState::new(&mean, &var, None, node.channels, padded),
+            Norm::Batch => {
+                let mut state = NormState::new(&mean, &var, None, node.channels, padded);
+                // A bias in front of it cancels, unless it is not finite.
+                let biases = self.program.cancelled[c].iter().flat_map(|&p| values[p]);
+                state.t.iter_mut().zip(biases).for_each(|(t, b)| *t += 0.0 * f64::from(*b));
+                state
+            }
             Norm::Affine(norm) => self.affine(&norm, (&mean, &var), (pixels, node.channels, padded), values, out),
         }
     }

@@ -128,6 +128,9 @@ impl Engine {
     /// For batches of `batch` images. `all` computes nodes that the logits do not depend on, too (their candidates are
     /// scored all the same).
     pub fn new(program: Program, batch: usize, strict: bool, all: bool, pool: Pool) -> Result<Self> {
+        let mut wanted = program.useful();
+        wanted.iter_mut().for_each(|w| *w |= all);
+        check_memory(&program, batch, &wanted, &pool)?;
         let plans = plans(&program, batch, strict);
         let filters = plans.iter().map(|p| Packed::new(p)).collect();
         let nodes = 0..program.nodes.len();
@@ -247,6 +250,17 @@ impl Engine {
             Ok(())
         })
     }
+}
+
+/// An error if the images of a batch, with their gradients, would not fit into the memory that is free or in the pool.
+fn check_memory(program: &Program, batch: usize, wanted: &[bool], pool: &Pool) -> Result<()> {
+    let len = |i: usize| program.nodes[i].size.len() as u128;
+    let nodes = (0..program.nodes.len()).filter(|&i| wanted[i]).map(|i| if program.is_kept(i) { len(i) } else { 0 });
+    let convs = program.convs.iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));
+    let numbers = batch as u128 * nodes.chain(convs).sum::<u128>();
+    let bytes = (4 * numbers).saturating_sub(pool.bytes() as u128);
+    let what = format!("{batch} images on their way through the network");
+    crate::memory::check(&what, Some(bytes), "batch_size, channels or cells, or the size of the images (resize)")
 }
 
 /// Runs a pass on one of rayon's threads, which then takes part in each stage; from outside, every stage would put the caller to

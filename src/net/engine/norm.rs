@@ -35,7 +35,9 @@ pub(super) struct NormGradient {
 pub(super) fn batch_moments(sums: &[f64], pixels: usize) -> (Vec<f64>, Vec<f64>) {
     let (sum, squares) = sums.split_at(sums.len() / 2);
     let mean: Vec<f64> = sum.iter().map(|s| s / pixels as f64).collect();
-    let var = squares.iter().zip(&mean).map(|(s, m)| (s / pixels as f64 - m * m).max(0.0)).collect();
+    // Rounding may leave less than 0; NaN stays.
+    let positive = |v: f64| if v < 0.0 { 0.0 } else { v };
+    let var = squares.iter().zip(&mean).map(|(s, m)| positive(s / pixels as f64 - m * m)).collect();
     (mean, var)
 }
 

@@ -2,6 +2,7 @@
 //! network, so plain loops.
 
 use super::Engine;
+use crate::ops::relu::relu;
 use rayon::prelude::*;
 
 impl Engine {
@@ -16,7 +17,7 @@ impl Engine {
         images.for_each(|(out, x)| {
             for (o, out) in out.chunks_exact_mut(c).enumerate() {
                 for p in pixels(o, ow, tap.window.stride, k, size.w) {
-                    out.iter_mut().zip(&x[p * size.c..]).for_each(|(o, x)| *o += x.max(0.0));
+                    out.iter_mut().zip(&x[p * size.c..]).for_each(|(o, x)| *o += relu(*x));
                 }
                 out.iter_mut().for_each(|o| *o /= (k * k) as f32);
             }
@@ -36,7 +37,7 @@ impl Engine {
                 for p in pixels(o, ow, tap.window.stride, k, size.w) {
                     let at = p * size.c..p * size.c + c;
                     for ((dx, x), dy) in dx[at.clone()].iter_mut().zip(&x[at]).zip(dy) {
-                        *dx += if *x > 0.0 { dy / (k * k) as f32 } else { 0.0 };
+                        *dx += if *x <= 0.0 { 0.0 } else { dy / (k * k) as f32 };
                     }
                 }
             }

@@ -14,7 +14,8 @@ pub use super::DropPath;
 pub use crate::space::{Family, Plan};
 pub use graph::Graph;
 
-use super::{Gradients, Mode, Param, Params, Role};
+use super::layers::ParamSpec;
+use super::{Gradients, Mode, Param, Params, Role, size};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::space::NetworkShape;
@@ -48,14 +49,6 @@ impl SubnetConfig {
     }
 
     fn check(&self, plan: &Plan) -> Result<()> {
-        let least = if self.family == Family::ImageNet { 2 } else { 1 };
-        for (name, size, least) in
-            [("channels", self.channels, least), ("cells", self.cells, 1), ("classes", self.classes, 1)]
-        {
-            if size < least {
-                return Err(Error::invalid(format!("evaluation network, {name}"), size, format!("at least {least}")));
-            }
-        }
         plan.check()?;
         self.family.check(plan.topology, self.auxiliary)?;
         let ops = plan.cells.iter().flatten().flatten().map(|(op, _)| *op);
@@ -63,7 +56,7 @@ impl SubnetConfig {
             let expected = "pools, skips and convolutions";
             return Err(Error::invalid("op of an evaluation network", op, expected));
         }
-        Ok(())
+        size::check_subnet(plan, self)
     }
 }
 
@@ -90,13 +83,20 @@ pub struct Subnet {
 }
 
 impl Subnet {
-    /// Fresh weights, by `config.seed`. An error for a size of 0, or cells that the skeleton does not take.
+    /// Fresh weights, by `config.seed`. An error for a size of 0, sizes that the memory does not hold, or cells that the skeleton
+    /// does not take.
     pub fn new(plan: Plan, config: SubnetConfig, device: &Device) -> Result<Self> {
         config.check(&plan)?;
         let graph = Arc::new(networks::graph(&plan, &config));
         let fast = (device.is_cpu() && graph.is_square()).then(Arc::default);
         let params = Arc::new(Params::of_specs(graph.params.clone(), config.seed, device)?);
         Ok(Subnet { plan, config, graph, params, device: device.clone(), fast, dtype: DType::F32 })
+    }
+
+    /// The parameters of such a network, without making any.
+    pub fn specs(plan: &Plan, config: &SubnetConfig) -> Result<Vec<ParamSpec>> {
+        config.check(plan)?;
+        Ok(networks::graph(plan, config).params)
     }
 
     /// As [`Subnet::new`], but every pass is the readable [`definition`] in f64: the oracle.
@@ -172,6 +172,13 @@ impl Subnet {
         };
         let params = self.params.iter().map(tensor).collect::<candle_core::Result<_>>()?;
         Ok(Gradients { params, graph })
+    }
+
+    /// Pixels of the smallest image that a batch norm of training takes the statistics of, of images of `h x w`.
+    pub fn least_pixels(&self, h: usize, w: usize) -> usize {
+        let (sizes, wanted) = (self.graph.sizes(h, w), self.graph.wanted(true));
+        let norm = |i: &usize| wanted[*i] && matches!(self.graph.steps[*i].op, graph::Op::Norm { .. });
+        (0..sizes.len()).filter(norm).map(|i| sizes[i].0 * sizes[i].1).min().unwrap_or(usize::MAX)
     }
 
     /// An error in words for images of `h x w` that this network cannot take.

@@ -35,7 +35,7 @@ pub fn batch_norm(x: &Tensor) -> Result<Tensor> {
     swap(&normalised(&swap(x)?)?.0)
 }
 
-/// With affine part, by the batch's statistics; moves the running ones. All of `weight`, `bias`, `running_*` are `[c]`.
+/// With affine part, by the batch's statistics; moves the running ones, where they are finite. All of `weight`, `bias`, `running_*` are `[c]`.
 /// An error for a batch of a single value per channel, whose unbiased variance does not exist.
 pub fn batch_norm_train(
     x: &Tensor,
@@ -48,7 +48,10 @@ pub fn batch_norm_train(
     let (y, mean, var) = normalised(&swap(x)?)?;
     let step = |running: &Var, batch: &Tensor| {
         let batch = (batch.detach().flatten_all()? * MOMENTUM)?.to_dtype(running.dtype())?;
-        running.set(&((running.as_detached_tensor() * (1. - MOMENTUM))? + batch)?)
+        let old = running.as_detached_tensor();
+        let new = ((&old * (1. - MOMENTUM))? + batch)?;
+        // What is not finite does not move them: 0 x is 0, or NaN.
+        running.set(&(&new * 0.)?.eq(0.)?.where_cond(&new, &old)?)
     };
     step(running_mean, &mean)?;
     step(running_var, &(var * (n as f64 / (n - 1) as f64))?)?;

@@ -4,6 +4,7 @@
 
 pub mod tensor;
 
+use super::relu::relu;
 use super::vectorized;
 
 /// `p[n, c]` of a block: `x: [n, pixels, c]`.
@@ -14,7 +15,7 @@ pub fn pool(x: &[f32], a: &[f32], t: &[f32], pixels: usize, p: &mut [f32]) {
             p.fill(0.0);
             for x in x.chunks_exact(c) {
                 for i in 0..c {
-                    p[i] += (a[i] * x[i] + t[i]).max(0.0);
+                    p[i] += relu(a[i] * x[i] + t[i]);
                 }
             }
             for p in p {
@@ -43,7 +44,7 @@ pub fn mean_backward(c: usize, pixels: usize, dp: &[f32], dn: &mut [f32]) {
     }
 }
 
-/// What reaches the batch norm: `dn = dp / pixels` where `a x + t > 0`, else 0; `dn: [n, pixels, c]`, overwritten.
+/// What reaches the batch norm: `dn = 0` where `a x + t <= 0`, else (NaN, too) `dp / pixels`; `dn: [n, pixels, c]`, overwritten.
 pub fn pool_backward(x: &[f32], a: &[f32], t: &[f32], pixels: usize, dp: &[f32], dn: &mut [f32]) {
     let c = a.len();
     for ((x, dp), dn) in x.chunks_exact(pixels * c).zip(dp.chunks_exact(c)).zip(dn.chunks_exact_mut(pixels * c)) {
@@ -51,7 +52,7 @@ pub fn pool_backward(x: &[f32], a: &[f32], t: &[f32], pixels: usize, dp: &[f32],
         vectorized!({
             for (x, dn) in x.chunks_exact(c).zip(dn.chunks_exact_mut(c)) {
                 for i in 0..c {
-                    dn[i] = if a[i] * x[i] + t[i] > 0.0 { scaled[i] } else { 0.0 };
+                    dn[i] = if a[i] * x[i] + t[i] <= 0.0 { 0.0 } else { scaled[i] };
                 }
             }
         });

@@ -19,6 +19,7 @@ pub enum ArchOptimiser {
 }
 
 /// What an optimiser remembers of one variable.
+#[derive(Clone)]
 pub(super) struct Moments {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
@@ -30,8 +31,8 @@ impl Moments {
         Moments { m: vec![0.0; n], v: vec![0.0; n], t: 0 }
     }
 
-    /// One step of `w` with the gradient `scale g`.
-    pub fn step(&mut self, w: &Var, g: &Tensor, cfg: &ArchConfig, scale: f64) -> Result<()> {
+    /// What one step with the gradient `scale g` makes of `w`.
+    pub fn step(&mut self, w: &Var, g: &Tensor, cfg: &ArchConfig, scale: f64) -> Result<Tensor> {
         self.t += 1;
         let mut values: Vec<f32> = w.flatten_all()?.to_vec1()?;
         let gradient: Vec<f32> = g.flatten_all()?.to_vec1()?;
@@ -41,7 +42,7 @@ impl Moments {
             ArchOptimiser::Adam => self.adam(&mut values, gradient, cfg),
             ArchOptimiser::Sgd => self.sgd(&mut values, gradient, cfg),
         }
-        Ok(w.set(&Tensor::from_vec(values, w.shape(), w.device())?)?)
+        Ok(Tensor::from_vec(values, w.shape(), w.device())?)
     }
 
     fn adam(&mut self, values: &mut [f32], gradient: Vec<f32>, cfg: &ArchConfig) {
@@ -72,7 +73,7 @@ impl ArchConfig {
             false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
         };
         let not_negative =
-            |what: &str, v: f64| inside(what, v, v >= 0.0 && v.is_finite(), "a finite number, 0 or more");
+            |what: &str, v: f64| inside(what, v, v >= 0.0 && v < f64::from(f32::MAX), "a finite number, 0 or more");
         let below_one = |what: &str, v: f64| inside(what, v, (0.0..1.0).contains(&v), "0 or more, and less than 1");
         not_negative("arch_lr", self.arch_lr)?;
         below_one("arch_beta1", self.arch_beta1)?;

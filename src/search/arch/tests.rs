@@ -51,7 +51,7 @@ fn adam_steps_are_those_recorded_from_torch() {
             [0.00105097622, -0.00157276273, 2.56036328e-05, 0.0996790752, -0.199691713, 0.299102664],
         ),
     ] {
-        adam.step(&w, &Tensor::new(&g, &Device::Cpu).unwrap(), &ArchConfig::default(), 1.0).unwrap();
+        w.set(&adam.step(&w, &Tensor::new(&g, &Device::Cpu).unwrap(), &ArchConfig::default(), 1.0).unwrap()).unwrap();
         for (a, b) in w.flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().zip(recorded) {
             assert!((a - b).abs() < 5e-8, "{a}, torch {b}");
         }
@@ -94,7 +94,7 @@ fn clipped_steps_are_those_recorded_from_torch() {
         for (g, recorded) in gradients.iter().zip(recorded) {
             let g = Tensor::from_vec(g.to_vec(), (3, 2), &Device::Cpu).unwrap();
             let loss = (arch.vars[0].as_tensor() * g).unwrap().sum_all().unwrap();
-            arch.step(&Gradients { params: vec![], graph: loss.backward().unwrap() }).unwrap();
+            arch.step(&Gradients { params: vec![], graph: loss.backward().unwrap() }, String::new).unwrap();
             for (a, b) in arch.vars[0].flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().zip(recorded) {
                 assert!((a - b).abs() < 5e-8, "{a}, torch {b}");
             }
@@ -179,12 +179,12 @@ fn a_loss_without_them_is_an_error_and_state_comes_back_to_the_bit() {
     let mask = space.full_mask();
     let other = Var::new(&[1f32], &Device::Cpu).unwrap();
     let backward = |loss: &Tensor| Gradients { params: vec![], graph: loss.backward().unwrap() };
-    let error = arch.step(&backward(&other.sum_all().unwrap())).unwrap_err().to_string();
+    let error = arch.step(&backward(&other.sum_all().unwrap()), String::new).unwrap_err().to_string();
     assert!(error.starts_with("architecture step: got a loss that does not depend on them"), "{error}");
 
     let step = |arch: &mut ArchParams| {
         let loss = arch.softmax(&mask).unwrap()[0].sqr().unwrap().sum_all().unwrap();
-        arch.step(&backward(&loss)).unwrap();
+        arch.step(&backward(&loss), String::new).unwrap();
     };
     step(&mut arch);
     let saved = arch.state().unwrap();
