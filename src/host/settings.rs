@@ -109,7 +109,7 @@ pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> 
 /// which would do nothing here, is an error; so is one near to a known one: it is misspelt.
 pub fn check(host: &Host, map: &Map, taker: Taker) -> Result<()> {
     let pass = known_keys::<PassConfig>();
-    let known = || host_keys().iter().chain(pass.iter());
+    let known = || host_keys().iter().chain(pass.iter().filter(|key| !host_keys().contains(key)));
     let declared = host.declared.borrow();
     for key in map.keys() {
         if taker == Taker::Training {
