@@ -8,9 +8,9 @@
 //! turns the run by 1 %. PyTorch in f32 does not keep to the record on every processor; in f64 it does, and so do the definition
 //! (in f64) and the engine (small layers sum in f64).
 //!
-//! In the DARTS space most runs are of that kind: of eight cases recorded under other seeds, PyTorch keeps to two when it
-//! replays them in f64 (the definition to the same two) and to one in f32 without oneDNN. The pass with free weights holds in
-//! all of them but one, in which PyTorch's own two precisions differ.
+//! In the DARTS space most runs of few channels are of that kind. Its cases have 16 and more, and PyTorch keeps to each in f64, in
+//! f32, and from weights that are 1e-6 off: `tests/peer/record.py --golden` records no others. They begin at weights of a formula
+//! and hold sketches of long tensors (`golden_support/sketch.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -110,7 +110,7 @@ fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
     let cancelled: HashSet<String> =
         layers::params(&space, &config).into_iter().filter(|p| p.cancelled).map(|p| p.name).collect();
     let net = (backend.make)(space, config, case.device())?;
-    net.params().assign(&case.below("init."))?;
+    net.params().assign(&case.first_weights(net.params())?)?;
     let mut check = Check::default();
     mixed_pass(case, &net, &cancelled, &mut check)?;
     shrink_run(case, net, &mut check)?;

@@ -1,8 +1,11 @@
 //! Reading golden cases, and comparing with them.
 
+mod sketch;
+
 use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
 use isdarts_host::data::Batch;
+use isdarts_host::net::{Param, Params};
 use isdarts_host::search::TrainConfig;
 use isdarts_host::space::{Mask, PerCandidate};
 use std::collections::{BTreeMap, HashMap};
@@ -48,6 +51,11 @@ pub struct Case {
     pub clip: f64,
     pub shrinks: usize,
     pub steps: usize,
+    /// Whether it begins at weights of a formula, and has only sketches of gradients and final tensors.
+    #[serde(default)]
+    pub sketched: bool,
+    #[serde(default)]
+    seed: u64,
     #[serde(skip)]
     pub tensors: HashMap<String, Tensor>,
 }
@@ -84,11 +92,36 @@ impl Case {
         Ok(TrainConfig { epochs: 1, lr, lr_min: lr, momentum, weight_decay, clip, ..TrainConfig::default() })
     }
 
+    /// The weights that it begins with: those of the case, or of its formula.
+    pub fn first_weights(&self, params: &Params) -> Outcome<HashMap<String, Tensor>> {
+        if !self.sketched {
+            return Ok(self.below("init."));
+        }
+        let tensor = |p: &Param| -> Outcome<(String, Tensor)> {
+            let values = first_values(&p.name, p.var.dims(), self.seed);
+            Ok((p.name.clone(), Tensor::from_vec(values, p.var.shape(), self.device())?))
+        };
+        params.iter().map(tensor).collect()
+    }
+
     /// The tensors below a prefix, without it.
     pub fn below(&self, prefix: &str) -> HashMap<String, Tensor> {
         let named = |(name, t): (&String, &Tensor)| Some((name.strip_prefix(prefix)?.to_string(), t.clone()));
         self.tensors.iter().filter_map(named).collect()
     }
+}
+
+/// Uniform in +- 1/sqrt(fan in), from SplitMix64 at (hash of the name, position); of batch norms near 1 and 0.
+fn first_values(name: &str, shape: &[usize], seed: u64) -> Vec<f32> {
+    let fnv = |h: u64, byte: u8| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325 ^ seed, fnv);
+    let near_one = name.ends_with("running_var") || (name.ends_with("weight") && shape.len() == 1);
+    let fan_in = shape[1..].iter().product::<usize>() as f64;
+    let scale = if shape.len() > 1 { 1.0 / fan_in.sqrt() } else { 0.1 };
+    let uniform =
+        |i: usize| (sketch::splitmix(hash.wrapping_add(i as u64)) >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
+    let value = |i: usize| (uniform(i) * scale + if near_one { 1.0 } else { 0.0 }) as f32;
+    (0..shape.iter().product()).map(value).collect()
 }
 
 /// Which candidates are alive after a shrink of the recorded run.
@@ -109,8 +142,17 @@ pub struct Check {
 }
 
 impl Check {
-    /// Norm of the difference over norm of `want` below `bound`; all zero must be (nearly) all zero.
+    /// Norm of the difference over norm of `want` below `bound`; all zero must be (nearly) all zero. Of a sketch, the largest
+    /// difference of its sums counts as the norm.
     pub fn tensor(&mut self, kind: &'static str, what: &str, got: &Tensor, want: &Tensor, bound: f64) -> Outcome<()> {
+        if want.dims() == [3] && got.dims() != [3] {
+            let values: Vec<f64> = got.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?;
+            let (got, want) = (sketch::sketch(&values), want.to_dtype(DType::F64)?.to_vec1::<f64>()?);
+            let difference = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            let error = if want[0] < 1e-7 && difference < 1e-6 { 0. } else { difference / want[0] };
+            self.judge(kind, what, error, bound, format!("norm {:e}, expected {:e}", got[0], want[0]));
+            return Ok(());
+        }
         if got.dims() != want.dims() {
             self.failures.push(format!("{what}: got {:?}, expected {:?}", got.dims(), want.dims()));
             return Ok(());

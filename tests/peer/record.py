@@ -50,7 +50,8 @@ for method in ["darts", "beta_darts", "darts_minus", "sdarts_rs", "fair_darts", 
     CASES += [
         (method, "nas-bench-201", "small", SMALL | dict(epochs=2)),
         (method, "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=3)),
-        (method, "darts", "small", TINY | ARCH | dict(epochs=2)),
+        (method, "darts", "small", TINY | ARCH | dict(epochs=2) | (dict(arch_lr=0.7) if method == "fair_darts" else {})
+                                                                | (dict(drop_path=0.0) if method == "snas" else {})),
     ]
 CASES += [
     ("darts", "s1", "small", TINY | ARCH | dict(epochs=1)),
