@@ -153,7 +153,7 @@ const ATTEMPTS: usize = 4;
 /// Bytes that are more than next to nothing.
 const PROGRESS: u64 = 1 << 16;
 /// How long a server may take to accept, to answer, and between two pieces of its answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 1500 } else { 10_000 });
 
 /// Download `url` to `path`, by way of `path.part`, which a later call goes on with.
 fn fetch(url: &str, path: &Path, remote: &Remote, watch: Watch) -> Result<()> {
@@ -252,7 +252,7 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, 
                 }
                 watch(&name, done, all);
             }
-            Err(e) => return broken(e.to_string(), e.kind() == ErrorKind::TimedOut),
+            Err(e) => return broken(e.to_string(), is_late(&e)),
         }
     }
     file.sync_all().map_err(Error::io("write", part))?;
@@ -260,6 +260,12 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, 
         Some(all) if done < all => broken(format!("{done} of {all} bytes"), false),
         _ => Ok(Outcome::Whole),
     }
+}
+
+/// Whether nothing came for as long as we wait.
+fn is_late(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>());
+    error.kind() == ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_)))
 }
 
 /// MD5 of a file, in hex.

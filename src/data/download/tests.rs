@@ -156,6 +156,23 @@ fn a_folder_is_done_only_if_it_holds_all() {
 }
 
 #[test]
+fn a_server_that_says_no_more_is_not_waited_for_without_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let stalls: Answer = |s, file, _, _| {
+        head(s, "200 OK", file.len());
+        s.write_all(&file[..10]).unwrap();
+        std::thread::sleep(PATIENCE * 20);
+    };
+    let silent: Answer = |_, _, _, _| std::thread::sleep(PATIENCE * 20);
+    for answer in [stalls, silent] {
+        let (url, _) = serve(content(), answer);
+        let begin = std::time::Instant::now();
+        let error = fetch(&url, &dir.path().join("file"), &remote("0123"), &|_, _, _| ()).unwrap_err().to_string();
+        assert!(error.contains("timeout") && begin.elapsed() < PATIENCE * 6, "{:?} {error}", begin.elapsed());
+    }
+}
+
+#[test]
 fn an_answer_that_is_too_long_is_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
