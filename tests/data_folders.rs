@@ -65,7 +65,7 @@ fn a_hidden_folder_is_no_class_and_is_said() {
         {
             let said = said(dir.path(), args);
             assert!(said.contains("cat") && said.contains("dog") && !said.contains("ipynb_checkpoints,"), "{said}");
-            assert!(said.contains("1 hidden (train/.ipynb_checkpoints)"), "{said}");
+            assert!(said.contains("hidden: 1 (train/.ipynb_checkpoints)"), "{said}");
         }
     }
 }
@@ -87,7 +87,7 @@ fn pictures_of_every_ending_are_read_in_folders_below_a_class_too() {
     }
     let said = said(dir.path(), &["data", "info", "."]);
     assert!(said.contains(": 24 images of 3x16x16, 2 classes") && said.contains("files        48 read"), "{said}");
-    assert!(said.contains("left out     4 no pictures by their endings (train/cat/notes.txt, ...)"), "{said}");
+    assert!(said.contains("left out     no pictures by their names: 4 (train/cat/notes.txt, ...)"), "{said}");
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn what_lies_beside_and_holds_nothing_is_said() {
     let said = said(dir.path(), &["-e", "data().train.classes.len", "--data", "."]);
     for part in [
         "data: pictures: 6 images of 3x16x16, 2 classes for training, 6 for testing; left out: ",
-        "folders without pictures (train/horse",
-        "1 outside the folders of classes (train/stray.png)",
-        "beside what is read (",
+        "folders without pictures: 2 (train/horse",
+        "outside the folders of classes: 1 (train/stray.png)",
+        "beside what is read: ",
     ] {
         assert!(said.contains(part), "`{part}` in\n{said}");
     }
@@ -135,7 +135,7 @@ fn folders_of_classes_alone_are_divided_on_request_by_the_seed() {
         picture(&dir.path().join("pets").join(class).join(format!("{i}.png")), None);
     }
     let message = refused(dir.path(), &["data", "info", "pets"]);
-    assert!(message.contains("2 folders (cat, dog)") && message.contains("--set split=0.8"), "{message}");
+    assert!(message.contains("folders: 2 (cat, dog)") && message.contains("--set split=0.8"), "{message}");
     let info = said(dir.path(), &["data", "info", "pets", "--split", "0.8"]);
     assert!(
         info.contains("pets: 16 images of 3x16x16, 2 classes, 8 a class") && info.contains("4 images, 2 a class"),
@@ -157,11 +157,11 @@ fn folders_of_classes_alone_are_divided_on_request_by_the_seed() {
 fn a_folder_that_is_no_data_set_is_described_with_the_nearest_layout() {
     for (files, parts) in [
         (&[][..], &["nothing in it"][..]),
-        (&["a.png", "b.png"], &["2 files (a.png, b.png)", "pictures in folders of their classes"]),
-        (&["Train/cat/a.png"], &["1 folders (Train)", "the folder `Train` under the name train"]),
-        (&["train/a.png"], &["1 folders (train)", "train/CLASS/*.jpg"]),
-        (&["x.parquet", "y.csv"], &["2 files (x.parquet, y.csv)", "data_batch_1.bin (cifar10)"]),
-        (&["cat/a.png", "dog/b.png"], &["2 folders (cat, dog)", "split=0.8"]),
+        (&["a.png", "b.png"], &["files: 2 (a.png, b.png)", "pictures in folders of their classes"]),
+        (&["Train/cat/a.png"], &["folders: 1 (Train)", "the folder `Train` under the name train"]),
+        (&["train/a.png"], &["folders: 1 (train)", "train/CLASS/*.jpg"]),
+        (&["x.parquet", "y.csv"], &["files: 2 (x.parquet, y.csv)", "data_batch_1.bin (cifar10)"]),
+        (&["cat/a.png", "dog/b.png"], &["folders: 2 (cat, dog)", "split=0.8"]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("set")).unwrap();

@@ -326,12 +326,12 @@ mod tests {
         assert_eq!((classes, train.labels), (vec!["cat".to_string(), "dog".into()], vec![0, 0, 1, 1, 1]));
         assert_eq!(inventory.read, 6);
         let expected = [
-            "2 hidden (train/.ipynb_checkpoints, ...)",
-            "2 no pictures by their endings (train/cat/notes.txt, ...)",
-            "1 folders without pictures (train/empty)",
-            "1 outside the folders of classes (train/list.csv)",
-            "2 beside what is read (README, ...)",
-            "1 neither files nor folders (train/dog/gone.png)",
+            "hidden: 2 (train/.ipynb_checkpoints, ...)",
+            "no pictures by their names: 2 (train/cat/notes.txt, ...)",
+            "folders without pictures: 1 (train/empty)",
+            "outside the folders of classes: 1 (train/list.csv)",
+            "beside what is read: 2 (README, ...)",
+            "neither files nor folders: 1 (train/dog/gone.png)",
         ];
         assert_eq!(inventory.left_out(), expected);
     }

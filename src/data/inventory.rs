@@ -23,7 +23,7 @@ impl Why {
     fn words(self) -> &'static str {
         match self {
             Why::Hidden => "hidden",
-            Why::Other => "no pictures by their endings",
+            Why::Other => "no pictures by their names",
             Why::Empty => "folders without pictures",
             Why::Outside => "outside the folders of classes",
             Why::Beside => "beside what is read",
@@ -70,11 +70,11 @@ impl Inventory {
         }
     }
 
-    /// One for each reason: `2 hidden (train/.ipynb_checkpoints, ...)`.
+    /// One for each reason: `hidden: 2 (train/.ipynb_checkpoints, ...)`.
     pub fn left_out(&self) -> Vec<String> {
         let line = |(why, n, first): &(Why, usize, String)| {
             let more = if *n > 1 { ", ..." } else { "" };
-            format!("{n} {} ({first}{more})", why.words())
+            format!("{}: {n} ({first}{more})", why.words())
         };
         self.left_out.iter().map(line).collect()
     }
@@ -114,12 +114,12 @@ pub(super) fn describe(dir: &Path) -> (String, Option<String>) {
         format!("{}{more}", names[..names.len().min(3)].join(", "))
     };
     if !folders.is_empty() {
-        parts.push(format!("{} folders ({})", folders.len(), some(&mut folders.iter().map(|(n, _)| n.as_str()))));
+        parts.push(format!("folders: {} ({})", folders.len(), some(&mut folders.iter().map(|(n, _)| n.as_str()))));
     }
     if !files.is_empty() {
-        parts.push(format!("{} files ({})", files.len(), some(&mut files.iter().map(|(n, _)| n.as_str()))));
+        parts.push(format!("files: {} ({})", files.len(), some(&mut files.iter().map(|(n, _)| n.as_str()))));
     }
-    let got = if parts.is_empty() { "nothing in it".to_string() } else { parts.join(" and ") };
+    let got = if parts.is_empty() { "nothing in it".to_string() } else { parts.join(", ") };
     let is = |(name, _): &&&(String, std::path::PathBuf), wanted: &str| name.eq_ignore_ascii_case(wanted);
     let near = if let Some((name, _)) = folders.iter().find(|f| is(f, "train") || is(f, "training")) {
         match name.as_str() {

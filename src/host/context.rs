@@ -247,7 +247,7 @@ impl Host {
         if let Some(data) = self.data.borrow().as_ref() {
             return Ok(data.clone());
         }
-        self.open_data(&self.options.data, &DataOptions { seed: self.options.seed, ..DataOptions::default() })
+        self.open_data(&self.options.data, &super::data::settings(self, &rhai::Map::new())?)
     }
 
     /// Open data and make it the current one.
@@ -255,7 +255,8 @@ impl Host {
         let splits = Rc::new(Splits::open(name, options)?);
         if let Some(folder) = self.folder.borrow().as_ref().map(RunFolder::path) {
             let option = |what: &str, n: Option<usize>| n.map_or(String::new(), |n| format!(" {what}={n}"));
-            let key = format!("{name}{}{}", option("resize", options.resize), option("limit", options.limit));
+            let split = options.split.map_or(String::new(), |share| format!(" split={share}"));
+            let key = format!("{name}{}{}{split}", option("resize", options.resize), option("limit", options.limit));
             let note = self.origin.opened(&key, &splits.fingerprint, Some(folder))?;
             note.iter().for_each(|note| self.note(note));
         }

@@ -2,8 +2,8 @@
 
 use super::api::Api;
 use super::context::Host;
+use super::convert;
 use super::errors::{Fallible, raise, wrong};
-use super::{convert, settings};
 use crate::data::{DataOptions, Dataset, Splits};
 use crate::error::{Error, Result};
 use rhai::{Array, Dynamic, INT, Map};
@@ -24,16 +24,20 @@ impl Data {
     }
 }
 
+/// Options from a map, over which `--set` goes.
+pub fn settings(host: &Host, options: &Map) -> Result<DataOptions> {
+    let picture: super::settings::PictureConfig = super::settings::overridden(host, options)?;
+    let some = |n: usize| if n == 0 { None } else { Some(n) };
+    let split = Some(picture.split).filter(|share| *share != 0.0);
+    Ok(DataOptions { resize: some(picture.resize), limit: some(picture.limit), split, seed: host.options.seed })
+}
+
 fn open(host: &Host, name: &str, options: &Map) -> Result<Source> {
     let known = ["resize", "limit", "split"];
     if let Some(key) = options.keys().find(|k| !known.contains(&k.as_str())) {
         return Err(Error::unknown_name("data option", key, known));
     }
-    let picture: settings::PictureConfig = settings::overridden(host, options)?;
-    let some = |n: usize| if n == 0 { None } else { Some(n) };
-    let split = Some(picture.split).filter(|share| *share != 0.0);
-    let options =
-        DataOptions { resize: some(picture.resize), limit: some(picture.limit), split, seed: host.options.seed };
+    let options = settings(host, options)?;
     let source = host.open_data(name, &options)?;
     let left_out = source.inventory.summary();
     host.note(&format!("data: {} for training, {} for testing{left_out}", source.train.describe(), source.test.len()));

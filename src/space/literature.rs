@@ -388,6 +388,8 @@ mod tests {
     fn every_published_cell_reads_by_its_name_prints_and_draws() {
         for published in LITERATURE {
             let genotype = Genotype::read(&published.name.to_lowercase()).unwrap();
+            let drawn = [genotype.draw(), genotype.to_dot(), genotype.to_svg()];
+            assert!(drawn.iter().all(|text| text.contains("output")), "{drawn:?}");
             assert_eq!(Genotype::read(&genotype.to_string()).unwrap(), genotype, "{}", published.name);
         }
         let message = Genotype::read("DARTS_V3").unwrap_err().to_string();
