@@ -212,7 +212,8 @@ fn shortest(value: f64) -> String {
 }
 
 /// Axes reach no further than this, and (logarithmic ones) no closer to 0 than its inverse; what lies beyond is drawn at the edge.
-const FAR: f64 = 1e300;
+/// The ends' ratio is a number, too: plotters counts the powers of ten between them.
+const FAR: f64 = 1e150;
 /// The least range of an axis beside the size of its numbers: ticks closer together than that would be one number.
 const CLOSE: f64 = 1e-9;
 

@@ -50,13 +50,14 @@ fn check_sizes(what: &str, [channels, cells, classes]: [usize; 3], least_channel
     Ok(())
 }
 
-/// `count(n)`, which is known to grow by the same for every `period` of cells, without counting more than two of those.
+/// `count(n)`, which is known to grow by the same for every `period` of cells behind the first, whose inputs have widths of their
+/// own, without counting more than three of those.
 fn grown(n: usize, period: usize, count: impl Fn(usize) -> u128) -> u128 {
-    if n <= 2 * period {
+    if n <= 3 * period {
         return count(n);
     }
-    let (one, two) = (count(period), count(2 * period));
-    one + (two - one) * (n / period - 1) as u128
+    let (two, three) = (count(2 * period), count(3 * period));
+    two + (three - two) * (n / period - 2) as u128
 }
 
 fn bytes_of(params: &[ParamSpec]) -> u128 {

@@ -87,7 +87,7 @@ impl Plot {
         }
         let mut lines = Vec::new();
         for row in 0..ROWS {
-            let value = high - (high - low) * row as f64 / (ROWS - 1) as f64;
+            let value = high - (high - low) * (row as f64 / (ROWS - 1) as f64);
             let label = if row % 3 == 0 { tick(value / scale, high - low) } else { String::new() };
             lines.push(format!("{label:>MARGIN$} ┤{}", canvas.row(row, look)).trim_end().to_string());
         }
