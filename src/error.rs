@@ -1,4 +1,4 @@
-//! The one error type: what was got, what was expected, where. May use: candle's error type, nothing of ours.
+//! The one error type: what was got, what was expected, where.
 
 use std::path::{Path, PathBuf};
 

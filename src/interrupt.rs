@@ -1,4 +1,4 @@
-//! The one flag that Ctrl-C sets and every long native polls. May use: nothing.
+//! The one flag that Ctrl-C sets and every long native polls.
 
 use crate::error::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};

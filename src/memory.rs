@@ -1,5 +1,5 @@
 //! How much memory there is, and whether what is about to be made fits: asked before it is made, for no program survives an
-//! allocation that fails. May use: `error`.
+//! allocation that fails.
 
 use crate::error::{Error, Result};
 use std::path::Path;

@@ -1,5 +1,5 @@
 //! Standard output and standard error. Whoever reads them may be gone, or sit at a terminal that obeys what it is sent: neither
-//! may end the program or write for it. May use: `error`.
+//! may end the program or write for it.
 
 use crate::error::{Error, Result};
 use std::borrow::Cow;

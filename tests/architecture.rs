@@ -3,8 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::fs;
-use std::path::{Path, PathBuf};
+#[path = "architecture/house.rs"]
+mod house;
+#[path = "architecture/source.rs"]
+mod source;
+
+use house::House;
+use source::{Source, files, root};
 
 /// What each module of the crate may use of the others. `main.rs` with its `cli` and `lib.rs` may use everything.
 const LAYERS: [(&str, &[&str]); 12] = [
@@ -20,6 +25,19 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("search", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data"]),
     ("host", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data", "search"]),
     ("repl", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data", "search", "host"]),
+];
+
+/// The rooms of `host` from the ground up, and what each may use of the others: only what stands above it in this table, so
+/// that there is no circle. `host/mod.rs` may use all, and nothing there uses it.
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("script", &[]),
+    ("show", &[]),
+    ("run", &["script", "show"]),
+    ("handles", &["script", "show", "run"]),
+    ("docs", &["script"]),
+    ("chapters", &["script", "show", "run", "handles", "docs"]),
+    ("session", &["script", "show", "run", "handles", "docs", "chapters"]),
+    ("complete", &["script", "run", "docs", "session"]),
 ];
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.
@@ -46,135 +64,6 @@ const LONG_FILES: [(&str, &str); 6] = [
 
 /// Strategies are read beside the algorithm box of a paper.
 const STRATEGY_LINES: usize = 60;
-
-struct Source {
-    /// Path from the root of the package.
-    path: String,
-    /// `space` for all below `src/space`; `main` for `src/main.rs`.
-    module: String,
-    text: String,
-}
-
-impl Source {
-    /// The tokens of its code: words, and other characters one by one.
-    fn tokens(&self) -> Vec<String> {
-        let (mut tokens, mut word) = (Vec::new(), String::new());
-        for c in code_of(&self.text).chars() {
-            if c.is_alphanumeric() || c == '_' {
-                word.push(c);
-                continue;
-            }
-            if !word.is_empty() {
-                tokens.push(std::mem::take(&mut word));
-            }
-            if !c.is_whitespace() {
-                tokens.push(c.to_string());
-            }
-        }
-        tokens
-    }
-
-    /// The modules of the crate that it names: `crate::x`, `crate::{x, y::z}`, or `super::x` where that is no neighbour.
-    fn uses(&self) -> Vec<String> {
-        let tokens = self.tokens();
-        let mut used = Vec::new();
-        for (i, start) in tokens.windows(3).enumerate() {
-            let is_crate = matches!(start[0].as_str(), "crate" | "isdarts_host");
-            if start[1..] != [":", ":"] || !(is_crate || start[0] == "super") {
-                continue;
-            }
-            let names = first_names(&tokens[i + 3..]);
-            used.extend(names.into_iter().filter(|n| is_crate || !self.has_submodule(n)));
-        }
-        used
-    }
-
-    fn has_submodule(&self, name: &str) -> bool {
-        let folder = root().join("src").join(&self.module);
-        folder.join(format!("{name}.rs")).exists() || folder.join(name).is_dir()
-    }
-}
-
-/// The names a path goes on with: `a::b` -> a; `{a, b::{c, d}}` -> a, b.
-fn first_names(tokens: &[String]) -> Vec<String> {
-    if tokens.first().is_none_or(|t| t != "{") {
-        return tokens.first().cloned().into_iter().collect();
-    }
-    let (mut names, mut depth) = (Vec::new(), 0);
-    for pair in tokens.windows(2) {
-        match pair[0].as_str() {
-            "{" => depth += 1,
-            "}" => depth -= 1,
-            _ => {}
-        }
-        match depth {
-            0 => break,
-            1 if pair[0] == "{" || pair[0] == "," => names.push(pair[1].clone()),
-            _ => {}
-        }
-    }
-    names
-}
-
-/// The code without comments, texts and characters.
-fn code_of(text: &str) -> String {
-    let chars: Vec<char> = text.chars().collect();
-    let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
-    let starts = |i: usize, s: &str| s.chars().enumerate().all(|(k, c)| at(i + k) == c);
-    let find = |from: usize, s: &str| (from..chars.len()).find(|i| starts(*i, s)).map_or(chars.len(), |i| i + s.len());
-    let (mut code, mut i) = (String::new(), 0);
-    while i < chars.len() {
-        let in_word = i > 0 && (at(i - 1).is_alphanumeric() || at(i - 1) == '_');
-        let hashes = (i + 1..).take_while(|k| at(*k) == '#').count();
-        if starts(i, "//") {
-            i = find(i, "\n");
-            code.push('\n');
-        } else if starts(i, "/*") {
-            i = find(i + 2, "*/");
-        } else if at(i) == 'r' && !in_word && at(i + 1 + hashes) == '"' {
-            i = find(i + 2 + hashes, &format!("\"{}", "#".repeat(hashes)));
-        } else if at(i) == '"' {
-            i += 1;
-            while i < chars.len() && at(i) != '"' {
-                i += if at(i) == '\\' { 2 } else { 1 };
-            }
-            i += 1;
-        } else if at(i) == '\'' && at(i + 1) == '\\' {
-            i = find(i + 3, "'");
-        } else if at(i) == '\'' && at(i + 2) == '\'' {
-            i += 3;
-        } else {
-            code.push(at(i));
-            i += 1;
-        }
-    }
-    code
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All files below a folder of the package whose name ends so.
-fn files(folder: &str, ending: &str) -> Vec<Source> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).into_iter().flatten() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { walk(&path, found) } else { found.push(path) }
-        }
-    }
-    let mut found = Vec::new();
-    walk(&root().join(folder), &mut found);
-    found.sort();
-    found.retain(|path| path.to_string_lossy().ends_with(ending));
-    let source = |path: PathBuf| {
-        let text = fs::read_to_string(&path).unwrap();
-        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-        let module = path.split('/').nth(1).unwrap().trim_end_matches(".rs").to_string();
-        Source { path, module, text }
-    };
-    found.into_iter().map(source).collect()
-}
 
 fn rust_files() -> Vec<Source> {
     let sources: Vec<Source> = ["src", "tests", "benches"].iter().flat_map(|folder| files(folder, ".rs")).collect();
@@ -208,6 +97,70 @@ fn every_layer_uses_only_the_layers_below_it() {
         }
     }
     none_of(faults);
+}
+
+#[test]
+fn every_room_of_the_host_uses_only_the_rooms_below_it() {
+    let mut faults = Vec::new();
+    for (i, (room, allowed)) in ROOMS.iter().enumerate() {
+        let below: Vec<&str> = ROOMS[..i].iter().map(|(room, _)| *room).collect();
+        let above = allowed.iter().filter(|a| !below.contains(a));
+        faults.extend(above.map(|a| format!("the table lets {room} use {a}, which does not stand above it")));
+    }
+    let house = House::new(files("src", ".rs"));
+    let room = |path: &str| match path.strip_prefix("src/host/")?.split_once('/') {
+        Some((room, _)) => Some(room.to_string()),
+        None => Some("host".to_string()),
+    };
+    for (from, to) in house.arrows() {
+        let (Some(own), Some(used)) = (room(from), room(to)) else { continue };
+        let allowed = ROOMS.iter().find(|(room, _)| *room == own).map(|(_, allowed)| *allowed);
+        match allowed {
+            _ if own == used || own == "host" => {}
+            None => faults.push(format!("{from}: the room {own} is not in the table of rooms")),
+            Some(allowed) if allowed.contains(&used.as_str()) => {}
+            Some(allowed) => faults.push(format!("{from} uses {to}, but {own} may use only {allowed:?}")),
+        }
+    }
+    let pictures =
+        files("src/host/show", ".rs").into_iter().filter(|source| source.tokens().iter().any(|t| t == "rhai"));
+    faults.extend(pictures.map(|source| format!("{} names rhai: what looks is to know no script", source.path)));
+    let circles = house.circles().into_iter().filter(|files| files.iter().any(|file| file.starts_with("src/host/")));
+    faults.extend(circles.map(|files| format!("a circle: {}", files.join(", "))));
+    none_of(faults);
+}
+
+/// `cargo test --release --test architecture numbers -- --nocapture` shows them.
+#[test]
+fn the_house_in_numbers() {
+    let house = House::new(files("src", ".rs"));
+    println!("{}", house.numbers());
+    assert!(house.arrows().len() > 500, "the test reads no arrows");
+}
+
+#[test]
+fn the_reader_of_paths_follows_them_to_the_file_where_a_name_is() {
+    let source = |path: &str, text: &str| Source { path: path.into(), module: String::new(), text: text.into() };
+    let house = House::new(vec![
+        source("src/lib.rs", "pub mod a; pub use a::b::Deep; pub mod c;"),
+        source(
+            "src/a/mod.rs",
+            "pub mod b; pub use b::{Deep, other as Other}; pub struct Own; pub(in crate::c) fn f() {}",
+        ),
+        source("src/a/b.rs", "use super::Own; pub struct Deep; #[cfg(test)]\nmod tests { use crate::c::Late; }"),
+        source("src/c.rs", "use crate::a::{Other, Own}; fn f() { crate::Deep; } // crate::d\nuse std::fs;"),
+    ]);
+    let mut arrows = house.arrows();
+    arrows.sort();
+    let expected = [
+        ("src/a/b.rs", "src/a/mod.rs"),
+        ("src/a/mod.rs", "src/a/b.rs"),
+        ("src/c.rs", "src/a/b.rs"),
+        ("src/c.rs", "src/a/mod.rs"),
+        ("src/lib.rs", "src/a/b.rs"),
+    ];
+    assert_eq!(arrows, expected);
+    assert_eq!(house.circles(), [["src/a/b.rs", "src/a/mod.rs"]]);
 }
 
 #[test]

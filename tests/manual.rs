@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use isdarts_host::host::modules::STDLIB;
+use isdarts_host::host::STDLIB;
 use isdarts_host::host::{self, Look, RunOptions, lexer};
 use isdarts_host::search::Silent;
 use std::rc::Rc;

@@ -109,7 +109,7 @@ fn the_search_of_the_darts_space_takes_its_method_as_a_setting() {
 
 #[test]
 fn every_strategy_of_the_stdlib_is_at_most_sixty_lines() {
-    for (path, text) in host::modules::STDLIB {
+    for (path, text) in host::STDLIB {
         assert!(text.lines().count() <= 60, "{path}");
     }
 }

@@ -4,7 +4,7 @@ use super::args::Step;
 use super::{device, interrupts, print};
 use candle_core::{Device, Tensor};
 use isdarts_host::data::Batch;
-use isdarts_host::host::options::device_name;
+use isdarts_host::host::device_name;
 use isdarts_host::net::{Supernet, SupernetConfig};
 use isdarts_host::search::{Learner, TrainConfig};
 use isdarts_host::space::{Candidate, Primitive, SearchSpace};

@@ -3,7 +3,7 @@
 use super::args::Train;
 use super::bench::{milliseconds, peak_mb, random_batch};
 use super::{device, interrupts, print};
-use isdarts_host::host::options::device_name;
+use isdarts_host::host::device_name;
 use isdarts_host::net::Subnet;
 use isdarts_host::net::subnet::Plan;
 use isdarts_host::search::{EpochStats, EvalConfig, Trainer};

@@ -1,5 +1,4 @@
-//! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table. May use: `error`, `files`,
-//! `streams` (names as people are shown them), `interrupt`, `space` (genotypes).
+//! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table.
 
 pub mod augment;
 mod cache;

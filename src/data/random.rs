@@ -1,4 +1,4 @@
-//! Random streams of the data layer: each use has its own ChaCha8 stream, so that no draw moves another. May use: `rand`.
+//! Random streams of the data layer: each use has its own ChaCha8 stream, so that no draw moves another.
 
 use rand::seq::SliceRandom;
 use rand::{RngCore, SeedableRng};

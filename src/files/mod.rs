@@ -1,4 +1,4 @@
-//! Files where others may write, too: whole or not at all, never through a link, held by one process. May use: `error`.
+//! Files where others may write, too: whole or not at all, never through a link, held by one process.
 
 mod atomic;
 mod lock;

@@ -1,85 +1,43 @@
-//! Scripts: the ONLY place that names rhai. May use: everything below it.
+//! Scripts: the ONLY place that names rhai.
 //!
-//! The face to `main` and the REPL: [`run`] a script, [`eval_expression`], a [`Session`] of lines, [`documentation`].
-//! Inside: [`engine`] builds the engine; one file per chapter of the manual registers functions through [`api`];
-//! [`context`] is what they share; [`epochs`] saves and resumes.
+//! The face to `main` and the prompt: [`run()`] a script, [`eval_expression`], a [`Session`] of lines, [`documentation`].
+//! Behind it are rooms, each of which uses only those before it (`tests/architecture.rs` has the table):
+//! - [`script`]: what is known of Rhai, and nothing of architecture search;
+//! - [`show`]: how things look, on a terminal and in SVG files; knows no script;
+//! - [`mod@run`]: a run, its folder, loops, random stream, settings;
+//! - [`handles`]: what a script holds;
+//! - [`docs`]: the manual;
+//! - [`chapters`]: what a script can call, a file a chapter of the manual;
+//! - [`session`]: an engine with all chapters, and inputs one after the other;
+//! - [`complete`]: what can stand at the cursor.
 
-pub mod api;
-pub mod arch;
-pub mod batches;
+pub mod chapters;
 pub mod complete;
-pub mod context;
-pub mod control;
-pub mod convert;
-pub mod data;
 pub mod docs;
-pub mod engine;
-pub mod epochs;
-pub mod errors;
-pub mod figure;
-pub mod genotype;
-pub mod kept;
-pub mod lexer;
-pub mod lint;
-pub mod made_of;
-pub mod manifest;
-pub mod modules;
-pub mod net;
-pub mod net_api;
-pub mod options;
-pub mod origin;
-pub mod output;
-pub mod own_space;
-pub mod pass;
-pub mod races;
-pub mod random;
-pub mod report;
-pub mod run_files;
+pub mod handles;
+pub mod run;
+pub mod script;
 pub mod session;
-pub mod settings;
 pub mod show;
-pub mod shrink;
-pub mod space;
-pub mod state;
-pub mod statistics;
-pub mod tensor;
-pub mod tensor_math;
-pub mod train_genotype;
 
 pub use complete::Completion;
-pub use options::RunOptions;
+pub use run::{RunOptions, device_name};
+pub use script::api::Doc;
+pub use script::lexer;
+pub use script::modules::STDLIB;
 pub use session::{Outcome, Session};
 pub use show::{Colours, Look};
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::search::run_folder::CHECKPOINTS;
-use crate::search::{Progress, RunFolder, Silent, Trace};
-use context::Host;
-use engine::Scripts;
-use epochs::Loops;
-use manifest::Manifest;
-use origin::Origin;
+use crate::search::{Progress, RunFolder, Silent};
+use run::Host;
+use run::manifest::Manifest;
+use run::settings;
+use script::modules::Texts;
+use session::Scripts;
 use std::path::Path;
 use std::rc::Rc;
-
-/// Open the run folder, if there is one, before any work.
-fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Host>> {
-    let mut folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
-    let mut loops = Loops::default();
-    if let Some(folder) = folder.as_mut().filter(|_| options.resume) {
-        loops = Loops::resume(&folder.path().join(CHECKPOINTS))?;
-    }
-    let origin = Origin::of(options, folder.as_ref(), &loops)?;
-    if let Some(folder) = folder.as_mut().filter(|_| !loops.replaying()) {
-        // Where it was cut off before the first turn was over: begin anew.
-        folder.restore_logs(&serde_json::Value::Null)?;
-    }
-    let trace = options.trace.as_deref().map(Trace::open).transpose()?.unwrap_or_default();
-    let host = Host::new(options.clone(), progress, folder, loops, origin, trace);
-    host.origin.accepted.iter().for_each(|change| host.note(&format!("going on with changes: {change}")));
-    Ok(host)
-}
 
 /// Run the script of `options` to its end: makes (or, with `resume`, reopens) the run folder, and saves after every
 /// turn of an epochs loop. What the script prints goes to stdout. Ctrl-C: [`crate::Error::Interrupted`], everything up to
@@ -99,7 +57,7 @@ pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Resul
         Err(error) if options.resume => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    let host = open(options, progress)?;
+    let host = Host::open(options, progress)?;
     let text = host.text_of(&name, original)?;
     let text = text.ok_or_else(|| error.unwrap_or_else(|| Error::invalid("run", "no script", "a script")))?;
     let note = host.origin.loaded(&name, &text);
@@ -125,9 +83,9 @@ pub fn eval_expression(
     progress: Rc<dyn Progress>,
     look: &Look,
 ) -> Result<String> {
-    let scripts = Scripts::new(open(options, progress)?, Path::new("."));
+    let scripts = Scripts::new(Host::open(options, progress)?, Path::new("."));
     let value = scripts.eval(expression, "expression")?;
-    let text = show::show(&scripts, &value, look)?;
+    let text = scripts.show(&value, look)?;
     scripts.host.output.check().map(|()| text)
 }
 
@@ -135,7 +93,7 @@ pub fn eval_expression(
 /// or
 /// a module such as `nas/is_darts`). Unknown names are an error with the nearest.
 pub fn documentation(name: Option<&str>) -> Result<String> {
-    let host = open(&RunOptions::default(), Rc::new(Silent))?;
+    let host = Host::open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)
 }
 
@@ -155,11 +113,11 @@ pub fn markdown(name: Option<&str>) -> Result<String> {
 
 /// Write definition files for Rhai's language server to the folder `dir`; their paths.
 pub fn write_definitions(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let host = open(&RunOptions::default(), Rc::new(Silent))?;
-    docs::definitions::write(&Scripts::new(host, Path::new(".")), dir)
+    let scripts = Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new("."));
+    docs::definitions::write(&scripts.engine, &scripts.docs, dir)
 }
 
 /// All entries of the manual.
-pub fn manual() -> Result<Vec<api::Doc>> {
-    Ok(Scripts::new(open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs)
+pub fn manual() -> Result<Vec<Doc>> {
+    Ok(Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs)
 }

@@ -1,5 +1,5 @@
 //! Memory for activations: anonymous pages, asked to be huge ones (a tenth of the page faults and TLB misses), and a pool
-//! that hands the same pages out again. May use: memmap2, bytemuck.
+//! that hands the same pages out again.
 
 use crate::error::{Error, Result};
 use memmap2::MmapMut;

@@ -1,4 +1,4 @@
-//! Whether numbers are finite: neither NaN nor infinite. May use: candle.
+//! Whether numbers are finite: neither NaN nor infinite.
 
 use super::vectorized;
 use candle_core::{DType, Device, Result, Tensor};

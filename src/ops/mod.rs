@@ -1,4 +1,4 @@
-//! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge. May use: candle, rayon.
+//! HOW an op computes, forward and backward: one folder an op. Knows no cell and no edge.
 //!
 //! `tensor.rs` in each folder is the readable definition in plain candle tensor algebra: it runs on every device, is
 //! differentiable, and is what every kernel is checked against.

@@ -1,4 +1,4 @@
-//! Vectors of f32, chosen at run time: AVX-512, AVX2 with FMA, NEON or portable arrays. May use: `core::arch`.
+//! Vectors of f32, chosen at run time: AVX-512, AVX2 with FMA, NEON or portable arrays.
 //!
 //! A kernel is written once, over `S: Simd`, as a [`Kernel`]; [`Level::run`] compiles it once for each instruction set.
 //! Everything a kernel calls must be `#[inline(always)]`, or it is compiled without the instruction set.

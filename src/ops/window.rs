@@ -1,4 +1,4 @@
-//! The sliding window that convolutions and pools share, as shifted and strided views. May use: candle.
+//! The sliding window that convolutions and pools share, as shifted and strided views.
 
 use candle_core::{Result, Tensor};
 

@@ -1,4 +1,4 @@
-//! The interactive prompt. With `main`, the only place that touches the terminal. May use: `host`, rustyline.
+//! The interactive prompt. With `main`, the only place that touches the terminal.
 //!
 //! [`run`] reads from a terminal with an editor ([`helper`]), or lines from a pipe ([`piped`]); both hand what was read to
 //! [`Prompt`], which does commands ([`commands`]) and evaluates the rest.

@@ -1,5 +1,5 @@
 //! Not finite is an error: what a network gives is looked at where it leaves the engine, and the error says what it was, where,
-//! and what was not finite before it. May use: `net`, `ops::finite`.
+//! and what was not finite before it.
 
 use crate::error::{Error, Result};
 use crate::net::Params;

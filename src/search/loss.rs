@@ -1,4 +1,4 @@
-//! The loss that evaluation networks are trained on. May use: `net`, candle.
+//! The loss that evaluation networks are trained on.
 
 use crate::error::Result;
 use crate::net::subnet::Logits;

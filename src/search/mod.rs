@@ -1,5 +1,5 @@
 //! The verbs that scripts compose: train, evaluate, measure, architecture steps, checkpoints, the run folder.
-//! May use: `net`, `data`, `space`, `files`, `error`, `interrupt`. Prints nothing: progress goes to a [`Progress`].
+//! Prints nothing: progress goes to a [`Progress`].
 
 pub mod arch;
 pub mod checkpoint;

@@ -1,5 +1,4 @@
 //! Reading genotype text: the notation of NAS-Bench-201, and what quark0/darts and the code after it write as Python or JSON.
-//! May use: `space`, `error`.
 
 mod cells;
 

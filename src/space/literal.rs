@@ -1,5 +1,5 @@
 //! Literals of Python and JSON, as cells are written in papers' code, logs and dictionaries. Nothing is run: a call is kept
-//! by its name, but for those that only wrap a value (`np.int64(0)`, `array([...])`, `range(2, 6)`). May use: `error`.
+//! by its name, but for those that only wrap a value (`np.int64(0)`, `array([...])`, `range(2, 6)`).
 
 use crate::error::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! WHAT can be searched, as plain data: no tensor, no I/O. May use: `error`, serde.
+//! WHAT can be searched, as plain data: no tensor, no I/O.
 
 pub mod cost;
 pub mod custom;

@@ -1,4 +1,4 @@
-//! The skeletons that found cells go into, and their sizes. May use: `space`, `error`.
+//! The skeletons that found cells go into, and their sizes.
 
 use super::Topology;
 use crate::error::{Error, Result};

@@ -1,4 +1,4 @@
-//! Genotypes as pictures: SVG, laid out by the crate `layout`. May use: `space`, layout.
+//! Genotypes as pictures: SVG, laid out by the crate `layout`.
 
 use super::{Genotype, Plan, Primitive};
 use layout::adt::dag::NodeHandle;

@@ -1,4 +1,4 @@
-//! The NAS-Bench-201 table (Dong & Yang, ICLR 2020), embedded compactly: all 15,625 cells. May use: `error`, `space`.
+//! The NAS-Bench-201 table (Dong & Yang, ICLR 2020), embedded compactly: all 15,625 cells.
 
 mod paper;
 

@@ -1,7 +1,7 @@
 //! A reader of Python pickles that runs nothing: plain values and numpy arrays, as data sets are published in them.
 //!
 //! A pickle is a program for a small stack machine, which may name any Python function and call it. Here the functions
-//! that numpy writes are known by name and what they would build is built; any other name is an error. May use: `error`.
+//! that numpy writes are known by name and what they would build is built; any other name is an error.
 
 mod machine;
 mod numpy;

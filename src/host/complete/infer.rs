@@ -1,9 +1,9 @@
 //! What stands before a dot, as far as it can be told without evaluating anything.
 
-use crate::host::convert::kind;
-use crate::host::engine::Scripts;
-use crate::host::lexer::{self, Kind, Token};
-use crate::host::session::Session;
+use crate::host::docs::RECEIVERS;
+use crate::host::script::lexer::{self, Kind, Token};
+use crate::host::script::value::kind;
+use crate::host::session::{Scripts, Session};
 use rhai::{Array, Dynamic, Map};
 use std::any::TypeId;
 
@@ -17,27 +17,6 @@ pub enum Known {
     /// Nothing.
     Nothing,
 }
-
-/// What the manual calls a value of each type in front of a dot.
-pub const RECEIVERS: [(&str, &str); 17] = [
-    ("net", "Supernet"),
-    ("alpha", "ArchitectureParameters"),
-    ("space", "Space"),
-    ("candidate", "Candidate"),
-    ("mask", "Mask"),
-    ("subset", "Subset"),
-    ("schedule", "ShrinkSchedule"),
-    ("importance", "Importance"),
-    ("iim", "Importance"),
-    ("genotype", "Genotype"),
-    ("source", "DataSource"),
-    ("data", "Data"),
-    ("batch", "Batch"),
-    ("pair", "Pair"),
-    ("tensor", "Tensor"),
-    ("a", "Tensor"),
-    ("state", "RunState"),
-];
 
 impl Known {
     /// The type in the words of the manual.

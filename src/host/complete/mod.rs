@@ -6,11 +6,11 @@ mod infer;
 mod tests;
 mod texts;
 
-use super::lexer::{self, Kind, Token};
-use super::session::Session;
-use super::settings::host_keys;
+use crate::host::run::settings::host_keys;
+use crate::host::script::lexer::{self, Kind, Token};
+use crate::host::script::modules::STDLIB;
+use crate::host::session::Session;
 use infer::Known;
-pub use infer::RECEIVERS;
 use std::collections::BTreeSet;
 pub use texts::paths;
 
@@ -104,7 +104,7 @@ impl Session {
 
     /// Names of modules and of script functions, for `??`; those of the manual too, for `?` and `:doc`.
     pub fn manual_names(&self, sources: bool) -> Vec<String> {
-        let mut names: BTreeSet<String> = super::modules::STDLIB.iter().map(|(path, _)| path.to_string()).collect();
+        let mut names: BTreeSet<String> = STDLIB.iter().map(|(path, _)| path.to_string()).collect();
         names.extend(self.own_functions().into_iter().map(|f| f.name));
         for (alias, text) in self.imported() {
             names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
@@ -152,7 +152,7 @@ impl Session {
             Some(_) | None => host_keys().iter().cloned().collect(),
         };
         if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {
-            for (path, text) in super::modules::STDLIB {
+            for (path, text) in STDLIB {
                 if path.starts_with("nas/") {
                     keys.extend(default_keys(text));
                 }

@@ -134,7 +134,7 @@ fn every_receiver_of_the_manual_has_a_type() {
         for line in doc.signature.lines() {
             let call = line.split(['(', ' ']).next().unwrap();
             let Some((receiver, name)) = call.rsplit_once('.') else { continue };
-            let known = super::infer::RECEIVERS.iter().find(|(r, _)| *r == receiver);
+            let known = crate::host::docs::RECEIVERS.iter().find(|(r, _)| *r == receiver);
             let (_, kind) = known.unwrap_or_else(|| panic!("{line}: `{receiver}` is not in RECEIVERS"));
             let id = session.scripts.types.iter().find(|(n, _)| n == kind).map(|(_, id)| *id);
             let id = id.unwrap_or_else(|| panic!("{line}: no type `{kind}`"));

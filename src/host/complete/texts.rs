@@ -2,8 +2,8 @@
 
 use super::{Completion, infer};
 use crate::data::formats::FORMATS;
-use crate::host::lexer::Token;
-use crate::host::modules::STDLIB;
+use crate::host::script::lexer::Token;
+use crate::host::script::modules::STDLIB;
 use crate::host::session::Session;
 use crate::space::{SearchSpace, literature::LITERATURE};
 use std::collections::BTreeSet;

@@ -6,18 +6,18 @@
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::host::api::Doc;
-use crate::host::complete::RECEIVERS;
-use crate::host::engine::Scripts;
-use crate::host::lexer;
-use crate::host::modules::STDLIB;
+use crate::host::docs::RECEIVERS;
+use crate::host::script::api::Doc;
+use crate::host::script::lexer;
+use crate::host::script::modules::STDLIB;
+use rhai::Engine;
 use std::path::{Path, PathBuf};
 
 /// The files: name and text.
-pub fn files(scripts: &Scripts) -> Vec<(String, String)> {
+pub fn files(engine: &Engine, docs: &[Doc]) -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> =
-        scripts.engine.definitions().iter_files().filter(|(name, _)| name.starts_with("__builtin")).collect();
-    files.push(("isdarts-host.d.rhai".into(), own(&scripts.docs)));
+        engine.definitions().iter_files().filter(|(name, _)| name.starts_with("__builtin")).collect();
+    files.push(("isdarts-host.d.rhai".into(), own(docs)));
     for (path, text) in STDLIB {
         files.push((format!("{}.d.rhai", path.replace('/', "-")), module(path, text)));
     }
@@ -25,13 +25,13 @@ pub fn files(scripts: &Scripts) -> Vec<(String, String)> {
 }
 
 /// Write them to the folder `dir`; their paths.
-pub fn write(scripts: &Scripts, dir: &Path) -> Result<Vec<PathBuf>> {
+pub fn write(engine: &Engine, docs: &[Doc], dir: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir).map_err(Error::io("create", dir))?;
     let write = |(name, text): (String, String)| {
         let path = dir.join(name);
         files::write(&path, text.as_bytes()).map(|()| path)
     };
-    files(scripts).into_iter().map(write).collect()
+    files(engine, docs).into_iter().map(write).collect()
 }
 
 /// The program's own functions.

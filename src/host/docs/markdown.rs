@@ -1,8 +1,8 @@
 //! The manual as Markdown: one page, a section a chapter, then the stdlib.
 
-use crate::host::api::Doc;
-use crate::host::lexer;
-use crate::host::modules::STDLIB;
+use crate::host::script::api::Doc;
+use crate::host::script::lexer;
+use crate::host::script::modules::STDLIB;
 
 /// The whole manual.
 pub fn manual(docs: &[Doc]) -> String {

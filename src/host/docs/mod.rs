@@ -4,34 +4,30 @@
 pub mod definitions;
 pub mod markdown;
 
-use super::api::{Api, Doc};
-use super::context::Host;
-use super::errors::{Fallible, raise};
-use super::modules::STDLIB;
 use crate::error::{Error, Result};
-use std::rc::Rc;
+use crate::host::script::api::Doc;
+use crate::host::script::modules::STDLIB;
 
-/// Register `help`, which knows all entries registered before it (and itself).
-pub fn register(api: &mut Api, host: &Rc<Host>) {
-    api.chapter("run");
-    api.note([
-        "help",
-        "help()\nhelp(name)",
-        "Print the manual in short; or the entry of a function, property or module.",
-        "help(\"measure_iim\");",
-    ]);
-    let docs: Rc<[Doc]> = api.docs().into();
-    let all = docs.clone();
-    let (out, out_of_name) = (host.clone(), host.clone());
-    api.also("help", move || -> Fallible<()> {
-        out.output.line(&overview(&all));
-        Ok(())
-    });
-    api.also("help", move |name: &str| -> Fallible<()> {
-        out_of_name.output.line(&entry(&docs, name).map_err(raise)?);
-        Ok(())
-    });
-}
+/// What the manual calls a value of each type in front of a dot.
+pub const RECEIVERS: [(&str, &str); 17] = [
+    ("net", "Supernet"),
+    ("alpha", "ArchitectureParameters"),
+    ("space", "Space"),
+    ("candidate", "Candidate"),
+    ("mask", "Mask"),
+    ("subset", "Subset"),
+    ("schedule", "ShrinkSchedule"),
+    ("importance", "Importance"),
+    ("iim", "Importance"),
+    ("genotype", "Genotype"),
+    ("source", "DataSource"),
+    ("data", "Data"),
+    ("batch", "Batch"),
+    ("pair", "Pair"),
+    ("tensor", "Tensor"),
+    ("a", "Tensor"),
+    ("state", "RunState"),
+];
 
 /// The manual as text: all of it in short, or the entry of `name` (a function, a type's method, a module).
 pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {
@@ -41,7 +37,7 @@ pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {
     }
 }
 
-fn overview(docs: &[Doc]) -> String {
+pub(crate) fn overview(docs: &[Doc]) -> String {
     let mut lines = Vec::new();
     for chapter in chapters(docs) {
         lines.push(chapter.to_uppercase());
@@ -75,7 +71,7 @@ fn header(text: &str) -> Vec<&str> {
     text.lines().filter_map(|l| l.strip_prefix("//!")).map(str::trim).collect()
 }
 
-fn entry(docs: &[Doc], name: &str) -> Result<String> {
+pub(crate) fn entry(docs: &[Doc], name: &str) -> Result<String> {
     if let Some((_, text)) = STDLIB.iter().find(|(path, _)| *path == name) {
         return Ok(text.trim_end().to_string());
     }

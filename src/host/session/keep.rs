@@ -5,12 +5,10 @@
 
 use super::{LAST, Session};
 use crate::error::{Error, Result};
-use crate::host::context::Host;
-use crate::host::convert::{kind, pack, unpack};
-use crate::host::net::Net;
-use crate::net::SupernetConfig;
+use crate::host::handles::net::Net;
+use crate::host::handles::saved::{pack, unpack};
+use crate::host::script::value::kind;
 use crate::search::{State, Stateful, checkpoint};
-use crate::space::SearchSpace;
 use rhai::Dynamic;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -100,16 +98,5 @@ impl Session {
         let names = values.iter().map(|(name, _)| name.clone()).collect();
         values.into_iter().for_each(|(name, value)| self.assign(&name, value));
         Ok(names)
-    }
-}
-
-impl Net {
-    /// A supernet as [`Session::save`] saved it.
-    fn restored(host: &Rc<Host>, space: SearchSpace, state: State, batch_size: usize) -> Result<Self> {
-        let bad = |e: serde_json::Error| Error::invalid("saved supernet", e, "its size");
-        let config: SupernetConfig = serde_json::from_value(state.json["config"].clone()).map_err(bad)?;
-        let net = Net::of(host, space, config, batch_size)?;
-        net.learner.borrow_mut().restore(state)?;
-        Ok(net)
     }
 }

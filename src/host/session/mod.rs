@@ -3,20 +3,23 @@
 
 mod keep;
 mod scope;
+mod scripts;
 #[cfg(test)]
 mod tests;
 
-use super::RunOptions;
-use super::engine::Scripts;
-use super::errors::{Fallible, explain};
-use super::lexer::{self, Kind};
-use super::options::device_name;
-use super::show::{Look, show};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::host::docs;
+use crate::host::run::{Host, RunOptions, device_name};
+use crate::host::script::errors::Fallible;
+use crate::host::script::explain::explain;
+use crate::host::script::lexer::{self, Kind};
+use crate::host::script::modules::{STDLIB, Texts};
+use crate::host::show::Look;
 use crate::ops::simd::Level;
 use crate::search::Progress;
 use rhai::{AST, ASTNode, Dynamic, Expr, Module, ParseError, ParseErrorType, Position, Scope, Shared, Stmt};
+pub use scripts::Scripts;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -50,8 +53,8 @@ struct Import {
 pub struct Session {
     /// How values look.
     pub look: Look,
-    pub(super) scripts: Scripts,
-    pub(super) scope: Scope<'static>,
+    pub(in crate::host) scripts: Scripts,
+    pub(in crate::host) scope: Scope<'static>,
     imports: Vec<Import>,
     functions: AST,
     /// Every text that defined functions, the latest last.
@@ -61,12 +64,12 @@ pub struct Session {
 impl Session {
     /// A fresh session. Without `options.folder` nothing is written.
     pub fn new(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Self> {
-        let host = super::open(options, progress)?;
+        let host = Host::open(options, progress)?;
         Ok(Session::over(Scripts::new(host, Path::new("."))))
     }
 
     /// Over an engine that exists.
-    pub(super) fn over(scripts: Scripts) -> Self {
+    pub(in crate::host) fn over(scripts: Scripts) -> Self {
         Session {
             look: Look::PLAIN,
             scripts,
@@ -90,7 +93,7 @@ impl Session {
             Err(error) => return Outcome::Error(self.explained(error).to_string()),
         };
         let value = self.eval(&line, input, SOURCE).and_then(|value| {
-            let text = show(&self.scripts, &value, &self.look)?;
+            let text = self.scripts.show(&value, &self.look)?;
             if !value.is_unit() {
                 self.assign(LAST, value);
             }
@@ -121,7 +124,7 @@ impl Session {
     }
 
     /// The same with its text.
-    pub(super) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
+    pub(in crate::host) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
         let ast = self.scripts.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.scripts.docs))?;
         self.scripts.host.look_over(&ast, source);
         self.eval(&ast, text, source).map(|_| ())
@@ -147,15 +150,15 @@ impl Session {
         Ok(changed)
     }
 
-    /// The manual (see [`super::documentation`]); or signature and comments of a function of this session, of an imported
+    /// The manual (see [`crate::host::documentation`]); or signature and comments of a function of this session, of an imported
     /// module (`alias::name`) or of the stdlib (`nas/is_darts::search`).
     pub fn documentation(&self, name: Option<&str>) -> Result<String> {
-        let manual = super::docs::text(&self.scripts.docs, name);
+        let manual = docs::text(&self.scripts.docs, name);
         let scripted = |name: &str| {
             let functions = match name.rsplit_once("::") {
                 None => self.own_functions(),
                 Some((module, _)) => {
-                    let stdlib = super::modules::STDLIB.iter().map(|(path, text)| (*path, text.to_string()));
+                    let stdlib = STDLIB.iter().map(|(path, text)| (*path, text.to_string()));
                     let mut texts = self.imported().into_iter().chain(stdlib);
                     texts.find(|(of, _)| *of == module).map_or(Vec::new(), |(_, text)| lexer::functions(&text))
                 }
@@ -180,7 +183,7 @@ impl Session {
                 texts.push((import.alias.clone(), text));
             }
         }
-        texts.extend(super::modules::STDLIB.iter().map(|(path, text)| (path.to_string(), text.to_string())));
+        texts.extend(STDLIB.iter().map(|(path, text)| (path.to_string(), text.to_string())));
         if let Some((_, text)) = texts.iter().find(|(path, _)| path == name) {
             return Ok(text.trim_end().to_string());
         }
@@ -229,7 +232,7 @@ impl Session {
     }
 
     /// Aliases of the imported modules, and the modules' texts.
-    pub(super) fn imported(&self) -> Vec<(&str, String)> {
+    pub(in crate::host) fn imported(&self) -> Vec<(&str, String)> {
         let text = |import: &Import| {
             self.scripts
                 .modules
@@ -240,7 +243,7 @@ impl Session {
     }
 
     /// Every function defined in this session, the latest first.
-    pub(super) fn own_functions(&self) -> Vec<lexer::Function> {
+    pub(in crate::host) fn own_functions(&self) -> Vec<lexer::Function> {
         self.texts.iter().rev().flat_map(|text| lexer::functions(text)).collect()
     }
 

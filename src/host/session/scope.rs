@@ -1,13 +1,13 @@
 //! `:scope`: the variables of a session.
 
 use super::{LAST, Session};
-use crate::host::convert::kind;
-use crate::host::data::Data;
-use crate::host::net::Net;
+use crate::host::handles::data::Data;
+use crate::host::handles::importance::Importance;
+use crate::host::handles::net::Net;
+use crate::host::handles::space::{Mask, Space};
+use crate::host::handles::tensor::T;
+use crate::host::script::value::kind;
 use crate::host::show::look::Style;
-use crate::host::shrink::Importance;
-use crate::host::space::{Mask, Space};
-use crate::host::tensor::T;
 use rhai::{Array, Dynamic, Map};
 use std::collections::BTreeMap;
 

@@ -4,25 +4,15 @@ use super::look::{Look, Style, millions, thousands};
 use super::tables;
 use crate::data::nas_bench;
 use crate::error::Result;
-use crate::host::net::Net;
-use crate::host::options::device_name;
-use crate::host::shrink::Subset;
-use crate::host::space::{Mask, candidate_name};
-use crate::net::Role;
-use crate::space::{Genotype, NetworkShape, Plan, Primitive, Topology};
+use crate::net::{Role, Supernet};
+use crate::space::{Candidate, ComparisonSubset, Genotype, NetworkShape, Plan, Primitive, SearchSpace, Topology};
 
-/// Size, device, cost, epoch, and who is alive.
-pub fn supernet(net: &Net, look: &Look) -> Result<String> {
-    let (space, mask) = (net.space(), net.mask());
-    let (config, weights, device, epoch) = {
-        let learner = net.learner.borrow();
-        let weights: usize =
-            learner.net.params().iter().filter(|p| p.role == Role::Weight).map(|p| p.var.elem_count()).sum();
-        (*learner.net.config(), weights, device_name(learner.net.device()), learner.epoch())
-    };
-    let size = net.host.current_data()?.train.shape.1;
+/// Size, device (by its name), cost, epoch, and who is alive. Images are `size` pixels wide.
+pub fn supernet(net: &Supernet, epoch: usize, size: usize, device: String, look: &Look) -> Result<String> {
+    let (space, mask, config) = (net.space(), net.mask(), net.config());
+    let weights: usize = net.params().iter().filter(|p| p.role == Role::Weight).map(|p| p.var.elem_count()).sum();
     // The cost of a network that has every living candidate on its edge; where none lives, a node is zeros.
-    let mut all = Plan::from(&Genotype { space: (*space).clone(), chosen: mask.alive(), outputs: vec![] });
+    let mut all = Plan::from(&Genotype { space: space.clone(), chosen: mask.alive(), outputs: vec![] });
     for inputs in all.cells.iter_mut().flatten().filter(|inputs| inputs.is_empty()) {
         inputs.push((Primitive::None, 0));
     }
@@ -38,7 +28,7 @@ pub fn supernet(net: &Net, look: &Look) -> Result<String> {
         ("multiply-adds", format!("{} an image of {size}x{size}, under the mask", millions(cost.multiply_adds))),
         ("candidates", String::new()),
     ];
-    let mask = tables::mask(&Mask { alive: mask, space }, look);
+    let mask = tables::mask(space, mask, look);
     let mut text = look.paint(Style::Title, &title);
     for (name, value) in lines {
         text += &format!("\n{} {value}", look.paint(Style::Faint, &format!("{name:14}")));
@@ -47,17 +37,16 @@ pub fn supernet(net: &Net, look: &Look) -> Result<String> {
 }
 
 /// Its candidates, the dead ones struck.
-pub fn subset(subset: &Subset, look: &Look) -> String {
-    let (space, alive) = (subset.net.space(), subset.alive());
-    let line = |c: &crate::space::Candidate| {
-        let name = candidate_name(&space, *c);
+pub fn subset(subset: &ComparisonSubset, space: &SearchSpace, alive: &[Candidate], look: &Look) -> String {
+    let line = |c: &Candidate| {
+        let name = candidate_name(space, *c);
         match alive.contains(c) {
             true => format!("  {}", look.paint(Style::Good, &name)),
             false => format!("  {} {}", look.paint(Style::Struck, &name), look.paint(Style::Faint, "(dropped)")),
         }
     };
-    let title = format!("{}: {} alive, keeps {}", subset.subset.name, alive.len(), subset.subset.keep);
-    let lines: Vec<String> = subset.subset.candidates.iter().map(line).collect();
+    let title = format!("{}: {} alive, keeps {}", subset.name, alive.len(), subset.keep);
+    let lines: Vec<String> = subset.candidates.iter().map(line).collect();
     format!("{}\n{}", look.paint(Style::Title, &title), lines.join("\n"))
 }
 
@@ -87,4 +76,14 @@ pub fn genotype(genotype: &Genotype, look: &Look) -> Result<String> {
         );
     }
     Ok(text)
+}
+
+/// Text such as `nor_conv_3x3 on edge 2<-1`.
+pub fn candidate_name(space: &SearchSpace, c: Candidate) -> String {
+    let edge = space.edges()[c.edge];
+    let cell = match (space.cell_types().len(), space.cell_types()[c.cell_type]) {
+        (1, _) => String::new(),
+        (_, kind) => format!("{kind:?} ").to_lowercase(),
+    };
+    format!("{} on {cell}edge {}<-{}", space.ops()[c.op].name(), edge.to, edge.from)
 }

@@ -1,4 +1,4 @@
-//! How values look: colours, where there are any, and the width there is. Names no rhai.
+//! How values look: colours, where there are any, and the width there is.
 
 /// Which colours can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,4 +1,4 @@
-//! Data sets for the eye: how many images a class has, and some of them in half blocks. Names no rhai.
+//! Data sets for the eye: how many images a class has, and some of them in half blocks.
 
 use super::look::{Look, Style, bar};
 use crate::data::Dataset;

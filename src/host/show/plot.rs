@@ -1,4 +1,4 @@
-//! Curves: sparklines of one line, and plots in braille dots. Names no rhai.
+//! Curves: sparklines of one line, and plots in braille dots.
 
 use super::look::{Look, Style};
 

@@ -1,13 +1,10 @@
 //! Tables by edge and op: importances with bars and ranks, masks.
 
 use super::look::{Look, Style, bar};
-use crate::host::shrink::Importance;
-use crate::host::space::Mask;
-use crate::space::{Candidate, Mask as Alive, PerCandidate, SearchSpace, Topology};
+use crate::space::{Candidate, Mask, PerCandidate, SearchSpace, Topology};
 
-/// An importance: number, bar and rank of every candidate among those it competes with.
-pub fn importance(importance: &Importance, look: &Look) -> String {
-    let (space, table) = (&*importance.space, &*importance.table);
+/// An importance: number, bar and rank of every candidate among those it competes with. `measured`: it is an IIM.
+pub fn importance(space: &SearchSpace, table: &PerCandidate<f64>, measured: bool, look: &Look) -> String {
     let ranks = Ranks::new(space, table);
     let digits = ranks.rank.iter().map(|(_, r)| r.to_string().len()).max().unwrap_or(1);
     let wide = Columns { number: 7, bar: 3, rank: digits };
@@ -35,7 +32,7 @@ pub fn importance(importance: &Importance, look: &Look) -> String {
         Topology::NasBench201 => "of the edge",
         Topology::Darts => "into the node",
     };
-    let what = if importance.score.is_some() { "IIM = 1/score" } else { "importance" };
+    let what = if measured { "IIM = 1/score" } else { "importance" };
     let title = match columns.rank {
         0 => format!("{what}; bar: share of the largest {among}"),
         _ => format!("{what}; bar and rank among the candidates {among} (1: most important)"),
@@ -44,21 +41,20 @@ pub fn importance(importance: &Importance, look: &Look) -> String {
 }
 
 /// Which candidates are alive, by name.
-pub fn mask(mask: &Mask, look: &Look) -> String {
-    let space = &*mask.space;
+pub fn mask(space: &SearchSpace, mask: &Mask, look: &Look) -> String {
     let longest = space.ops().iter().map(|op| op.name().len()).max().unwrap_or_default();
     let full = EDGE + space.ops().len() * (longest + 1) <= look.width;
     let width = if full { longest } else { 8 };
     let cell = |c: Candidate| {
         let name = space.ops()[c.op].name();
-        match (mask.alive.is_alive(c), full) {
+        match (mask.is_alive(c), full) {
             (true, true) => look.paint(Style::Good, &format!("{name:width$}")),
             (true, false) => look.paint(Style::Good, &format!("{:width$}", "●")),
             (false, true) => look.dropped(name, width),
             (false, false) => look.paint(Style::Faint, &format!("{:width$}", "·")),
         }
     };
-    let title = format!("{} of {} candidates alive", mask.alive.n_alive(), space.candidates().len());
+    let title = format!("{} of {} candidates alive", mask.n_alive(), space.candidates().len());
     format!("{}\n{}", look.paint(Style::Title, &title), grid(space, width, look, cell))
 }
 
@@ -134,7 +130,7 @@ impl Ranks {
             share: PerCandidate::filled(space, 0.0),
             of: PerCandidate::filled(space, (0, 0)),
         };
-        let alive = Alive::from_table(table.map(|x| !x.is_nan()));
+        let alive = Mask::from_table(table.map(|x| !x.is_nan()));
         for subset in space.comparison_subsets() {
             let order = subset.least_important(table, &alive, subset.alive(&alive).len());
             let finite = order.iter().map(|c| *table.get(*c)).filter(|x| x.is_finite());
@@ -169,19 +165,18 @@ fn vertical(part: f64) -> char {
 mod tests {
     use super::super::look::Colours;
     use super::*;
-    use std::rc::Rc;
 
-    fn example(space: SearchSpace) -> Importance {
+    fn example(space: SearchSpace, look: &Look) -> String {
         let mut table = PerCandidate::filled(&space, f64::NAN);
         for c in space.candidates().into_iter().filter(|c| c.op != 2) {
             *table.get_mut(c) = (c.op * (c.edge + 1)) as f64 * 1e-3;
         }
-        Importance { table: Rc::new(table), score: None, space: Rc::new(space) }
+        importance(&space, &table, false, look)
     }
 
     #[test]
     fn an_importance_shows_numbers_bars_and_ranks_and_what_was_dropped() {
-        let text = importance(&example(SearchSpace::nas_bench_201()), &Look::PLAIN);
+        let text = example(SearchSpace::nas_bench_201(), &Look::PLAIN);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 8);
         assert_eq!(lines[1], "edge   none          skip_connect  nor_conv_1x1  nor_conv_3x3  avg_pool_3x3");
@@ -192,7 +187,7 @@ mod tests {
     #[test]
     fn what_survives_and_what_goes_next_have_colours_and_the_dropped_are_struck() {
         let look = Look { colours: Colours::Palette, width: 80 };
-        let text = importance(&example(SearchSpace::nas_bench_201()), &look);
+        let text = example(SearchSpace::nas_bench_201(), &look);
         let line = text.lines().nth(2).unwrap();
         for part in ["\x1b[31m      0     4\x1b[0m", "\x1b[2;9mnor_conv_1x1\x1b[0m", "\x1b[32m4.00e-3 ███ 1\x1b[0m"]
         {
@@ -204,7 +199,7 @@ mod tests {
     fn a_table_that_is_too_wide_is_shown_in_short() {
         for (width, most) in [(130, 130), (80, 80)] {
             let look = Look { width, ..Look::PLAIN };
-            let text = importance(&example(SearchSpace::darts()), &look);
+            let text = example(SearchSpace::darts(), &look);
             assert!(text.lines().all(|l| l.chars().count() <= most), "{text}");
             assert_eq!(text.lines().count(), if width == 80 { 1 + 2 * 17 } else { 1 + 2 * 16 }, "{text}");
         }
@@ -215,7 +210,7 @@ mod tests {
         let space = SearchSpace::nas_bench_201();
         let mut alive = space.full_mask();
         alive.drop(Candidate { cell_type: 0, edge: 0, op: 0 }).unwrap();
-        let shown = mask(&Mask { alive, space: Rc::new(space) }, &Look::PLAIN);
+        let shown = mask(&space, &alive, &Look::PLAIN);
         let lines: Vec<&str> = shown.lines().collect();
         assert_eq!(lines[0], "29 of 30 candidates alive");
         assert_eq!(lines[2], "1<-0   ·            skip_connect nor_conv_1x1 nor_conv_3x3 avg_pool_3x3");

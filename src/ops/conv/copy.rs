@@ -1,5 +1,5 @@
 //! What goes into the matrix products of [`super::direct`] and [`super::positions`], and what comes out of them: copies of one
-//! image, and the gradient of the input added up. May use: `ops::simd`.
+//! image, and the gradient of the input added up.
 
 use super::gemm::Operand;
 use super::{ConvShape, Dz};

@@ -1,5 +1,5 @@
 //! Direct convolution of any kernel, stride, padding and dilation: matrix products over rows of a zero-padded copy of one
-//! image. May use: `ops::simd`.
+//! image.
 //!
 //! The input gradient of stride s is s x s independent products, one for each phase (iy mod s, ix mod s) of the input
 //! pixels: in a phase, the taps that reach it are fixed, so no product with an inserted zero is computed.

@@ -1,4 +1,4 @@
-//! Packed weights of one convolution: what the forward pass and the input gradient multiply by. May use: `ops::simd`.
+//! Packed weights of one convolution: what the forward pass and the input gradient multiply by.
 
 use super::{ConvPlan, LINE, Method, winograd};
 use crate::ops::simd::Level;

@@ -1,4 +1,4 @@
-//! The matrix products that every dense convolution is made of, over rows at any address. May use: `ops::simd`.
+//! The matrix products that every dense convolution is made of, over rows at any address.
 //!
 //! - [`nn`]: `out[r, :] (+)= sum_t sum_k a[row(r) + tap_t + k] B_t[k, :]`, the accumulators in registers over the whole sum.
 //! - [`nn_exact`]: the same in f64, rounded once (`gemm_exact.rs`).

@@ -1,4 +1,4 @@
-//! The matrix product in f64, each result rounded once: what exact plans sum with. May use: `ops::simd`.
+//! The matrix product in f64, each result rounded once: what exact plans sum with.
 
 use super::gemm::Product;
 use crate::ops::simd::Simd;

@@ -1,5 +1,5 @@
 //! Convolution (cross-correlation). [`tensor`] defines it in candle tensor algebra, NCHW, full and depthwise; what follows
-//! is the dense one on the CPU, forward and backward, one block of images on one thread. May use: `ops::simd`.
+//! is the dense one on the CPU, forward and backward, one block of images on one thread.
 //!
 //! z[n, y, x, o] = sum_(ky, kx, c) relu?(x)[n, y s + ky d - p, x s + kx d - p, c] w[o, c, ky, kx], no bias.
 //!

@@ -1,4 +1,4 @@
-//! Direct convolution of images of a few pixels: matrix products over the same pixel of several images. May use: `ops::simd`.
+//! Direct convolution of images of a few pixels: matrix products over the same pixel of several images.
 //!
 //! Fast where most pixels lie at an edge, because a pixel's product has only the taps that lie within the image ([`super::direct`]
 //! multiplies the zeros around it, 20 of 36 in a 2x2 image), because its rows are the images of a group, however few pixels an image

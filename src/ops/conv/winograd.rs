@@ -1,5 +1,4 @@
 //! 3x3 convolution of stride 1 and padding 1 by Winograd's F(4x4, 3x3): 36 multiplications for 16 outputs instead of 144.
-//! May use: `ops::simd`.
 //!
 //! For a 6x6 tile d of the input, a 3x3 kernel g and a 4x4 tile y of the output,
 //! `y = A^T [sum_c (G g G^T) * (B^T d B)] A`, where the sum over channels is 36 matrix products. The points are

@@ -1,4 +1,4 @@
-//! An image inside a border of zeros. May use: `ops::simd`.
+//! An image inside a border of zeros.
 
 use crate::ops::simd::{Kernel, Level, Simd};
 

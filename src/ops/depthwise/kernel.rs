@@ -1,4 +1,4 @@
-//! The depthwise kernel, taps over eight pixels in registers, and the gradient that arrives at a band. May use: `ops::simd`.
+//! The depthwise kernel, taps over eight pixels in registers, and the gradient that arrives at a band.
 //!
 //! Where pixels follow each other (stride 1), a window slides over a row: each pixel is loaded once for all taps of the row that
 //! meet it, so that the processor multiplies rather than loads. The kernels' usual sizes are compiled for that; others, and

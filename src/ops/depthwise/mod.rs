@@ -1,5 +1,4 @@
 //! Depthwise-separable convolution: ReLU, depthwise k x k, then 1x1, on the CPU; one block of images on one thread.
-//! May use: `ops::{conv, simd}`.
 //!
 //! d[n, y, x, c] = sum_(ky, kx) relu?(x)[n, y s + ky e - p, x s + kx e - p, c] v[c, ky, kx],   p = e (k - 1) / 2, k odd
 //! z[n, y, x, o] = sum_c d[n, y, x, c] w[o, c],                                                 no bias

@@ -1,4 +1,4 @@
-//! The 1x1 convolution of a band of depthwise outputs, and its gradients. May use: `ops::{conv::gemm, simd}`.
+//! The 1x1 convolution of a band of depthwise outputs, and its gradients.
 
 use super::SeparableShape;
 use super::frame::Frame;

@@ -1,4 +1,4 @@
-//! The gradient of the depthwise taps. May use: `ops::simd`.
+//! The gradient of the depthwise taps.
 //!
 //! At stride 1 a window slides over a row, as in [`super::kernel`]: a pixel is loaded once for all taps of a row that meet it.
 

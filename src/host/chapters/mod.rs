@@ -1,0 +1,49 @@
+//! What a script can call: a file a chapter of the manual, or a part of one.
+
+pub mod arch;
+pub mod batches;
+pub mod control;
+pub mod data;
+pub mod figure;
+pub mod genotype;
+pub mod help;
+pub mod own_space;
+pub mod passes;
+pub mod plot;
+pub mod report;
+pub mod settings;
+pub mod shrink;
+pub mod space;
+pub mod state;
+pub mod statistics;
+pub mod supernet;
+pub mod tensor;
+pub mod tensor_math;
+mod tiny;
+pub mod train_genotype;
+
+use super::run::Host;
+use super::script::api::Api;
+use std::rc::Rc;
+
+/// Register all chapters, in the order of the manual.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    control::register(api, host);
+    settings::register(api, host);
+    state::register(api, host);
+    space::register(api);
+    own_space::register(api, host);
+    shrink::register(api);
+    genotype::register(api, host);
+    data::register(api, host);
+    supernet::register(api, host);
+    batches::register(api);
+    arch::register(api, host);
+    tensor::register(api, host);
+    report::register(api, host);
+    figure::register(api, host);
+    statistics::register(api);
+    train_genotype::register(api, host);
+    plot::register(api);
+    help::register(api, host);
+}

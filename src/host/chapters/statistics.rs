@@ -1,0 +1,142 @@
+//! Statistics that scripts report: how well two lists of numbers agree.
+
+use crate::host::script::api::Api;
+use crate::host::script::errors::{Fallible, wrong};
+use crate::host::script::value::float;
+use rhai::{Array, Dynamic};
+
+/// Two lists of equal length, of at least two numbers.
+fn pair(a: &Array, b: &Array, what: &str) -> Fallible<(Vec<f64>, Vec<f64>)> {
+    if a.len() != b.len() || a.len() < 2 {
+        let got = format!("{} and {} numbers", a.len(), b.len());
+        return Err(wrong(what, got, "two lists of equal length, at least 2"));
+    }
+    let numbers = |list: &Array| list.iter().map(|v| float(v, what)).collect::<Fallible<Vec<f64>>>();
+    let (a, b) = (numbers(a)?, numbers(b)?);
+    if a.iter().chain(&b).any(|x| x.is_nan()) {
+        return Err(wrong(what, "NaN", "numbers that can be compared"));
+    }
+    Ok((a, b))
+}
+
+/// Kendall's tau-b: pairs in the same order less pairs in the opposite order, over the geometric mean of the pairs not
+/// tied in each list; 0 if one list is all ties.
+fn kendall(a: &[f64], b: &[f64]) -> f64 {
+    let (mut sum, mut untied_a, mut untied_b) = (0.0, 0.0, 0.0);
+    for i in 0..a.len() {
+        for j in 0..i {
+            let sign = |x: &[f64]| f64::from(i8::from(x[i] > x[j]) - i8::from(x[i] < x[j]));
+            let (s, t) = (sign(a), sign(b));
+            sum += s * t;
+            untied_a += s * s;
+            untied_b += t * t;
+        }
+    }
+    ratio(sum, untied_a, untied_b)
+}
+
+/// Ranks from 1, the mean rank where values tie.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let rank = |x: f64| {
+        let (less, same) = values.iter().fold((0, 0), |(l, s), v| (l + usize::from(*v < x), s + usize::from(*v == x)));
+        less as f64 + (same as f64 + 1.0) / 2.0
+    };
+    values.iter().map(|x| rank(*x)).collect()
+}
+
+fn pearson(a: &[f64], b: &[f64]) -> f64 {
+    let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+    let (ma, mb) = (mean(a), mean(b));
+    let product =
+        |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(p, q)| (p - mx) * (q - my)).sum::<f64>();
+    ratio(product(a, ma, b, mb), product(a, ma, a, ma), product(b, mb, b, mb))
+}
+
+fn ratio(sum: f64, a: f64, b: f64) -> f64 {
+    if a == 0.0 || b == 0.0 { 0.0 } else { sum / (a * b).sqrt() }
+}
+
+/// Places of the numbers from the largest to the smallest; equals in order, NaN last.
+fn ranking(values: &[f64]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..values.len()).collect();
+    let key = |i: usize| if values[i].is_nan() { f64::NEG_INFINITY } else { values[i] + 0.0 };
+    places.sort_by(|a, b| values[*a].is_nan().cmp(&values[*b].is_nan()).then(key(*b).total_cmp(&key(*a))));
+    places
+}
+
+/// Register the statistics.
+pub fn register(api: &mut Api) {
+    api.def(
+        [
+            "ranking",
+            "ranking([number]) -> [integer]",
+            "The places of the numbers, from the largest to the smallest; equals stay in order, NaN goes last.",
+            "assert(ranking([0.5, 2, 1]) == [1, 2, 0]);",
+        ],
+        |values: Array| -> Fallible<Array> {
+            let values = values.iter().map(|v| float(v, "ranking")).collect::<Fallible<Vec<f64>>>()?;
+            Ok(ranking(&values).into_iter().map(|i| Dynamic::from(i as i64)).collect())
+        },
+    );
+    api.def(
+        [
+            "kendall",
+            "kendall([number], [number]) -> float",
+            "Kendall's rank correlation (tau-b) of two lists: 1 the same order, -1 the opposite; 0 if one list is all \
+             ties. NaN is an error.",
+            "assert(kendall([1, 2, 3], [10, 20, 30]) == 1.0 && kendall([1, 2], [2, 1]) == -1.0);",
+        ],
+        |a: Array, b: Array| pair(&a, &b, "kendall").map(|(a, b)| kendall(&a, &b)),
+    );
+    api.def(
+        [
+            "spearman",
+            "spearman([number], [number]) -> float",
+            "Spearman's rank correlation of two lists, ties at their mean rank; 0 if one list is all ties. NaN is an \
+             error.",
+            "assert(spearman([1, 2, 3], [1, 4, 9]) == 1.0);",
+        ],
+        |a: Array, b: Array| pair(&a, &b, "spearman").map(|(a, b)| pearson(&ranks(&a), &ranks(&b))),
+    );
+    api.def(
+        [
+            "pearson",
+            "pearson([number], [number]) -> float",
+            "Pearson's correlation of two lists; 0 if one list is constant. NaN is an error.",
+            "assert(pearson([1, 2, 3], [2, 4, 6]) == 1.0);",
+        ],
+        |a: Array, b: Array| pair(&a, &b, "pearson").map(|(a, b)| pearson(&a, &b)),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ranking_goes_down_and_keeps_equals_in_order() {
+        let inf = f64::INFINITY;
+        for (values, places) in [
+            (vec![], vec![]),
+            (vec![1.0, 3.0, 2.0, 3.0], vec![1, 3, 2, 0]),
+            (vec![f64::NAN, -inf, inf, -0.0, 0.0], vec![2, 3, 4, 1, 0]),
+        ] {
+            assert_eq!(ranking(&values), places, "{values:?}");
+        }
+    }
+
+    /// The numbers are worked out from the definitions, with numpy.
+    #[test]
+    fn correlations_are_what_their_definitions_say() {
+        for (a, b, tau, rho, r) in [
+            (vec![1.0, 2.0, 3.0, 4.0, 5.0], vec![2.0, 1.0, 4.0, 3.0, 5.0], 0.6, 0.8, 0.8),
+            (vec![1.0, 2.0, 2.0, 3.0], vec![1.0, 3.0, 2.0, 3.0], 0.8, 5.0 / 6.0, 0.852_802_865_422_441_8),
+            (vec![0.5, 0.5, 0.5], vec![1.0, 2.0, 3.0], 0.0, 0.0, 0.0),
+        ] {
+            let got = [kendall(&a, &b), pearson(&ranks(&a), &ranks(&b)), pearson(&a, &b)];
+            for (got, want) in got.into_iter().zip([tau, rho, r]) {
+                assert!((got - want).abs() < 1e-12, "{a:?} {b:?}: {got}, {want}");
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Batches in scripts: what `for batch in net.batches(...)` and `net.pair_batches(...)` run over.
+
+use super::batch::Batch;
+use super::data::Data;
+use super::net::Net;
+use crate::data::{Batches, Dataset};
+use crate::error::Result;
+use crate::host::script::errors::{Fallible, raise};
+use crate::interrupt;
+use crate::search::{TrainConfig, progress::Tick};
+use rhai::Map;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// A batch for the weights beside one for the architecture.
+#[derive(Clone)]
+pub struct Pair {
+    /// For the weights.
+    pub train: Batch,
+    /// For the architecture.
+    pub valid: Batch,
+}
+
+/// The batches of an epoch, not yet begun.
+#[derive(Clone)]
+pub struct BatchList {
+    net: Net,
+    /// The images.
+    pub data: Rc<Dataset>,
+    cfg: TrainConfig,
+}
+
+/// The pairs of an epoch, not yet begun.
+#[derive(Clone)]
+pub struct PairList {
+    /// Those of the weights.
+    pub train: BatchList,
+    valid: Rc<Dataset>,
+}
+
+impl BatchList {
+    /// Of `data`, by the settings `cfg`.
+    pub fn new(net: &Net, data: &Data, cfg: &Map) -> Fallible<Self> {
+        Ok(BatchList { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)? })
+    }
+}
+
+impl PairList {
+    /// Of `train` beside `valid`.
+    pub fn new(net: &Net, train: &Data, valid: &Data, cfg: &Map) -> Fallible<Self> {
+        Ok(PairList { train: BatchList::new(net, train, cfg)?, valid: valid.0.clone() })
+    }
+}
+
+/// Batches under way.
+pub struct Running {
+    list: BatchList,
+    batches: Option<Batches>,
+    begun: Instant,
+    done: usize,
+}
+
+impl Running {
+    fn step(&mut self) -> Result<Option<Batch>> {
+        interrupt::check()?;
+        let batches = match &mut self.batches {
+            Some(batches) => batches,
+            None => {
+                let net = &self.list.net;
+                if !net.host.loops.borrow().running() {
+                    let epoch = net.learner.borrow().epoch() + 1;
+                    net.learner.borrow_mut().begin_epoch(epoch);
+                }
+                let batches = net.learner.borrow().batches(&self.list.data, &self.list.cfg, 0)?;
+                self.batches.insert(batches)
+            }
+        };
+        let total = batches.total();
+        let batch = batches.next();
+        if self.done > 0 {
+            self.tick(total);
+        }
+        self.done += 1;
+        Ok(batch.map(|b| Batch(Rc::new(b))))
+    }
+
+    /// Report the step that the script has just taken.
+    fn tick(&self, total: usize) {
+        let learner = self.list.net.learner.borrow();
+        let stats = learner.stats();
+        let known = stats.images > 0;
+        self.list.net.host.progress.tick(&Tick {
+            task: "train",
+            epoch: (learner.epoch(), self.list.cfg.epochs),
+            step: (self.done, total),
+            loss: known.then_some(stats.loss as f32),
+            accuracy: known.then_some(stats.accuracy as f32),
+            images: stats.images,
+            seconds: self.begun.elapsed().as_secs_f64(),
+        });
+    }
+}
+
+impl Iterator for Running {
+    type Item = Fallible<Batch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().map_err(raise).transpose()
+    }
+}
+
+impl IntoIterator for BatchList {
+    type Item = Fallible<Batch>;
+    type IntoIter = Running;
+
+    fn into_iter(self) -> Running {
+        Running { list: self, batches: None, begun: Instant::now(), done: 0 }
+    }
+}
+
+/// Pairs under way.
+pub struct RunningPairs {
+    train: Running,
+    valid: Rc<Dataset>,
+    batches: Option<Batches>,
+    rounds: u64,
+}
+
+impl RunningPairs {
+    fn step(&mut self) -> Result<Option<Pair>> {
+        let Some(train) = self.train.step()? else { return Ok(None) };
+        loop {
+            if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
+                return Ok(Some(Pair { train, valid: Batch(Rc::new(batch)) }));
+            }
+            self.rounds += 1;
+            let list = &self.train.list;
+            self.batches = Some(list.net.learner.borrow().batches(&self.valid, &list.cfg, self.rounds)?);
+        }
+    }
+}
+
+impl Iterator for RunningPairs {
+    type Item = Fallible<Pair>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.step().map_err(raise).transpose()
+    }
+}
+
+impl IntoIterator for PairList {
+    type Item = Fallible<Pair>;
+    type IntoIter = RunningPairs;
+
+    fn into_iter(self) -> RunningPairs {
+        RunningPairs { train: self.train.into_iter(), valid: self.valid, batches: None, rounds: 0 }
+    }
+}

@@ -1,0 +1,183 @@
+//! Supernets as scripts hold them: train, measure, drop, read off.
+
+use super::batch::Batch;
+use super::data::Data;
+use super::genotype::Genotype;
+use super::importance::Importance;
+use super::space::{Candidate, Space, candidate_name};
+use super::tensor::mix_of;
+use crate::error::{Error, Result};
+use crate::host::run::Host;
+use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
+use crate::host::script::errors::{Fallible, raise};
+use crate::net::{Gradients, Role, Supernet, SupernetConfig};
+use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
+use crate::space::{Mask as Alive, SearchSpace, Topology};
+use rhai::{Dynamic, INT, Map};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A supernet with its optimiser; clones are the same one.
+#[derive(Clone)]
+pub struct Net {
+    /// The learner; never borrowed while script code runs.
+    pub learner: Rc<RefCell<Learner>>,
+    /// The run.
+    pub host: Rc<Host>,
+    space: Rc<SearchSpace>,
+    /// Of measurements and evaluations.
+    pub batch_size: usize,
+    /// The settings that training was last asked for with: a loop hands over the same ones at every step.
+    recent: Rc<RefCell<Option<(Map, TrainConfig)>>>,
+}
+
+/// What a backward pass left.
+#[derive(Clone)]
+pub struct Grads(pub Rc<Gradients>);
+
+impl Net {
+    pub(crate) fn new(host: &Rc<Host>, space: &Space, cfg: &Map) -> Fallible<Self> {
+        let size: SizeConfig = config(host, cfg, Taker::Search)?;
+        let train: TrainConfig = typed(cfg).map_err(raise)?;
+        train.check().map_err(raise)?;
+        let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
+        let seed = host.stream.borrow_mut().next_seed();
+        let config = SupernetConfig {
+            channels: or(size.channels, 16),
+            cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
+            classes: host.current_data().map_err(raise)?.train.n_classes(),
+            seed,
+            strict: size.strict,
+            pool_norm: size.pool_norm,
+            head_norm: size.head_norm,
+        };
+        Net::of(host, (*space.0).clone(), config, train.batch_size).map_err(raise)
+    }
+
+    /// With fresh weights.
+    pub(crate) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
+        let net = Supernet::new(space.clone(), config, &host.options.device)?;
+        let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
+        let trace = host.trace.of(host.register_learner(&learner));
+        trace.supernet(&learner.borrow().net)?;
+        learner.borrow_mut().trace = trace;
+        Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
+    }
+
+    /// Its space.
+    pub fn space(&self) -> Rc<SearchSpace> {
+        self.space.clone()
+    }
+
+    /// Its mask now.
+    pub fn mask(&self) -> Alive {
+        self.learner.borrow().net.mask().clone()
+    }
+
+    /// Settings of training from a script's map.
+    pub fn train_config(&self, cfg: &Map) -> Fallible<TrainConfig> {
+        if let Some((_, config)) = self.recent.borrow().as_ref().filter(|(map, _)| same(map, cfg)) {
+            return Ok(config.clone());
+        }
+        let config: TrainConfig = config(&self.host, cfg, Taker::Search)?;
+        config.check().map_err(raise)?;
+        *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
+        Ok(config)
+    }
+
+    /// A script's mixing weights, checked against this space.
+    pub fn mixing(&self, mix: &Dynamic) -> Fallible<Vec<candle_core::Tensor>> {
+        mix_of(mix, &self.space)
+    }
+
+    pub(crate) fn train_epoch(&self, data: &Data, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
+        let cfg = self.train_config(cfg)?;
+        let mix = mix.map(|m| self.mixing(m)).transpose()?;
+        let progress = self.host.progress.clone();
+        let stats = self.learner.borrow_mut().train_epoch(&data.0, mix.as_deref(), &cfg, &*progress).map_err(raise)?;
+        Ok(stats_map(&stats))
+    }
+
+    pub(crate) fn step(&self, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {
+        let cfg = self.train_config(cfg)?;
+        let mix = mix.map(|m| self.mixing(m)).transpose()?;
+        let mut learner = self.learner.borrow_mut();
+        learner.train_step(&batch.0, mix.as_deref(), &cfg).map(f64::from).map_err(raise)
+    }
+
+    pub(crate) fn measure_iim(&self, data: &Data, samples: usize) -> Result<Importance> {
+        let learner = self.learner.borrow();
+        let iim = learner.measure_iim(&data.0, samples, self.batch_size, &*self.host.progress)?;
+        self.host.log_iim(learner.epoch(), &self.space, &iim, learner.net.mask())?;
+        Ok(Importance::from_iim(&iim, &self.space))
+    }
+
+    /// Drop candidates; an error, and nothing dropped, if that would leave fewer in a subset than survive.
+    pub(crate) fn drop_all(&self, candidates: &[Candidate]) -> Result<()> {
+        let mut after = self.mask();
+        for c in candidates {
+            let place = c.place_in(&self.space)?;
+            if !after.is_alive(place) {
+                let got = format!("{}, which was dropped before", candidate_name(&self.space, place));
+                return Err(Error::invalid("drop", got, "a candidate that is alive"));
+            }
+            after.drop(place)?;
+        }
+        for subset in self.space.comparison_subsets() {
+            let left = subset.alive(&after).len();
+            if left < subset.keep && left < subset.alive(&self.mask()).len() {
+                let what = format!("drop, {}", subset.name);
+                return Err(Error::invalid(what, format!("{left} left alive"), format!("at least {}", subset.keep)));
+            }
+        }
+        let mut learner = self.learner.borrow_mut();
+        learner.trace.drop(candidates.iter().map(|c| c.place))?;
+        for c in candidates {
+            learner.net.drop(c.place)?;
+            self.host.note(&format!("epoch {}: dropped {}", learner.epoch(), candidate_name(&self.space, c.place)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn genotype(&self) -> Result<Genotype> {
+        let learner = self.learner.borrow();
+        let found = learner.net.genotype()?;
+        learner.trace.genotype(&found)?;
+        Ok(Genotype(found))
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let learner = self.learner.borrow();
+        let (net, config) = (&learner.net, learner.net.config());
+        let weights: usize = net.params().iter().filter(|p| p.role == Role::Weight).map(|p| p.var.elem_count()).sum();
+        let all = self.space.candidates().len();
+        let alive = net.mask().n_alive();
+        format!(
+            "{} supernet: C={}, N={}, {} classes, {weights} weights, {alive} of {all} candidates alive, epoch {}",
+            self.space.name(),
+            config.channels,
+            config.cells,
+            config.classes,
+            learner.epoch()
+        )
+    }
+}
+
+impl Net {
+    /// A supernet as `:save` saved it.
+    pub(crate) fn restored(host: &Rc<Host>, space: SearchSpace, state: State, batch_size: usize) -> Result<Self> {
+        let bad = |e: serde_json::Error| Error::invalid("saved supernet", e, "its size");
+        let config: SupernetConfig = serde_json::from_value(state.json["config"].clone()).map_err(bad)?;
+        let net = Net::of(host, space, config, batch_size)?;
+        net.learner.borrow_mut().restore(state)?;
+        Ok(net)
+    }
+}
+
+/// As scripts see them.
+pub(crate) fn stats_map(stats: &EpochStats) -> Map {
+    let numbers = [("loss", stats.loss), ("accuracy", stats.accuracy), ("seconds", stats.seconds), ("lr", stats.lr)];
+    let mut map: Map = numbers.into_iter().map(|(key, value)| (key.into(), Dynamic::from(value))).collect();
+    map.insert("images".into(), Dynamic::from(stats.images as INT));
+    map
+}

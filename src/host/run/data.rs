@@ -1,0 +1,33 @@
+//! The data of a run.
+
+use super::host::Host;
+use super::settings;
+use crate::data::{DataOptions, Splits};
+use crate::error::Result;
+use crate::search::RunFolder;
+use std::rc::Rc;
+
+impl Host {
+    /// The data opened last, or else the run's own data.
+    pub fn current_data(&self) -> Result<Rc<Splits>> {
+        if let Some(data) = self.data.borrow().as_ref() {
+            return Ok(data.clone());
+        }
+        self.open_data(&self.options.data, &settings::data_options(self, &rhai::Map::new())?)
+    }
+
+    /// Open data and make it the current one.
+    pub fn open_data(&self, name: &str, options: &DataOptions) -> Result<Rc<Splits>> {
+        let splits = Rc::new(Splits::open(name, options)?);
+        if let Some(folder) = self.folder.borrow().as_ref().map(RunFolder::path) {
+            let option = |what: &str, n: Option<usize>| n.map_or(String::new(), |n| format!(" {what}={n}"));
+            let split = options.split.map_or(String::new(), |share| format!(" split={share}"));
+            let key = format!("{name}{}{}{split}", option("resize", options.resize), option("limit", options.limit));
+            let note = self.origin.opened(&key, &splits.fingerprint, Some(folder))?;
+            note.iter().for_each(|note| self.note(note));
+        }
+        self.trace.data(&splits)?;
+        *self.data.borrow_mut() = Some(splits.clone());
+        Ok(splits)
+    }
+}

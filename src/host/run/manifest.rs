@@ -1,0 +1,58 @@
+//! manifest.json: what a run was asked, with what, and how it went.
+
+use super::host::Host;
+use crate::error::{Error, Result};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Writes the manifest at the beginning and end of a run.
+pub struct Manifest {
+    head: Value,
+}
+
+impl Manifest {
+    /// Before any work.
+    pub fn begin(host: &Host) -> Result<Self> {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        let head = json!({
+            "program": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "command": std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+            "run": host.options.to_json(),
+            "id": host.origin.id,
+            "started": started,
+            "resumed": host.options.resume,
+        });
+        let manifest = Manifest { head };
+        manifest.write(host, "running")?;
+        Ok(manifest)
+    }
+
+    /// When the run is over, one way or the other.
+    pub fn end(&self, host: &Host, result: &Result<()>) -> Result<()> {
+        self.write(
+            host,
+            match result {
+                Ok(()) => "finished",
+                Err(Error::Interrupted) => "interrupted",
+                Err(_) => "failed",
+            },
+        )
+    }
+
+    fn write(&self, host: &Host, status: &str) -> Result<()> {
+        let mut all = self.head.clone();
+        all["made_of"] = host.origin.made_of()?;
+        all["status"] = json!(status);
+        all["seconds"] = json!(host.seconds());
+        all["settings"] = Value::Object(host.settings.borrow().clone());
+        if let Some(data) = host.data.borrow().as_ref() {
+            all["data"] =
+                json!({"train": data.train.describe(), "test": data.test.len(), "fingerprint": data.fingerprint});
+        }
+        match host.folder.borrow().as_ref() {
+            Some(folder) => folder.write_manifest(&all),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A run: what was asked for, its folder, its loops, its random stream, its settings.
+
+pub mod data;
+pub mod epochs;
+pub mod files;
+pub mod host;
+pub mod kept;
+pub mod loops;
+pub mod made_of;
+pub mod manifest;
+pub mod options;
+pub mod origin;
+pub mod output;
+pub mod random;
+pub mod settings;
+pub mod training;
+
+pub use epochs::Epochs;
+pub use host::Host;
+pub use options::{RunOptions, device_name};
+pub use random::Stream;

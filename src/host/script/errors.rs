@@ -1,0 +1,50 @@
+//! Errors on their way into a script.
+
+use crate::error::Error;
+use rhai::{Dynamic, EvalAltResult, Position};
+
+/// The result of a host function.
+pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
+
+/// For `map_err`: our error as a script error, whose position the engine fills in.
+pub fn raise(error: Error) -> Box<EvalAltResult> {
+    match error {
+        Error::Interrupted => EvalAltResult::ErrorTerminated("interrupted".into(), Position::NONE),
+        Error::Script(text) => EvalAltResult::ErrorRuntime(text.into(), Position::NONE),
+        other => EvalAltResult::ErrorRuntime(Dynamic::from(other.to_string()), Position::NONE),
+    }
+    .into()
+}
+
+/// For `map_err`: candle's error as a script error, without its backtrace.
+pub fn raise_tensor(error: candle_core::Error) -> Box<EvalAltResult> {
+    let text = error.to_string();
+    let text = text.lines().next().unwrap_or_default().to_string();
+    raise(Error::Script(format!("tensor operation: {text}")))
+}
+
+/// A script error for a value of the wrong kind.
+pub fn wrong(what: impl Into<String>, got: impl ToString, expected: impl ToString) -> Box<EvalAltResult> {
+    raise(Error::invalid(what, got, expected))
+}
+
+/// `:LINE:COLUMN`, or nothing.
+pub fn place(position: Position) -> String {
+    match (position.line(), position.position()) {
+        (Some(line), Some(column)) => format!(":{line}:{column}"),
+        (Some(line), None) => format!(":{line}"),
+        _ => String::new(),
+    }
+}
+
+/// `an array`, `a Space`.
+pub fn article(kind: &str) -> String {
+    format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
+}
+
+/// The nearest known name, where one is near: one letter off for a short name, a third of them for a long one.
+pub fn nearest<'a>(got: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let near = known.into_iter().map(|k| (strsim::damerau_levenshtein(got, k), k));
+    let best = near.filter(|(distance, k)| *distance <= 1.max(k.len() / 3)).min()?;
+    Some(best.1.to_string())
+}

@@ -1,0 +1,136 @@
+//! Errors on their way out of a script, in words.
+
+use super::api::Doc;
+use super::errors::{article, nearest, place};
+use super::{modules, races};
+use crate::error::Error;
+use rhai::{EvalAltResult, LexError, ParseErrorType, Position};
+
+/// Out of the script: `FILE:LINE:COLUMN: what was got, what was expected`, then how it was reached.
+pub fn explain(error: &EvalAltResult, script: &str, docs: &[Doc]) -> Error {
+    let (mut source, mut position, mut inner) = (script.to_string(), Position::NONE, error);
+    let mut trail: Vec<String> = Vec::new();
+    loop {
+        match inner {
+            EvalAltResult::ErrorInFunctionCall(name, file, next, at) => {
+                trail.push(format!("  in {} called at {source}{}", function_name(name), place(*at)));
+                if !file.is_empty() {
+                    source = file.clone();
+                }
+                position = *at;
+                inner = next;
+            }
+            EvalAltResult::ErrorInModule(path, next, at) => {
+                trail.push(format!("  in module `{path}` imported at {source}{}", place(*at)));
+                source = modules::source_of(path, &source);
+                inner = next;
+            }
+            _ => break,
+        }
+    }
+    if let EvalAltResult::ErrorTerminated(..) = inner {
+        return Error::Interrupted;
+    }
+    if !inner.position().is_none() {
+        position = inner.position();
+    }
+    trail.reverse();
+    let mut lines = vec![format!("{source}{}: {}", place(position), describe(inner, docs))];
+    lines.extend(trail);
+    Error::Script(lines.join("\n"))
+}
+
+fn function_name(name: &str) -> String {
+    if name.starts_with("anon$") { "a closure".into() } else { format!("`{name}`") }
+}
+
+/// The error itself in words.
+fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
+    match error {
+        EvalAltResult::ErrorRuntime(text, _) => text.to_string(),
+        EvalAltResult::ErrorParsing(kind, _) => format!("syntax error: {}", syntax(kind)),
+        EvalAltResult::ErrorFunctionNotFound(call, _) => unknown_function(call, docs),
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            format!("unknown variable `{name}` (functions do not see the variables outside them: pass what they need)")
+        }
+        EvalAltResult::ErrorPropertyNotFound(name, _) => {
+            let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
+            match nearest(name, known) {
+                Some(near) if near == *name => format!("a map has no property `{name}`; a method is called `{name}()`"),
+                Some(near) => format!("unknown property `{name}`, did you mean `{near}`?"),
+                None => format!("unknown property `{name}`: got a map or value without it, expected one that has it"),
+            }
+        }
+        EvalAltResult::ErrorDotExpr(text, _) if text.starts_with("Unknown property '") => {
+            let mut words = text.split('\'').skip(1).step_by(2);
+            let (name, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or("value"));
+            let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
+            match nearest(name, known) {
+                Some(near) if near == name => {
+                    format!("{} has no property `{name}`; a method is called `{name}()`", article(kind))
+                }
+                Some(near) => format!("{} has no property `{name}`, did you mean `{near}`?", article(kind)),
+                None => format!("{} has no property `{name}`; `help()` lists what there is", article(kind)),
+            }
+        }
+        EvalAltResult::ErrorModuleNotFound(path, _) => modules::not_found(path),
+        EvalAltResult::ErrorMismatchDataType(expected, got, _)
+        | EvalAltResult::ErrorMismatchOutputType(expected, got, _) => {
+            format!("wrong type: got {}, expected {}", type_name(got), type_name(expected))
+        }
+        EvalAltResult::ErrorDataRace(text, _) => races::describe(text),
+        EvalAltResult::ErrorFor(_) => "`for` expects a range, an array, batches or epochs".into(),
+        other => {
+            let mut plain = other.to_string();
+            if let Some(cut) = plain.rfind(" (line ") {
+                plain.truncate(cut);
+            }
+            plain
+        }
+    }
+}
+
+fn syntax(kind: &ParseErrorType) -> String {
+    match kind {
+        ParseErrorType::UnexpectedEOF => {
+            "got the end of the script, expected a closing bracket or the rest of an expression".into()
+        }
+        ParseErrorType::MissingToken(token, purpose) => {
+            format!("got something else or the end, expected `{token}` {purpose}")
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(found)) => {
+            format!("got `{found}`, expected an expression, an operator, or the end of the statement")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// `call` is `name (Type, Type)`, or `Module::name (...)`.
+fn unknown_function(call: &str, docs: &[Doc]) -> String {
+    let (name, types) = call.split_once(" (").map_or((call, ""), |(n, t)| (n, t.trim_end_matches(')')));
+    let types: Vec<String> = types.split(", ").filter(|t| !t.is_empty()).map(type_name).collect();
+    if let Some(property) = name.strip_prefix("get$").or_else(|| name.strip_prefix("set$")) {
+        let kind = types.first().map_or("value", |t| t.as_str());
+        return format!("{} has no property `{property}`", article(kind));
+    }
+    let signatures: Vec<&str> =
+        docs.iter().filter(|d| d.name == name).flat_map(|d| d.signature.lines()).map(str::trim).collect();
+    if !signatures.is_empty() {
+        return format!("{name}: got ({}), expected {}", types.join(", "), signatures.join(" or "));
+    }
+    // No operator is a misspelt one.
+    let names = docs.iter().map(|d| d.name).filter(|_| name.contains(char::is_alphabetic));
+    let hint = nearest(name, names).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
+    format!("unknown function `{name}({})`{hint}", types.join(", "))
+}
+
+/// Rhai's type names in plain words.
+fn type_name(name: &str) -> String {
+    match name.trim() {
+        "i64" => "integer".into(),
+        "f64" => "float".into(),
+        "&str | ImmutableString | String" | "string" | "&str" => "string".into(),
+        "()" => "nothing".into(),
+        other => other.to_string(),
+    }
+}

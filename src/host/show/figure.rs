@@ -1,0 +1,214 @@
+//! Figures as SVG: panels side by side, lines or points in each.
+
+use crate::error::{Error, Result};
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+use std::ops::Range;
+
+/// One line or cloud of points.
+pub struct Series {
+    /// What the legend calls it.
+    pub name: String,
+    /// x and y.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// One pair of axes.
+pub struct Panel {
+    /// Above it.
+    pub title: String,
+    /// What is drawn.
+    pub series: Vec<Series>,
+}
+
+/// A figure.
+#[derive(Default)]
+pub struct Figure {
+    /// Above the panels.
+    pub title: String,
+    /// Name of the x axes.
+    pub x: String,
+    /// Name of the y axes.
+    pub y: String,
+    /// Whether the x axes are logarithmic.
+    pub log_x: bool,
+    /// Whether the y axes are.
+    pub log_y: bool,
+    /// Points in place of lines.
+    pub scatter: bool,
+    /// The panels.
+    pub panels: Vec<Panel>,
+}
+
+/// Pixels of a panel, and of the title.
+const PANEL: (u32, u32) = (420, 300);
+const TITLE: u32 = 30;
+
+/// The text of an SVG file. On a logarithmic axis only positive values are drawn; what is not finite never is.
+pub fn svg(figure: &Figure) -> Result<String> {
+    let mut text = String::new();
+    draw(figure, &mut text).map_err(|e| Error::invalid("figure", e, "what can be drawn"))?;
+    Ok(text)
+}
+
+/// Lines over one pair of axes, as the text of an SVG file.
+pub fn lines([title, x, y]: [&str; 3], series: Vec<(&str, Vec<(f64, f64)>)>) -> Result<String> {
+    let series = series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect();
+    let panels = vec![Panel { title: String::new(), series }];
+    svg(&Figure { title: title.into(), x: x.into(), y: y.into(), panels, ..Figure::default() })
+}
+
+type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn draw(figure: &Figure, text: &mut String) -> Drawn {
+    let columns = match figure.panels.len() {
+        0 | 1 => 1,
+        2 | 4 => 2,
+        _ => 3,
+    };
+    let rows = figure.panels.len().div_ceil(columns).max(1);
+    let size = (PANEL.0 * columns as u32, TITLE + PANEL.1 * rows as u32);
+    let root = SVGBackend::with_string(text, size).into_drawing_area();
+    root.fill(&WHITE)?;
+    let (head, body) = root.split_vertically(TITLE);
+    head.titled(&figure.title, ("sans-serif", 18))?;
+    for (area, panel) in body.split_evenly((rows, columns)).iter().zip(&figure.panels) {
+        let drawn = |p: &(f64, f64)| shows(p.0, figure.log_x) && shows(p.1, figure.log_y);
+        let placed = |p: &(f64, f64)| (within(p.0, figure.log_x), within(p.1, figure.log_y));
+        let series: Vec<(&str, Vec<(f64, f64)>)> = panel
+            .series
+            .iter()
+            .map(|s| (s.name.as_str(), s.points.iter().filter(|p| drawn(p)).map(placed).collect()))
+            .collect();
+        let range = |log: bool, of: fn(&(f64, f64)) -> f64| extent(series.iter().flat_map(|s| &s.1).map(of), log);
+        let (x, y) = (range(figure.log_x, |p| p.0), range(figure.log_y, |p| p.1));
+        match (figure.log_x, figure.log_y) {
+            (false, false) => axes(area, figure, panel, &series, x, y)?,
+            (true, false) => axes(area, figure, panel, &series, x.log_scale(), y)?,
+            (false, true) => axes(area, figure, panel, &series, x, y.log_scale())?,
+            (true, true) => axes(area, figure, panel, &series, x.log_scale(), y.log_scale())?,
+        }
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn axes<'a, X, Y>(
+    area: &DrawingArea<SVGBackend<'a>, plotters::coord::Shift>,
+    figure: &Figure,
+    panel: &Panel,
+    series: &[(&str, Vec<(f64, f64)>)],
+    x: X,
+    y: Y,
+) -> Drawn
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(area)
+        .caption(&panel.title, ("sans-serif", 14))
+        .margin(8)
+        .x_label_area_size(34)
+        .y_label_area_size(62)
+        .build_cartesian_2d(x, y)?;
+    let tick = |v: &f64| if *v != 0.0 && !(1e-3..1e5).contains(&v.abs()) { format!("{v:.0e}") } else { shortest(*v) };
+    let mut mesh = chart.configure_mesh();
+    mesh.x_desc(&figure.x).y_desc(&figure.y).light_line_style(WHITE).x_label_formatter(&tick).y_label_formatter(&tick);
+    mesh.draw()?;
+    for (i, (name, points)) in series.iter().enumerate() {
+        let colour = Palette99::pick(i).to_rgba();
+        let drawn = if figure.scatter {
+            chart.draw_series(points.iter().map(|p| Circle::new(*p, 3, colour.filled())))?
+        } else {
+            chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+        };
+        if !name.is_empty() {
+            drawn.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2)));
+        }
+    }
+    if series.iter().any(|(name, _)| !name.is_empty()) {
+        let mut legend = chart.configure_series_labels();
+        legend.position(SeriesLabelPosition::LowerRight).label_font(("sans-serif", 10));
+        legend.background_style(WHITE.mix(0.7)).border_style(BLACK.mix(0.2)).draw()?;
+    }
+    Ok(())
+}
+
+fn shows(value: f64, log: bool) -> bool {
+    value.is_finite() && !(log && value <= 0.0)
+}
+
+/// A number without the zeros behind it.
+fn shortest(value: f64) -> String {
+    format!("{value:.4}").trim_end_matches('0').trim_end_matches('.').to_string()
+}
+
+/// Axes reach no further than this, and (logarithmic ones) no closer to 0 than its inverse; what lies beyond is drawn at the edge.
+/// The ends' ratio is a number, too: plotters counts the powers of ten between them.
+const FAR: f64 = 1e150;
+/// The least range of an axis beside the size of its numbers: ticks closer together than that would be one number.
+const CLOSE: f64 = 1e-9;
+
+/// A value where an axis can show it.
+fn within(value: f64, log: bool) -> f64 {
+    if log { value.clamp(1.0 / FAR, FAR) } else { value.clamp(-FAR, FAR) }
+}
+
+/// From the least to the largest value, with a little room; something around none, or around values that are as good as one.
+fn extent(values: impl Iterator<Item = f64>, log: bool) -> Range<f64> {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low > high {
+        return 0.1..1.0;
+    }
+    let size = low.abs().max(high.abs());
+    match (high - low > size * CLOSE && (log || high - low > 1.0 / FAR), log) {
+        (true, true) => low / 1.1..high * 1.1,
+        (true, false) => low - 0.03 * (high - low)..high + 0.03 * (high - low),
+        (false, true) => low / 2.0..high * 2.0,
+        (false, false) => low - 0.5f64.max(size * CLOSE)..high + 0.5f64.max(size * CLOSE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_of_any_finite_numbers_ends() {
+        let numbers =
+            [0.0, 1.0, -1.0, 1e16, 1e16 + 2.0, 1e308, -1e308, f64::MAX, f64::MIN, 5e-324, 1e-310, f64::MIN_POSITIVE];
+        for (i, &a) in numbers.iter().enumerate() {
+            for &b in &numbers[i..] {
+                for (log_x, log_y) in [(false, false), (true, false), (false, true), (true, true)] {
+                    let series = vec![Series { name: "s".into(), points: vec![(a, b), (b, a)] }];
+                    let panels = vec![Panel { title: String::new(), series }];
+                    let text = svg(&Figure { log_x, log_y, panels, ..Figure::default() }).unwrap();
+                    assert!(text.trim_end().ends_with("</svg>") && !text.contains("NaN") && !text.contains("inf"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_figure_holds_its_names_whatever_its_values_are() {
+        let points = [
+            vec![],
+            vec![(1.0, 5.0)],
+            vec![(1.0, 5.0), (2.0, f64::NAN), (3.0, f64::INFINITY), (0.0, -7.0), (9.0, 1e-9)],
+        ];
+        for (log_x, log_y, scatter, n) in
+            [(false, false, false, 1), (true, false, true, 2), (false, true, false, 5), (true, true, true, 7)]
+        {
+            let series = || points.iter().map(|p| Series { name: "nor_conv_3x3".into(), points: p.clone() }).collect();
+            let panels = (0..n).map(|i| Panel { title: format!("edge {i}"), series: series() }).collect();
+            let [title, x, y] = ["curve", "images", "IIM"].map(String::from);
+            let svg = svg(&Figure { title, x, y, log_x, log_y, scatter, panels }).unwrap();
+            assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && !svg.contains("NaN"));
+            for word in ["curve", "images", "IIM", "nor_conv_3x3", &format!("edge {}", n - 1)] {
+                assert!(svg.contains(word), "{word}");
+            }
+        }
+    }
+}
