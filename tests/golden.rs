@@ -18,7 +18,7 @@ mod golden_support;
 
 use candle_core::{DType, Device, Tensor, Var};
 use golden_support::{Case, Check, case_folders, recorded_mask};
-use isdarts_host::net::{Mode, Role, Supernet, SupernetConfig, layers, supernet::mean_scores};
+use isdarts_host::net::{Mode, Role, Supernet, SupernetConfig, graph, supernet::mean_scores};
 use isdarts_host::search::Learner;
 use isdarts_host::space::{Mask, SearchSpace};
 use std::collections::{HashMap, HashSet};
@@ -107,8 +107,12 @@ fn run_all(backend: Backend) {
 fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
     let config =
         SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, ..Default::default() };
-    let cancelled: HashSet<String> =
-        layers::params(&space, &config).into_iter().filter(|p| p.cancelled).map(|p| p.name).collect();
+    let cancelled: HashSet<String> = graph::supernet::graph(&space, &config, &space.full_mask())
+        .params
+        .into_iter()
+        .filter(|p| p.cancelled)
+        .map(|p| p.name)
+        .collect();
     let net = (backend.make)(space, config, case.device())?;
     net.params().assign(&case.first_weights(net.params())?)?;
     let mut check = Check::default();

@@ -11,14 +11,14 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use isdarts_host::Result;
-use isdarts_host::net::definition::Definition;
-use isdarts_host::net::{Mode, Params, Paths, Role, Supernet, SupernetConfig, layers};
+use isdarts_host::net::definition::{self, How};
+use isdarts_host::net::graph::supernet;
+use isdarts_host::net::{Mode, Params, Pass, Paths, Role, Supernet, SupernetConfig};
 use isdarts_host::search::loss::cross_entropy;
 use isdarts_host::space::{Mask, Primitive, SearchSpace, Topology};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::cell::Cell;
 
 const STEP: f64 = 1e-6;
 const TOLERANCE: f64 = 2e-3;
@@ -72,7 +72,8 @@ impl Setup {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut uniform = |len: usize, low: f32| (0..len).map(|_| rng.random_range(low..1.0)).collect::<Vec<f32>>();
         let config = SupernetConfig { channels: case.channels, cells: 1, classes: CLASSES, seed, ..Default::default() };
-        let params = Params::init(&case.space, &config, &Device::Cpu).unwrap();
+        let graph = supernet::graph(&case.space, &config, &case.space.full_mask());
+        let params = Params::of_specs(graph.params, config.seed, &Device::Cpu).unwrap();
         for p in params.iter() {
             let shaken = Tensor::from_vec(uniform(p.var.elem_count(), 0.0), p.var.shape(), &Device::Cpu).unwrap();
             p.var.set(&(p.var.as_tensor() + (shaken * 0.2).unwrap()).unwrap()).unwrap();
@@ -112,7 +113,8 @@ impl Setup {
     /// The loss by the definition in f64, moved by `step`, and what the weights moved by: they are f32.
     fn loss(&self, along: &Along, step: f64) -> Result<(f64, Vec<(usize, Vec<f64>)>)> {
         // A copy: differences are taken side by side, and a pass in train mode moves running statistics.
-        let params = Params::init(&self.case.space, &self.config, &Device::Cpu)?;
+        let graph = supernet::graph(&self.case.space, &self.config, &self.mask);
+        let params = Params::of_specs(graph.params.clone(), self.config.seed, &Device::Cpu)?;
         params.assign(&self.params.tensors()?)?;
         let mut mixing: Vec<Tensor> =
             self.mixing.iter().map(|m| m.to_dtype(DType::F64)).collect::<candle_core::Result<_>>()?;
@@ -133,19 +135,11 @@ impl Setup {
                 }
             }
         }
-        let definition = Definition {
-            space: &self.case.space,
-            config: &self.config,
-            params: &params,
-            mask: &self.mask,
-            drop: None,
-            mode: self.case.mode,
-            paths: Paths::All,
-            track: false,
-            dtype: DType::F64,
-            draws: Cell::new(0),
-        };
-        let loss = cross_entropy(&definition.forward(&self.x, &mixing, None)?, &self.y, 0.0)?;
+        let pass = Pass { mode: self.case.mode, paths: Paths::All };
+        let how = How { pass, drop: None, auxiliary: false, track: false, dtype: DType::F64, seed: 0 };
+        let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
+        let (logits, _) = definition::forward(&graph, &params, &self.x, &Tensor::cat(&flat, 0)?, how, None)?;
+        let loss = cross_entropy(&logits, &self.y, 0.0)?;
         Ok((loss.to_scalar()?, moved))
     }
 
@@ -160,7 +154,7 @@ impl Setup {
 
     /// Each weight in a random direction, and in one that its gradient does not cancel in; all at once; mixing weights one by one.
     fn directions(&self, gradient: &Gradient, rng: &mut impl Rng) -> Vec<Along> {
-        let specs = layers::params(&self.case.space, &self.config);
+        let specs = supernet::graph(&self.case.space, &self.config, &self.mask).params;
         let learnt: Vec<usize> =
             (0..specs.len()).filter(|&i| specs[i].role == Role::Weight && !specs[i].cancelled).collect();
         let mut random = |i: usize, signed: bool| {

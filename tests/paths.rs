@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::{Device, Tensor, Var};
-use isdarts_host::net::{Gradients, Mode, Pass, Paths, Role, Supernet, SupernetConfig, layers};
+use isdarts_host::net::graph::supernet;
+use isdarts_host::net::{Gradients, Mode, Pass, Paths, Role, Supernet, SupernetConfig};
 use isdarts_host::space::{Candidate, Mask, Primitive, SearchSpace};
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -187,10 +188,9 @@ fn what_is_not_drawn_is_not_computed_and_no_constant_mix_asks_for_it() {
         let mix = draw(case, fast.mask(), &mut rng);
         let weights: Vec<Vec<Vec<f32>>> = mix.iter().map(|m| m.to_vec2().unwrap()).collect();
         for net in [fast, slow] {
-            let blocks = layers::blocks(&case.space, net.config());
             let mut poisoned = vec![];
-            for (k, block) in blocks.into_iter().enumerate() {
-                let of_block = |c: &Candidate| block.cell_type() == Some(c.cell_type);
+            for k in 0..supernet::blocks(net.config()) {
+                let of_block = |c: &Candidate| supernet::cell_type(&case.space, net.config(), k) == Some(c.cell_type);
                 for c in case
                     .space
                     .candidates()
@@ -198,7 +198,7 @@ fn what_is_not_drawn_is_not_computed_and_no_constant_mix_asks_for_it() {
                     .filter(of_block)
                     .filter(|c| weights[c.cell_type][c.edge][c.op] == 0.0)
                 {
-                    poisoned.push(layers::candidate_prefix(&case.space, k, case.space.edges()[c.edge], c.op) + ".");
+                    poisoned.push(supernet::name_of(&case.space, k, case.space.edges()[c.edge], c.op) + ".");
                 }
             }
             let is_poisoned = |name: &str| poisoned.iter().any(|p| name.starts_with(p));

@@ -4,7 +4,7 @@
 
 use candle_core::{DType, Device, Tensor};
 use isdarts_host::net::supernet::mean_scores;
-use isdarts_host::net::{Mode, Role, ScoreSums, Supernet, SupernetConfig, layers};
+use isdarts_host::net::{Mode, Role, ScoreSums, Supernet, SupernetConfig, graph};
 use isdarts_host::ops::noise;
 use isdarts_host::space::{Candidate, Mask, PerCandidate, Primitive, SearchSpace};
 
@@ -61,7 +61,7 @@ fn dropped_candidates_are_not_computed() -> Outcome {
             let edge = net.space().edges().into_iter().find(|e| e.to == to && e.from == from).unwrap().index;
             (edge + op).is_multiple_of(2)
         };
-        let specs = layers::params(net.space(), net.config());
+        let specs = graph::supernet::graph(net.space(), net.config(), net.mask()).params;
         let cancelled = |name: &str| specs.iter().any(|s| s.name == name && s.cancelled);
         let mut n_dead = 0;
         for p in net.params().iter().filter(|p| dead(&p.name)) {

@@ -1,62 +1,71 @@
-//! The CPU engine behind candle's graph: one custom op from mixing weights to logits.
+//! The CPU engine behind candle's graph: one custom op from the mixing weights to the logits and to what the auxiliary head
+//! reads.
 //!
-//! Its backward leaves the gradients of the weights in a slot ([`Fast::take_gradients`]) and returns that of the mixing
-//! weights, so any loss made of logits in tensor algebra reaches both.
+//! Its backward returns the gradient of the mixing weights, so that any loss made of logits in tensor algebra reaches them; the
+//! gradients of the weights it leaves in a slot ([`Fast::take_gradients`]).
 
 use super::engine::{Engine, Forward, Input};
-use super::lower::lower;
+use super::graph::Graph;
+use super::lower::{lower, tap_of};
 use super::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
-use super::{DropPath, Mode, Params, SupernetConfig, supernet};
+use super::{DropPath, Mode, Params, pass};
 use crate::error::Result;
 use crate::interrupt;
-use crate::space::{Mask, SearchSpace};
-use candle_core::{CpuStorage, CustomOp1, Layout, Shape, Tensor, Var};
+use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use std::sync::{Arc, Mutex};
 
-/// Everything a pass depends on besides its input.
+/// What the engine runs.
 #[derive(Clone)]
 pub struct Network {
-    /// The space.
-    pub space: SearchSpace,
-    /// The size.
-    pub config: SupernetConfig,
+    /// The network.
+    pub graph: Arc<Graph>,
     /// Weights and buffers.
     pub params: Arc<Params>,
-    /// The candidates alive.
-    pub mask: Arc<Mask>,
+    /// Direct convolutions only.
+    pub strict: bool,
 }
 
-/// The engine of one supernet, its memory, and the gradients it left.
+/// The engine of one network, its memory, and the gradients it left.
 #[derive(Default)]
 pub struct Fast {
     slot: Mutex<Slot<Key>>,
 }
 
-#[derive(Clone, PartialEq)]
 struct Key {
-    mask: Arc<Mask>,
+    graph: Arc<Graph>,
     shape: Vec<usize>,
+    /// Whether nodes are computed that the logits do not depend on.
     all: bool,
-    drop_path: bool,
+    auxiliary: bool,
+    scaled: bool,
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        let rest = |key: &Key| (key.all, key.auxiliary, key.scaled);
+        Arc::ptr_eq(&self.graph, &other.graph) && self.shape == other.shape && rest(self) == rest(other)
+    }
 }
 
 impl Fast {
-    /// Logits `[b, classes]`, differentiable in `mixing`.
+    /// Logits `[b, classes]`, differentiable in the mixing weights `mix: [n_mix]`; with `auxiliary`, the pooled image that the
+    /// auxiliary head goes on from, `[b, c, h, w]`.
     pub fn forward(
         self: &Arc<Self>,
         net: &Network,
         x: &Tensor,
-        mixing: &[Tensor],
-        how: supernet::Pass,
+        mix: &Tensor,
+        how: pass::Pass,
         drop: Option<&DropPath>,
-    ) -> Result<Tensor> {
-        let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
-        let mut mix = Tensor::cat(&flat, 0)?;
+        auxiliary: bool,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let want_mix = mix.track_op();
-        if !want_mix {
-            // Only what depends on a variable is visited by backward, and the weights' gradients wait there.
-            mix = Var::from_tensor(&mix)?.into_inner();
-        }
+        let mix = match want_mix {
+            true => mix.clone(),
+            // Backward visits only what depends on a variable, and has to come by for the gradients of the weights.
+            false if net.graph.n_mix > 0 => Var::from_tensor(mix)?.into_inner(),
+            false => Var::zeros(1, DType::F32, &Device::Cpu)?.into_inner(),
+        };
         let running = Arc::default();
         let pass = Pass {
             fast: self.clone(),
@@ -64,13 +73,23 @@ impl Fast {
             x: x.contiguous()?,
             how,
             scales: drop.map(DropPath::all_factors),
+            auxiliary,
             want_mix,
             number: Mutex::new(0),
             running: Arc::clone(&running),
         };
-        let logits = mix.apply_op1(pass).map_err(interrupt::or)?;
+        let out = mix.apply_op1(pass).map_err(interrupt::or)?;
         write_running(&net.params, &lock(&running)?)?;
-        Ok(logits)
+        let (b, _, h, w) = x.dims4()?;
+        let classes = net.graph.steps[net.graph.logits.0].channels;
+        let logits = out.narrow(0, 0, b * classes)?.reshape((b, classes))?;
+        let rest = out.elem_count() - b * classes;
+        let Some(head) = net.graph.auxiliary.filter(|_| rest > 0) else { return Ok((logits, None)) };
+        let (read, window) = tap_of(&net.graph, head)?;
+        let (h, w) = net.graph.sizes(h, w)[read.0];
+        let image = (b, window.outputs(h), window.outputs(w), net.graph.steps[read.0].channels);
+        let pooled = out.narrow(0, b * classes, rest)?.reshape(image)?.permute((0, 3, 1, 2))?.contiguous()?;
+        Ok((logits, Some(pooled)))
     }
 
     /// Gradients that backward passes left since the last call, by position in [`Params`].
@@ -79,11 +98,10 @@ impl Fast {
     }
 
     /// Sums over the images of a batch, and over the cells of a type, of each live candidate's score, by mixing index.
-    pub fn score(&self, net: &Network, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<f64>> {
-        let mix = mixing.iter().map(|m| Ok(m.flatten_all()?.to_vec1::<f32>()?)).collect::<Result<Vec<_>>>()?.concat();
-        let x = x.contiguous()?;
+    pub fn score(&self, net: &Network, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
+        let (mix, x) = (mix.to_vec1::<f32>()?, x.contiguous()?);
         let mut slot = lock(&self.slot)?;
-        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), None, true)?.scores)
+        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), None, false, true)?.scores)
     }
 }
 
@@ -92,16 +110,17 @@ fn run(
     net: &Network,
     x: &Tensor,
     mix: &[f32],
-    how: supernet::Pass,
+    how: pass::Pass,
     scales: Option<&[f32]>,
+    auxiliary: bool,
     score: bool,
 ) -> Result<Forward> {
     let (batch, _, h, w) = x.dims4()?;
-    let drop_path = scales.is_some();
-    let key = Key { mask: net.mask.clone(), shape: x.dims().to_vec(), all: score, drop_path };
+    let scaled = scales.is_some();
+    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all: score, auxiliary, scaled };
     let make = |pool| {
-        let program = lower(&net.space, &net.config, &net.mask, &net.params, (h, w), drop_path)?;
-        Engine::new(program, batch, net.config.strict, score, pool)
+        let program = lower(&net.graph, (h, w), auxiliary, scaled)?;
+        Engine::new(program, batch, net.strict, score, pool)
     };
     slot.forward(key, make, |engine| {
         with_slices(&[x], |x| {
@@ -117,9 +136,10 @@ struct Pass {
     fast: Arc<Fast>,
     net: Network,
     x: Tensor,
-    how: supernet::Pass,
+    how: pass::Pass,
     /// Of drop path.
     scales: Option<Vec<f32>>,
+    auxiliary: bool,
     want_mix: bool,
     number: Mutex<u64>,
     /// Running statistics that the pass moved, for [`Fast::forward`] to write.
@@ -128,37 +148,43 @@ struct Pass {
 
 impl CustomOp1 for Pass {
     fn name(&self) -> &'static str {
-        "supernet"
+        "network"
     }
 
     fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let mix = &storage.as_slice::<f32>()?[layout.start_offset()..][..layout.shape().elem_count()];
+        let mix = &storage.as_slice::<f32>()?[layout.start_offset()..][..self.net.graph.n_mix];
         let out = self.run(mix).map_err(candle_core::Error::wrap)?;
         *lock(&self.running).map_err(candle_core::Error::wrap)? = out.running;
-        Ok((CpuStorage::F32(out.logits), Shape::from((self.x.dim(0)?, self.net.config.classes))))
+        let all = [out.logits, out.tapped].concat();
+        let shape = Shape::from(all.len());
+        Ok((CpuStorage::F32(all), shape))
     }
 
-    fn bwd(&self, mix: &Tensor, logits: &Tensor, dlogits: &Tensor) -> candle_core::Result<Option<Tensor>> {
-        let gradient = self.backward(mix, logits, dlogits).map_err(candle_core::Error::wrap)?;
-        Ok(Some(Tensor::from_vec(gradient, mix.shape(), mix.device())?))
+    fn bwd(&self, mix: &Tensor, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        let dmix = self.backward(mix, out, gradient).map_err(candle_core::Error::wrap)?;
+        Ok(Some(match self.want_mix {
+            true => Tensor::from_vec(dmix, mix.shape(), mix.device())?,
+            false => mix.zeros_like()?,
+        }))
     }
 }
 
 impl Pass {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
-        let out = run(&mut slot, &self.net, &self.x, mix, self.how, self.scales.as_deref(), false)?;
+        let scales = self.scales.as_deref();
+        let out = run(&mut slot, &self.net, &self.x, mix, self.how, scales, self.auxiliary, false)?;
         *lock(&self.number)? = slot.pass();
         Ok(out)
     }
 
-    fn backward(&self, mix: &Tensor, logits: &Tensor, dlogits: &Tensor) -> Result<Vec<f32>> {
+    fn backward(&self, mix: &Tensor, out: &Tensor, gradient: &Tensor) -> Result<Vec<f32>> {
         if *lock(&self.number)? != lock(&self.fast.slot)?.pass() {
             // Another pass used the engine since: run this one again.
-            let again = self.run(&mix.to_vec1::<f32>()?)?;
-            check_again(again.logits.iter(), &logits.flatten_all()?.to_vec1::<f32>()?)?;
+            let again = self.run(&mix.to_vec1::<f32>()?[..self.net.graph.n_mix])?;
+            check_again(again.logits.iter().chain(&again.tapped), &out.to_vec1::<f32>()?)?;
         }
-        let dlogits = dlogits.flatten_all()?.to_vec1::<f32>()?;
-        lock(&self.fast.slot)?.backward(&self.net.params, &dlogits, self.want_mix)
+        let gradient = gradient.flatten_all()?.to_vec1::<f32>()?;
+        lock(&self.fast.slot)?.backward(&self.net.params, &gradient, self.want_mix)
     }
 }

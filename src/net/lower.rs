@@ -1,301 +1,305 @@
-//! Lowering: a search space, a size and a mask become a [`Program`].
-//!
-//! It goes by the [`Layer`] of each candidate, not by the name of the space. A layer that the engine has no kernel for is not
-//! in [`knows`], and [`supports`] sends its space to the definition; the place to add one is [`knows`] and `Lowering::layer`.
+//! Lowering: the steps of a network, for one size of images, become a [`Program`] for the CPU engine.
 
-use super::layers::{self, Block, Layer, PoolKind};
-use super::program::{AffineNorm, Coef, Conv, Filter, Head, Node, Norm, Origin, Program, Term};
-use super::{Params, SupernetConfig};
+use super::graph::{AffineNorm, Coef, Graph, Op, Order, PoolKind, Term as Added, Value};
+use super::program::{Conv, Filter, Head, Norm, Origin, Program, Tap, Term};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
-use crate::space::{Candidate, Mask, SearchSpace};
+use crate::ops::window::Window;
 use std::collections::HashMap;
 
-/// Whether the engine has everything that a space needs.
-pub fn supports(space: &SearchSpace) -> bool {
-    let layers = space.ops().iter().flat_map(|&op| [1, 2].map(|stride| Layer::of(op, 1, stride)));
-    layers.flatten().all(knows)
+/// A value of the graph on its way into the program.
+#[derive(Clone, Copy)]
+enum Made {
+    Node(usize),
+    /// ReLU of a node.
+    Relu(usize),
+    /// A convolution of a node (or a pool, on its way to a norm), and the norm behind it.
+    Conv {
+        src: usize,
+        relu: bool,
+        filter: Filter,
+        norm: Norm,
+        cancelled: [Option<usize>; 2],
+    },
+    /// The first half of a separable convolution.
+    Depthwise {
+        src: usize,
+        relu: bool,
+        weight: usize,
+        window: Window,
+    },
+    /// ReLU of a node, one pixel off.
+    Offset(usize),
+    /// Half of a factorised reduction: a 1x1 convolution of stride 2 of the ReLU of a node.
+    Half {
+        src: usize,
+        weight: usize,
+        cancelled: Option<usize>,
+    },
+    /// 3x3 average pool of a node.
+    Average {
+        src: usize,
+        stride: usize,
+    },
+    Zero,
+    /// Norm of a node, and its ReLU: what goes before the head.
+    Last {
+        src: usize,
+        norm: AffineNorm,
+    },
+    /// Mean over the pixels of a node.
+    Mean {
+        src: usize,
+        norm: Option<AffineNorm>,
+    },
 }
 
-/// Whether the engine computes a candidate's layer.
-fn knows(layer: Layer) -> bool {
-    matches!(
-        layer,
-        Layer::Identity
-            | Layer::ReluConvBn { .. }
-            | Layer::SepConv { .. }
-            | Layer::DualSepConv { .. }
-            | Layer::FactorizedReduce { .. }
-            | Layer::Pool { .. }
-    )
-}
-
-/// The program of a supernet for images of `h x w`; with `drop_path` a scale of its own for each edge of each block and each
-/// image. A space that [`supports`] denies is an error.
-pub fn lower(
-    space: &SearchSpace,
-    config: &SupernetConfig,
-    mask: &Mask,
-    params: &Params,
-    (h, w): (usize, usize),
-    drop_path: bool,
-) -> Result<Program> {
-    let head = Head {
-        norm: config.head_norm.then(|| affine(params, "lastact.0")).transpose()?,
-        weight: params.position("classifier.weight")?,
-        bias: params.position("classifier.bias")?,
-        classes: config.classes,
+/// The program of `graph` for images of `h x w`. With `auxiliary`, it has a tap where the auxiliary head reads; without `scaled`,
+/// no path is dropped.
+pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: bool) -> Result<Program> {
+    let &Op::Linear { x: pooled, weight, bias } = graph.op(graph.logits) else {
+        return Err(unknown(graph, graph.logits));
     };
-    let n_mix = space.n_edges() * space.ops().len() * space.cell_types().len();
-    let mut net = Lowering { space, config, mask, params, drop_path, program: Program::new(3, h, w, head, n_mix) };
-    let stem = net.stem(layers::stem_channels(space, config))?;
-    let (mut s0, mut s1) = (stem, stem);
-    for (k, block) in layers::blocks(space, config).into_iter().enumerate() {
-        let out = match block {
-            Block::Residual { co, .. } => net.residual_block(k, s1, co)?,
-            _ => net.cell(k, block, [s0, s1])?,
-        };
-        (s0, s1) = (s1, out);
+    let head = Head { norm: None, weight, bias, classes: graph.steps[graph.logits.0].channels };
+    // The auxiliary head itself is no part of the program.
+    let needed = graph.needed(false, |_| true);
+    let mut lowering = Lowering {
+        graph,
+        scaled,
+        program: Program::new(3, h, w, head, graph.n_mix),
+        made: vec![None; graph.steps.len()],
+        normed: vec![false; graph.steps.len()],
+        derived: HashMap::new(),
+        sizes: graph.sizes(h, w),
+    };
+    for step in &graph.steps {
+        if let Op::Norm { x, .. } = step.op {
+            lowering.normed[x.0] = true;
+        }
     }
-    let mut program = net.program;
-    for (conv, biases) in program.convs.iter().zip(&mut program.cancelled) {
-        let bias = |weight| params.find(&params.at(weight).name.replace(".weight", ".bias"));
-        biases.extend(conv.filter.last_weights().into_iter().filter_map(bias));
+    let tap = graph.auxiliary.filter(|_| auxiliary).map(|value| tap_of(graph, value)).transpose()?;
+    for value in order(graph).into_iter().filter(|v| needed[v.0] && *v != graph.logits) {
+        let made = lowering.step(value)?;
+        lowering.made[value.0] = Some(made);
     }
-    Ok(program)
+    if let Some((read, window)) = tap {
+        let node = lowering.node(read)?;
+        lowering.program.tap = Some(Tap { node, window });
+    }
+    let Made::Mean { src, norm } = lowering.get(pooled)? else { return Err(unknown(graph, pooled)) };
+    lowering.program.head.norm = norm;
+    match src + 1 == lowering.program.nodes.len() {
+        true => Ok(lowering.program),
+        false => Err(Error::invalid("lowering of a network", format!("the head at node {src}"), "the last")),
+    }
 }
 
-fn affine(params: &Params, prefix: &str) -> Result<AffineNorm> {
-    let at = |name: &str| params.position(&format!("{prefix}.{name}"));
-    Ok(AffineNorm { gamma: at("weight")?, beta: at("bias")?, mean: at("running_mean")?, var: at("running_var")? })
+/// What the auxiliary head reads, and the window of its pool: it begins with a ReLU and an average.
+pub(super) fn tap_of(graph: &Graph, logits: Value) -> Result<(Value, Window)> {
+    let mut at = logits;
+    loop {
+        match graph.op(at) {
+            &Op::Pool { x, kind: PoolKind::Average, window } => match *graph.op(x) {
+                Op::Relu { x } => return Ok((x, window)),
+                _ => return Err(unknown(graph, x)),
+            },
+            op => match op.inputs()[..] {
+                [x] => at = x,
+                _ => return Err(unknown(graph, at)),
+            },
+        }
+    }
+}
+
+/// The steps in the order that the graph asks for.
+fn order(graph: &Graph) -> Vec<Value> {
+    let mut order: Vec<Value> = (0..graph.steps.len()).map(Value).collect();
+    if graph.order == Order::ByLevel {
+        let mut levels: Vec<usize> = Vec::with_capacity(graph.steps.len());
+        for step in &graph.steps {
+            let below = step.op.inputs().iter().map(|x| levels[x.0]).max().unwrap_or(0);
+            let own = matches!(
+                step.op,
+                Op::Norm { .. } | Op::Sum { .. } | Op::Concat { .. } | Op::Pool { .. } | Op::Mean { .. }
+            );
+            levels.push(below + usize::from(own));
+        }
+        order.sort_by_key(|v| levels[v.0]);
+    }
+    order
+}
+
+fn unknown(graph: &Graph, value: Value) -> Error {
+    let got = format!("{:?}", graph.op(value));
+    Error::invalid("network on the CPU engine", got, "a step that it has a kernel for, where it stands")
 }
 
 struct Lowering<'a> {
-    space: &'a SearchSpace,
-    config: &'a SupernetConfig,
-    mask: &'a Mask,
-    params: &'a Params,
-    drop_path: bool,
+    graph: &'a Graph,
+    scaled: bool,
     program: Program,
+    made: Vec<Option<Made>>,
+    /// Whether a norm reads the value.
+    normed: Vec<bool>,
+    /// Nodes made of a node, which all readers share.
+    derived: HashMap<(usize, &'static str, usize), usize>,
+    sizes: Vec<(usize, usize)>,
 }
-
-/// A term of a node that may not exist yet.
-enum Pending {
-    Conv { src: usize, relu: bool, filter: Filter, norm: Norm },
-    Copy(usize),
-    AvgPool3 { src: usize, stride: usize },
-}
-
-/// The nodes made of a node of a cell, which all its edges share.
-#[derive(Default)]
-struct Derived(HashMap<(usize, &'static str, usize), usize>);
 
 impl Lowering<'_> {
-    fn hw(&self, node: usize) -> (usize, usize) {
-        let size = self.program.nodes[node].size;
-        (size.h, size.w)
+    fn get(&self, value: Value) -> Result<Made> {
+        self.made[value.0].ok_or_else(|| unknown(self.graph, value))
     }
 
-    /// A `k` x `k` convolution of node `src`, zero-padded so that stride 1 keeps the size.
-    fn dense(&self, src: usize, co: usize, (k, stride): (usize, usize), weight: &str) -> Result<Filter> {
-        let (node, (h, w)) = (&self.program.nodes[src], self.hw(src));
-        let shape = ConvShape { k, stride, pad: k / 2, dilation: 1, c_in: node.channels, c_out: co, h, w };
-        Ok(Filter::Dense { shape, weight: self.params.position(weight)? })
+    /// Height, width and channels of a node.
+    fn size(&self, node: usize) -> (usize, usize, usize) {
+        let node = &self.program.nodes[node];
+        (node.size.h, node.size.w, node.channels)
     }
 
-    fn separable(&self, src: usize, layer: Layer, prefix: &str) -> Result<Filter> {
-        let Layer::SepConv { c, kernel: k, stride, dilation } = layer else { return Err(unknown(layer)) };
-        let (h, w) = self.hw(src);
-        let at = |name: &str| self.params.position(&format!("{prefix}.{name}.weight"));
-        let shape = SeparableShape { k, stride, dilation, c_in: c, c_out: c, h, w };
-        Ok(Filter::Separable { shape, depthwise: at("op.1")?, pointwise: at("op.2")? })
-    }
-
-    /// What a layer that reads node `src` adds to another node, behind nodes of its own where it needs them.
-    fn layer(&mut self, src: usize, layer: Layer, prefix: &str, derived: &mut Derived) -> Result<Pending> {
-        Ok(match layer {
-            Layer::Identity => Pending::Copy(src),
-            Layer::ReluConvBn { co, kernel, stride, affine: with, .. } => {
-                let filter = self.dense(src, co, (kernel, stride), &format!("{prefix}.op.1.weight"))?;
-                let norm =
-                    if with { Norm::Affine(affine(self.params, &format!("{prefix}.op.2"))?) } else { Norm::Batch };
-                Pending::Conv { src, relu: true, filter, norm }
-            }
-            Layer::SepConv { .. } => {
-                let filter = self.separable(src, layer, prefix)?;
-                Pending::Conv { src, relu: true, filter, norm: Norm::Batch }
-            }
-            Layer::DualSepConv { c, kernel, stride } => {
-                let (a, b) = Layer::dual(c, kernel, stride);
-                let first = self.layer(src, a, &format!("{prefix}.op_a"), derived)?;
-                let (h, w) = self.hw(src);
-                let middle = self.program.add_sum(c, (h.div_ceil(stride), w.div_ceil(stride)));
-                self.add(middle, first, Coef::One);
-                self.layer(middle, b, &format!("{prefix}.op_b"), derived)?
-            }
-            Layer::FactorizedReduce { ci, co } => {
-                let halves = self.derived(derived, Origin::Halves(src));
-                let (h, w) = self.hw(halves);
-                let shape = ConvShape { k: 1, stride: 1, pad: 0, dilation: 1, c_in: 2 * ci, c_out: co, h, w };
-                let at = |i: usize| self.params.position(&format!("{prefix}.convs.{i}.weight"));
-                let filter = Filter::Halves { shape, weights: [at(0)?, at(1)?] };
-                Pending::Conv { src: halves, relu: true, filter, norm: Norm::Batch }
-            }
-            Layer::Pool { kind, stride, norm: true } => Pending::Copy(self.normed_pool(derived, src, kind, stride)),
-            Layer::Pool { kind: PoolKind::Average, stride, .. } => Pending::AvgPool3 { src, stride },
-            Layer::Pool { kind: PoolKind::Maximum, stride, .. } => {
-                Pending::Copy(self.derived(derived, Origin::MaxPool3 { src, stride }))
-            }
-            other => return Err(unknown(other)),
-        })
-    }
-
-    fn derived(&mut self, derived: &mut Derived, origin: Origin) -> usize {
-        let key = match origin {
-            Origin::Halves(src) => (src, "halves", 2),
-            Origin::MaxPool3 { src, stride } => (src, "max", stride),
-            _ => return self.program.add_derived(origin),
-        };
-        *derived.0.entry(key).or_insert_with(|| self.program.add_derived(origin))
-    }
-
-    /// A pool behind its batch norm, once for all edges out of `src`: they would all have the same statistics.
-    fn normed_pool(&mut self, derived: &mut Derived, src: usize, kind: PoolKind, stride: usize) -> usize {
-        let key = (src, if kind == PoolKind::Average { "normed average" } else { "normed max" }, stride);
-        if let Some(&node) = derived.0.get(&key) {
+    fn derive(&mut self, key: (usize, &'static str, usize), origin: Origin) -> usize {
+        if let Some(&node) = self.derived.get(&key) {
             return node;
         }
-        let Node { channels, size, .. } = self.program.nodes[src];
-        let out = size.strided(stride);
-        let node = self.program.add_sum(channels, (out.h, out.w));
-        let filter = Filter::Pool { kind, size, stride };
-        self.add(node, Pending::Conv { src, relu: false, filter, norm: Norm::Batch }, Coef::One);
-        derived.0.insert(key, node);
+        let node = self.program.add_derived(origin);
+        self.derived.insert(key, node);
         node
     }
 
-    fn add(&mut self, dst: usize, term: Pending, coef: Coef) {
-        match term {
-            Pending::Conv { src, relu, filter, norm } => {
-                self.program.add_conv(Conv { src, dst, relu, filter, norm }, coef);
+    /// The node that holds a value.
+    fn node(&mut self, value: Value) -> Result<usize> {
+        let made = self.get(value)?;
+        if let Made::Node(node) = made {
+            return Ok(node);
+        }
+        let node = self.program.add_sum(self.graph.steps[value.0].channels, self.sizes[value.0]);
+        self.add(node, value, made, Coef::One)?;
+        self.made[value.0] = Some(Made::Node(node));
+        Ok(node)
+    }
+
+    /// Add a value to a sum.
+    fn add(&mut self, dst: usize, value: Value, made: Made, coef: Coef) -> Result<()> {
+        match made {
+            Made::Node(src) => self.program.add_term(dst, Term::Copy { src, coef }),
+            Made::Conv { src, relu, filter, norm, cancelled } => {
+                let cancelled = cancelled.into_iter().flatten().collect();
+                self.program.add_conv(Conv { src, dst, relu, filter, norm }, coef, cancelled);
             }
-            Pending::Copy(src) => self.program.add_term(dst, Term::Copy { src, coef }),
-            Pending::AvgPool3 { src, stride } => self.program.add_term(dst, Term::AvgPool3 { src, stride, coef }),
-        }
-    }
-
-    fn stem(&mut self, channels: usize) -> Result<usize> {
-        let filter = self.dense(0, channels, (3, 1), "stem.0.weight")?;
-        let norm = Norm::Affine(affine(self.params, "stem.1")?);
-        let out = self.program.add_sum(channels, self.hw(0));
-        self.add(out, Pending::Conv { src: 0, relu: false, filter, norm }, Coef::One);
-        Ok(out)
-    }
-
-    /// `conv1x1(avg_pool2x2(x)) + bn(conv3x3(relu(bn(conv3x3 stride 2(relu(x))))))`
-    fn residual_block(&mut self, k: usize, x: usize, channels: usize) -> Result<usize> {
-        let (prefix, (h, w)) = (layers::block_prefix(k), self.hw(x));
-        let (a, b) = Layer::residual(self.program.nodes[x].channels, channels);
-        let pooled = self.program.add_derived(Origin::AvgPool2(x));
-        let first = self.layer(x, a, &format!("{prefix}.conv_a"), &mut Derived::default())?;
-        let middle = self.program.add_sum(channels, (h.div_ceil(2), w.div_ceil(2)));
-        self.add(middle, first, Coef::One);
-        let second = self.layer(middle, b, &format!("{prefix}.conv_b"), &mut Derived::default())?;
-        let out = self.program.add_sum(channels, self.hw(middle));
-        self.add(out, second, Coef::One);
-        let filter = self.dense(pooled, channels, (1, 1), &format!("{prefix}.downsample.1.weight"))?;
-        self.add(out, Pending::Conv { src: pooled, relu: false, filter, norm: Norm::None }, Coef::One);
-        Ok(out)
-    }
-
-    /// The output of a cell. What reads a node is lowered right behind it, so that it is computed while the node is in cache
-    /// and gradients between them live shortly.
-    fn cell(&mut self, k: usize, block: Block, inputs: [usize; 2]) -> Result<usize> {
-        let mut nodes = self.inputs(k, block, inputs)?;
-        let (n_inputs, c) = (nodes.len(), block.channels());
-        let (h, w) = self.hw(nodes[0]);
-        let halved = matches!(block, Block::DartsCell { reduction: true, .. });
-        let hw = if halved { (h.div_ceil(2), w.div_ceil(2)) } else { (h, w) };
-        let mut pending: Vec<(usize, Pending, Coef)> = Vec::new();
-        for from in 0..n_inputs {
-            self.candidates(k, block, from, &nodes, &mut pending)?;
-        }
-        for to in n_inputs..n_inputs + self.space.nodes() {
-            nodes.push(self.program.add_sum(c, hw));
-            self.program.nodes[nodes[to]].mixed = self.mixed(block, to);
-            let (ready, later): (Vec<_>, Vec<_>) = pending.into_iter().partition(|(dst, ..)| *dst == to);
-            pending = later;
-            for (_, term, coef) in ready {
-                self.add(nodes[to], term, coef);
-            }
-            self.candidates(k, block, to, &nodes, &mut pending)?;
-        }
-        Ok(match block {
-            Block::DartsCell { .. } => self.program.add_derived(Origin::Concat(nodes.split_off(n_inputs))),
-            _ => nodes[n_inputs + self.space.nodes() - 1],
-        })
-    }
-
-    fn inputs(&mut self, k: usize, block: Block, inputs: [usize; 2]) -> Result<Vec<usize>> {
-        let Some(layers) = block.preprocess() else { return Ok(vec![inputs[1]]) };
-        let mut terms = Vec::new();
-        for (i, (layer, x)) in layers.into_iter().zip(inputs).enumerate() {
-            let prefix = format!("{}.preprocess{i}", layers::block_prefix(k));
-            terms.push(self.layer(x, layer, &prefix, &mut Derived::default())?);
-        }
-        let mut nodes = Vec::new();
-        for term in terms {
-            let Pending::Conv { src, .. } = term else { return Err(unknown(layers[0])) };
-            let node = self.program.add_sum(block.channels(), self.hw(src));
-            self.add(node, term, Coef::One);
-            nodes.push(node);
-        }
-        Ok(nodes)
-    }
-
-    /// The mixing weights of the live candidates into node `to` of a cell.
-    fn mixed(&self, block: Block, to: usize) -> Vec<usize> {
-        let live = |c: &Candidate| block.cell_type() == Some(c.cell_type) && self.mask.is_alive(*c);
-        let edges = self.space.edges();
-        let into = |c: &Candidate| edges[c.edge].to == to;
-        self.space.candidates().into_iter().filter(live).filter(into).map(|c| self.place(c)).collect()
-    }
-
-    /// Where the mixing weight of a candidate is among all of them.
-    fn place(&self, c: Candidate) -> usize {
-        (c.cell_type * self.space.n_edges() + c.edge) * self.space.ops().len() + c.op
-    }
-
-    /// The live candidates out of node `from` of a cell.
-    fn candidates(
-        &mut self,
-        k: usize,
-        block: Block,
-        from: usize,
-        nodes: &[usize],
-        pending: &mut Vec<(usize, Pending, Coef)>,
-    ) -> Result<()> {
-        let Some(cell_type) = block.cell_type() else { return Ok(()) };
-        let mut derived = Derived::default();
-        for edge in self.space.edges().into_iter().filter(|e| e.from == from) {
-            for (op, &primitive) in self.space.ops().iter().enumerate() {
-                let candidate = Candidate { cell_type, edge: edge.index, op };
-                let alive = self.mask.is_alive(candidate);
-                let layer = Layer::in_supernet(primitive, block.channels(), block.stride(edge), self.config);
-                if let Some(layer) = layer.filter(|_| alive) {
-                    let prefix = layers::candidate_prefix(self.space, k, edge, op);
-                    let term = self.layer(nodes[from], layer, &prefix, &mut derived)?;
-                    let (mix, image) = (self.place(candidate), k * self.space.n_edges() + edge.index);
-                    let coef = if self.drop_path { Coef::MixImage { mix, image } } else { Coef::Mix(mix) };
-                    pending.push((edge.to, term, coef));
-                }
-            }
+            Made::Average { src, stride } => self.program.add_term(dst, Term::AvgPool3 { src, stride, coef }),
+            Made::Zero => {}
+            _ => return Err(unknown(self.graph, value)),
         }
         Ok(())
     }
+
+    fn step(&mut self, value: Value) -> Result<Made> {
+        let graph = self.graph;
+        let co = graph.steps[value.0].channels;
+        Ok(match *graph.op(value) {
+            Op::Input => Made::Node(0),
+            Op::Relu { x } => match self.get(x)? {
+                Made::Last { src, norm } => Made::Last { src, norm },
+                _ => Made::Relu(self.node(x)?),
+            },
+            Op::Offset { x } => match self.get(x)? {
+                Made::Relu(src) => Made::Offset(src),
+                _ => return Err(unknown(graph, value)),
+            },
+            Op::Conv { .. } => self.conv(value)?,
+            Op::Norm { x, affine } => match (self.get(x)?, affine) {
+                (Made::Conv { src, relu, filter, norm: Norm::None, cancelled }, _) => {
+                    Made::Conv { src, relu, filter, norm: norm_of(affine), cancelled }
+                }
+                // On its own, and not half of a factorised reduction.
+                (Made::Half { src, weight, cancelled }, _) => {
+                    let (h, w, c_in) = self.size(src);
+                    let shape = ConvShape { k: 1, stride: 2, pad: 0, dilation: 1, c_in, c_out: co, h, w };
+                    let filter = Filter::Dense { shape, weight };
+                    Made::Conv { src, relu: true, filter, norm: norm_of(affine), cancelled: [cancelled, None] }
+                }
+                (Made::Node(src), Some(norm)) => Made::Last { src, norm },
+                _ => return Err(unknown(graph, value)),
+            },
+            Op::Pool { x, kind, window } => {
+                let src = self.node(x)?;
+                match (kind, window.kernel, window.stride, window.padding) {
+                    (_, 3, stride, 1) if self.normed[value.0] => {
+                        let filter = Filter::Pool { kind, size: self.program.nodes[src].size, stride };
+                        Made::Conv { src, relu: false, filter, norm: Norm::None, cancelled: [None; 2] }
+                    }
+                    (PoolKind::Average, 3, stride, 1) => Made::Average { src, stride },
+                    (PoolKind::Maximum, 3, stride, 1) => {
+                        Made::Node(self.derive((src, "max", stride), Origin::MaxPool3 { src, stride }))
+                    }
+                    (PoolKind::Average, 2, 2, 0) => Made::Node(self.derive((src, "half", 2), Origin::AvgPool2(src))),
+                    _ => return Err(unknown(graph, value)),
+                }
+            }
+            Op::Zero { .. } => Made::Zero,
+            Op::Concat { ref xs } => match xs.iter().map(|&x| self.get(x)).collect::<Result<Vec<_>>>()?[..] {
+                [Made::Half { src, weight: first, cancelled }, Made::Half { weight: second, cancelled: other, .. }] => {
+                    let halves = self.derive((src, "halves", 2), Origin::Halves(src));
+                    let (h, w, c_in) = self.size(halves);
+                    let shape = ConvShape { k: 1, stride: 1, pad: 0, dilation: 1, c_in, c_out: co, h, w };
+                    let filter = Filter::Halves { shape, weights: [first, second] };
+                    Made::Conv { src: halves, relu: true, filter, norm: Norm::None, cancelled: [cancelled, other] }
+                }
+                _ => {
+                    let nodes = xs.iter().map(|&x| self.node(x)).collect::<Result<Vec<_>>>()?;
+                    Made::Node(self.program.add_derived(Origin::Concat(nodes)))
+                }
+            },
+            Op::Sum { ref terms } => {
+                let node = self.program.add_sum(co, self.sizes[value.0]);
+                self.program.nodes[node].mixed = terms.iter().filter_map(|t| t.coef.mix()).collect();
+                for &Added { x, coef } in terms {
+                    let coef = if self.scaled { coef } else { coef.unscaled() };
+                    self.add(node, x, self.get(x)?, coef)?;
+                }
+                Made::Node(node)
+            }
+            Op::Mean { x } => match self.get(x)? {
+                Made::Last { src, norm } => Made::Mean { src, norm: Some(norm) },
+                Made::Node(src) => Made::Mean { src, norm: None },
+                _ => return Err(unknown(graph, value)),
+            },
+            Op::Noise { .. } | Op::Flatten { .. } | Op::Linear { .. } => return Err(unknown(graph, value)),
+        })
+    }
+
+    fn conv(&mut self, value: Value) -> Result<Made> {
+        let graph = self.graph;
+        let &Op::Conv { x, weight, cancelled, down: window, across, depthwise } = graph.op(value) else {
+            return Err(unknown(graph, value));
+        };
+        if window != across {
+            return Err(unknown(graph, value));
+        }
+        let c_out = graph.steps[value.0].channels;
+        let Window { kernel: k, stride, padding: pad, dilation } = window;
+        let conv = |src, relu, filter| Made::Conv { src, relu, filter, norm: Norm::None, cancelled: [cancelled, None] };
+        let (src, relu) = match self.get(x)? {
+            Made::Relu(src) if !depthwise && (k, stride) == (1, 2) => return Ok(Made::Half { src, weight, cancelled }),
+            Made::Offset(src) if (k, stride) == (1, 2) => return Ok(Made::Half { src, weight, cancelled }),
+            Made::Depthwise { src, relu, weight: depthwise, window } if (k, stride) == (1, 1) => {
+                let ((h, w, c_in), Window { kernel: k, stride, dilation, .. }) = (self.size(src), window);
+                let shape = SeparableShape { k, stride, dilation, c_in, c_out, h, w };
+                return Ok(conv(src, relu, Filter::Separable { shape, depthwise, pointwise: weight }));
+            }
+            Made::Relu(src) => (src, true),
+            _ => (self.node(x)?, false),
+        };
+        if depthwise {
+            return Ok(Made::Depthwise { src, relu, weight, window });
+        }
+        let (h, w, c_in) = self.size(src);
+        let shape = ConvShape { k, stride, pad, dilation, c_in, c_out, h, w };
+        Ok(conv(src, relu, Filter::Dense { shape, weight }))
+    }
 }
 
-fn unknown(layer: Layer) -> Error {
-    Error::invalid("layer of the CPU engine", format!("{layer:?}"), "one that it has a kernel for")
+fn norm_of(affine: Option<AffineNorm>) -> Norm {
+    affine.map_or(Norm::Batch, Norm::Affine)
 }

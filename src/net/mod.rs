@@ -1,13 +1,17 @@
-//! Networks = space + ops. May use: `space`, `ops`, `error`, `files`, `interrupt`, `memory`.
+//! Networks = space + ops. A [`graph`] says what is computed; [`definition`] computes it readably, [`engine`] fast.
 
+mod config;
+mod cost;
 pub mod definition;
 mod drop_path;
 pub mod engine;
-pub mod fast;
-pub mod layers;
+mod fast;
+pub mod graph;
 pub mod lower;
+mod network;
 pub mod onnx;
 pub mod params;
+mod pass;
 pub mod program;
 pub mod sealed;
 mod size;
@@ -15,7 +19,11 @@ mod slot;
 pub mod subnet;
 pub mod supernet;
 
+pub use config::{SubnetConfig, SupernetConfig};
+pub use cost::Cost;
 pub use drop_path::DropPath;
-pub use params::{Gradients, Param, Params, Role};
-pub use subnet::{Subnet, SubnetConfig};
-pub use supernet::{Mode, Pass, Paths, ScoreSums, Supernet, SupernetConfig};
+pub use graph::Role;
+pub use params::{Gradients, Param, Params};
+pub use pass::{Mode, Pass, Paths};
+pub use subnet::Subnet;
+pub use supernet::{ScoreSums, Supernet};

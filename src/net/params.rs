@@ -1,12 +1,10 @@
-//! Named weights and buffers, under the names of the authors' PyTorch state dict. May use: `layers`, safetensors.
+//! Named weights and buffers, under the names of the authors' PyTorch state dict. May use: `graph`, safetensors.
 
-use super::SupernetConfig;
-use super::layers::{self, Init, ParamSpec};
+use super::graph::{Init, ParamSpec, Role};
 use super::sealed;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::ops::finite::not_finite;
-use crate::space::SearchSpace;
 use candle_core::backprop::GradStore;
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor, Var};
@@ -15,15 +13,6 @@ use rand_chacha::ChaCha8Rng;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::path::Path;
-
-/// Trained, or only kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Trained by gradient.
-    Weight,
-    /// Running statistic.
-    Buffer,
-}
 
 /// A named tensor.
 #[derive(Clone, Debug)]
@@ -43,12 +32,7 @@ pub struct Params {
 }
 
 impl Params {
-    /// Initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `config.seed`.
-    pub fn init(space: &SearchSpace, config: &SupernetConfig, device: &Device) -> Result<Self> {
-        Self::of_specs(layers::params(space, config), config.seed, device)
-    }
-
-    /// Those of `specs`, initialised in the same way.
+    /// Those of `specs`, initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `seed`.
     pub fn of_specs(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let list: Result<Vec<Param>> = specs
@@ -216,10 +200,15 @@ pub struct Gradients {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::SupernetConfig;
+    use crate::net::graph::supernet;
+    use crate::space::SearchSpace;
 
     fn params(channels: usize, seed: u64) -> Params {
-        let config = SupernetConfig { channels, cells: 1, seed, ..Default::default() };
-        Params::init(&SearchSpace::nas_bench_201(), &config, &Device::Cpu).unwrap()
+        let (space, config) =
+            (SearchSpace::nas_bench_201(), SupernetConfig { channels, cells: 1, ..Default::default() });
+        let graph = supernet::graph(&space, &config, &space.full_mask());
+        Params::of_specs(graph.params, seed, &Device::Cpu).unwrap()
     }
 
     fn bits(params: &Params) -> Vec<u32> {

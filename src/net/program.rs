@@ -6,16 +6,15 @@
 //! backward pass mirrors it. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
 //! candidates have no term, so cost nothing.
 
-mod coef;
 mod paths;
 
-use super::layers::PoolKind;
+pub use super::graph::{AffineNorm, Coef};
+
+use super::graph::PoolKind;
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
 use crate::ops::window::Window;
-
-pub use coef::Coef;
 
 /// What is added up in a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,19 +93,6 @@ pub enum Norm {
     Affine(AffineNorm),
 }
 
-/// Positions of an affine norm's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AffineNorm {
-    /// `weight`
-    pub gamma: usize,
-    /// `bias`
-    pub beta: usize,
-    /// `running_mean`
-    pub mean: usize,
-    /// `running_var`
-    pub var: usize,
-}
-
 /// What a convolution multiplies by. Weights are positions in [`super::Params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
@@ -146,16 +132,6 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Positions of the weights whose biases would be added to its output, in the order of the channels.
-    pub fn last_weights(&self) -> Vec<usize> {
-        match *self {
-            Filter::Dense { weight, .. } => vec![weight],
-            Filter::Halves { weights, .. } => weights.to_vec(),
-            Filter::Separable { pointwise, .. } => vec![pointwise],
-            Filter::Pool { .. } => vec![],
-        }
-    }
-
     /// Whether it has the same size.
     pub fn is_like(&self, other: &Filter) -> bool {
         match (self, other) {
@@ -309,11 +285,11 @@ impl Program {
         self.nodes.len() - 1
     }
 
-    /// Add a convolution as a term of its `dst`.
-    pub fn add_conv(&mut self, conv: Conv, coef: Coef) {
+    /// Add a convolution as a term of its `dst`; `cancelled`: positions of the biases that its norm cancels.
+    pub fn add_conv(&mut self, conv: Conv, coef: Coef, cancelled: Vec<usize>) {
         let id = self.convs.len();
         self.convs.push(conv);
-        self.cancelled.push(Vec::new());
+        self.cancelled.push(cancelled);
         self.push_term(conv.dst, Term::Conv { conv: id, coef });
         let siblings = |g: &&mut Vec<usize>| {
             let first = &self.convs[g[0]];

@@ -1,24 +1,23 @@
-//! What a network takes up, counted before it is made. May use: `layers`, `memory`; no tensors.
+//! What a network takes up, counted before it is made. No tensors.
 
-use super::SupernetConfig;
-use super::layers::{self, ParamSpec};
-use super::subnet::{Family, Plan, SubnetConfig, networks};
+use super::graph::{Graph, ParamSpec, subnet, supernet};
+use super::{SubnetConfig, SupernetConfig};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::space::SearchSpace;
+use crate::space::{Family, Plan, SearchSpace};
 
 /// Channels and classes up to which products of a few sizes stay far from what a number holds.
 const MOST: usize = 1 << 20;
 /// Weight, momentum, gradient: four bytes each.
 const NUMBER: u128 = 12;
-/// Name, shape, place in lists and graphs, of each tensor; and of each step of an evaluation network.
+/// Name, shape, place in lists and graphs, of each tensor; and of each step.
 const TENSOR: u128 = 1024;
 const STEP: u128 = 256;
 
 /// An error if a supernet would not fit into memory, or for sizes of 0.
 pub fn check_supernet(space: &SearchSpace, config: &SupernetConfig) -> Result<()> {
     check_sizes("supernet", [config.channels, config.cells, config.classes], 1)?;
-    let bytes = |cells| bytes_of(&layers::params(space, &SupernetConfig { cells, ..*config }));
+    let bytes = |cells| bytes_of(&supernet::graph(space, &SupernetConfig { cells, ..*config }, &space.full_mask()));
     memory::check("supernet", Some(grown(config.cells, 1, bytes)), "channels or cells")
 }
 
@@ -26,10 +25,7 @@ pub fn check_supernet(space: &SearchSpace, config: &SupernetConfig) -> Result<()
 pub fn check_subnet(plan: &Plan, config: &SubnetConfig) -> Result<()> {
     let least = if config.family == Family::ImageNet { 2 } else { 1 };
     check_sizes("evaluation network", [config.channels, config.cells, config.classes], least)?;
-    let bytes = |cells| {
-        let graph = networks::graph(plan, &SubnetConfig { cells, ..*config });
-        bytes_of(&graph.params) + STEP * graph.steps.len() as u128
-    };
+    let bytes = |cells| bytes_of(&subnet::graph(plan, &SubnetConfig { cells, ..*config }));
     // DARTS cells: each third of them has a width of its own.
     let period = if config.family == Family::NasBench201 { 1 } else { 3 };
     memory::check("evaluation network", Some(grown(config.cells, period, bytes)), "channels or cells")
@@ -60,9 +56,10 @@ fn grown(n: usize, period: usize, count: impl Fn(usize) -> u128) -> u128 {
     two + (three - two) * (n / period - 2) as u128
 }
 
-fn bytes_of(params: &[ParamSpec]) -> u128 {
+fn bytes_of(graph: &Graph) -> u128 {
     let numbers = |p: &ParamSpec| p.shape.iter().map(|&n| n as u128).product::<u128>();
-    params.iter().map(|p| NUMBER * numbers(p) + TENSOR).sum()
+    let params: u128 = graph.params.iter().map(|p| NUMBER * numbers(p) + TENSOR).sum();
+    params + STEP * graph.steps.len() as u128
 }
 
 #[cfg(test)]
@@ -73,12 +70,13 @@ mod tests {
     fn what_is_counted_for_few_cells_holds_for_many() {
         let config = SupernetConfig { channels: 3, cells: 5, classes: 10, seed: 0, ..Default::default() };
         for space in [SearchSpace::nas_bench_201(), SearchSpace::darts()] {
-            let bytes = |cells| bytes_of(&layers::params(&space, &SupernetConfig { cells, ..config }));
+            let mask = space.full_mask();
+            let bytes = |cells| bytes_of(&supernet::graph(&space, &SupernetConfig { cells, ..config }, &mask));
             assert_eq!(grown(5, 1, bytes), bytes(5));
         }
         let plan = Plan::read("DARTS_V2").unwrap();
         let config = SubnetConfig { channels: 4, ..SubnetConfig::usual(Family::Cifar, 10, 0) };
-        let bytes = |cells| bytes_of(&networks::graph(&plan, &SubnetConfig { cells, ..config }).params);
+        let bytes = |cells| bytes_of(&subnet::graph(&plan, &SubnetConfig { cells, ..config }));
         assert_eq!(grown(12, 3, bytes), bytes(12));
         assert!(grown(20, 3, bytes) <= bytes(20) && grown(20, 3, bytes) > bytes(17));
     }

@@ -1,5 +1,5 @@
-//! A CPU engine behind candle's graph, and the gradients of the weights that backward passes leave there: what the custom ops
-//! of supernets ([`super::fast`]) and of evaluation networks ([`super::subnet`]) share. May use: `engine`, candle.
+//! A CPU engine behind candle's graph, and the gradients of the weights that backward passes leave there, for the custom op of
+//! [`super::fast`].
 
 use super::Params;
 use super::engine::{Engine, Forward};

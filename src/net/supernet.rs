@@ -1,91 +1,13 @@
 //! The supernet: every candidate of every edge, mixed.
 
-use super::definition::Definition;
-use super::fast::{Fast, Network};
-use super::{DropPath, Gradients, Param, Params, layers, lower, size};
+use super::graph::Graph;
+use super::graph::supernet::{self, mix_of};
+use super::network::{Backend, Network, image_sizes};
+use super::{DropPath, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
-use crate::interrupt;
 use crate::ops::iim;
 use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 use candle_core::{DType, Device, Tensor};
-use std::cell::Cell;
-use std::sync::Arc;
-
-/// Size of a supernet, and what its authors have otherwise. What a checkpoint of an earlier version does not say is the default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default)]
-pub struct SupernetConfig {
-    /// Channels of the first stage, C.
-    pub channels: usize,
-    /// Cells a stage, N (NAS-Bench-201: 3 N + 2 blocks; DARTS: N = 2 gives the usual 8 cells).
-    pub cells: usize,
-    /// Classes.
-    pub classes: usize,
-    /// Seed of the initial weights.
-    pub seed: u64,
-    /// Direct convolutions only (no Winograd).
-    pub strict: bool,
-    /// Batch norm without affine part behind the pools of candidates, as in quark0/darts; the authors of IS-DARTS have none.
-    pub pool_norm: bool,
-    /// Batch norm and ReLU before the head, as the authors of IS-DARTS have; quark0/darts has neither.
-    pub head_norm: bool,
-}
-
-impl Default for SupernetConfig {
-    fn default() -> Self {
-        SupernetConfig {
-            channels: 16,
-            cells: 5,
-            classes: 10,
-            seed: 0,
-            strict: false,
-            pool_norm: false,
-            head_norm: true,
-        }
-    }
-}
-
-/// Which statistics the affine batch norms (stem, reductions, head) use; those of candidates always use the batch's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Batch statistics, and the running ones move.
-    Train,
-    /// Batch statistics; the running ones stay as they are.
-    Batch,
-    /// Running statistics.
-    Eval,
-}
-
-/// Which candidates of a mix are computed.
-///
-/// A candidate whose mixing weight is exactly 0 changes nothing, and its weights get no gradient: all that it is computed for
-/// is the gradient of the mixing weight. So where nothing asks for that, of a constant mix, it never is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Paths {
-    /// Every live one, if gradients flow to the mix.
-    #[default]
-    All,
-    /// Those whose mixing weight is not 0; the gradient of a weight of 0 is 0.
-    Drawn,
-    /// The same, and each of the other live ones stands as its bare mixing weight, one number, in the sum of the node, as in
-    /// GDAS' code: the gradient of that weight is what arrives at the node, summed over images, channels and pixels.
-    DrawnWithGhosts,
-}
-
-/// How a forward pass is made; a [`Mode`] alone will do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pass {
-    /// Statistics of the affine norms.
-    pub mode: Mode,
-    /// Which candidates are computed.
-    pub paths: Paths,
-}
-
-impl From<Mode> for Pass {
-    fn from(mode: Mode) -> Self {
-        Pass { mode, paths: Paths::All }
-    }
-}
 
 /// Scores of one batch, summed over its images (divide by the images measured), averaged over the cells of a type.
 #[derive(Clone, Debug)]
@@ -98,59 +20,61 @@ pub struct ScoreSums {
 
 /// A supernet with its weights and its mask. Methods take `&self`; state is inside shared tensors.
 pub struct Supernet {
+    space: SearchSpace,
+    config: SupernetConfig,
+    mask: Mask,
     network: Network,
-    device: Device,
     mask_mixing: Vec<Tensor>,
-    /// The CPU engine; without it, every pass is the [`Definition`].
-    fast: Option<Arc<Fast>>,
-    /// What the definition computes in.
-    dtype: DType,
 }
 
 impl Supernet {
     /// Fresh weights, every candidate alive. An error for sizes of 0, and for those that the memory does not hold.
     pub fn new(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
-        let mut net = Self::new_reference(space, config, device)?;
-        net.dtype = DType::F32;
-        if device.is_cpu() && lower::supports(net.space()) {
-            net.fast = Some(Arc::default());
-        }
-        Ok(net)
+        Self::on(space, config, device, Backend::Fastest)
     }
 
-    /// As [`Supernet::new`], but every pass is the readable [`Definition`] in candle tensor algebra, in f64: the oracle.
+    /// As [`Supernet::new`], but every pass is the readable [`super::definition`] in candle tensor algebra, in f64: the oracle.
     pub fn new_reference(space: SearchSpace, config: SupernetConfig, device: &Device) -> Result<Self> {
+        Self::on(space, config, device, Backend::Reference)
+    }
+
+    fn on(space: SearchSpace, config: SupernetConfig, device: &Device, backend: Backend) -> Result<Self> {
         size::check_supernet(&space, &config)?;
-        let params = Arc::new(Params::init(&space, &config, device)?);
-        let mask = Arc::new(space.full_mask());
+        let mask = space.full_mask();
+        let graph = supernet::graph(&space, &config, &mask);
+        let network = Network::new(graph, (config.seed, config.strict), device, backend)?;
         let mask_mixing = mask_mixing(&space, &mask, device)?;
-        let network = Network { space, config, params, mask };
-        Ok(Supernet { network, device: device.clone(), mask_mixing, fast: None, dtype: DType::F64 })
+        Ok(Supernet { space, config, mask, network, mask_mixing })
     }
 
     /// The space.
     pub fn space(&self) -> &SearchSpace {
-        &self.network.space
+        &self.space
     }
 
     /// The size.
     pub fn config(&self) -> &SupernetConfig {
-        &self.network.config
+        &self.config
+    }
+
+    /// What it computes, under the mask.
+    pub fn graph(&self) -> &Graph {
+        self.network.graph()
     }
 
     /// Where it lives.
     pub fn device(&self) -> &Device {
-        &self.device
+        self.network.device()
     }
 
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
-        &self.network.params
+        self.network.params()
     }
 
     /// Which candidates are alive.
     pub fn mask(&self) -> &Mask {
-        &self.network.mask
+        &self.mask
     }
 
     /// Pixels of the smallest image on its way, of images of `h x w`: it reduces twice.
@@ -172,8 +96,11 @@ impl Supernet {
             ));
         }
         mask.check_shape(self.space())?;
-        self.mask_mixing = mask_mixing(self.space(), &mask, &self.device)?;
-        self.network.mask = Arc::new(mask);
+        if mask != self.mask {
+            self.mask_mixing = mask_mixing(&self.space, &mask, self.device())?;
+            self.network.set_graph(supernet::graph(&self.space, &self.config, &mask));
+            self.mask = mask;
+        }
         Ok(())
     }
 
@@ -213,33 +140,17 @@ impl Supernet {
         if !mixing.iter().any(Tensor::track_op) {
             pass.paths = Paths::Drawn;
         }
-        match &self.fast {
-            Some(fast) => fast.forward(&self.network, x, mixing, pass, drop),
-            None => Ok(self.definition(pass, drop, true).forward(x, mixing, None)?.to_dtype(DType::F32)?),
-        }
+        Ok(self.network.forward(x, Some(&flat(mixing)?), pass, drop, false)?.logits)
     }
 
     /// Number of drop paths: an edge of a block each, block by block (blocks without edges are counted, too).
     pub fn drop_paths(&self) -> usize {
-        layers::blocks(self.space(), self.config()).len() * self.space().n_edges()
+        self.graph().drop_paths
     }
 
     /// Backward from a scalar made of logits of this supernet.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
-        let Some(fast) = &self.fast else {
-            let mut graph = loss.backward().map_err(interrupt::or)?;
-            let params = self.params().iter().map(|p| graph.remove(p.var.as_tensor())).collect();
-            return Ok(Gradients { params, graph });
-        };
-        fast.take_gradients()?;
-        let graph = loss.backward().map_err(interrupt::or)?;
-        let mut left = fast.take_gradients()?.into_iter();
-        let tensor = |p: &Param| {
-            let gradient = left.next().flatten();
-            gradient.map(|g| Tensor::from_vec(g, p.var.shape(), &self.device)).transpose()
-        };
-        let params = self.params().iter().map(tensor).collect::<candle_core::Result<_>>()?;
-        Ok(Gradients { params, graph })
+        self.network.backward(loss)
     }
 
     /// Measure the IIM scores of all live candidates on one batch, in eval mode.
@@ -249,26 +160,27 @@ impl Supernet {
         for candidate in self.mask().alive() {
             *sum.get_mut(candidate) = 0.;
         }
-        let blocks = layers::blocks(self.space(), self.config());
-        let cells = |cell_type| blocks.iter().filter(|b| b.cell_type() == Some(cell_type)).count() as f64;
-        if let Some(fast) = &self.fast {
-            let scores = fast.score(&self.network, x, mixing)?;
-            let ops = self.space().ops().len();
-            let edges = self.space().n_edges();
-            for candidate in self.space().candidates() {
-                let score = scores[(candidate.cell_type * edges + candidate.edge) * ops + candidate.op];
-                let none = self.space().ops()[candidate.op] == Primitive::None;
-                *sum.get_mut(candidate) += if none { f64::INFINITY } else { score / cells(candidate.cell_type) };
+        let types = (0..supernet::blocks(&self.config)).map(|k| supernet::cell_type(&self.space, &self.config, k));
+        let types: Vec<Option<usize>> = types.collect();
+        let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count() as f64;
+        let mix = flat(mixing)?;
+        let scores = match self.network.scores(x, &mix) {
+            Some(scores) => scores?,
+            None => {
+                let mut scores = vec![0.0; mix.elem_count()];
+                let mut probe = |mix: usize, output: Option<&Tensor>| {
+                    scores[mix] += output.map_or(Ok(f64::INFINITY), iim::tensor::score_sum)?;
+                    Ok(())
+                };
+                self.network.probe(x, &mix, Mode::Eval.into(), &mut probe)?;
+                scores
             }
-            return Ok(ScoreSums { sum, images: x.dim(0)? });
-        }
-        let mut probe = |_: usize, candidate: Candidate, output: Option<&Tensor>| {
-            let score = output.map_or(Ok(f64::INFINITY), iim::tensor::score_sum)?;
-            *sum.get_mut(candidate) += score / cells(candidate.cell_type);
-            Ok(())
         };
-        let detached: Vec<Tensor> = mixing.iter().map(Tensor::detach).collect();
-        self.definition(Mode::Eval.into(), None, false).forward(&x.detach(), &detached, Some(&mut probe))?;
+        for candidate in self.space.candidates() {
+            let none = self.space.ops()[candidate.op] == Primitive::None;
+            let score = scores[mix_of(&self.space, candidate)] / cells(candidate.cell_type);
+            *sum.get_mut(candidate) += if none { f64::INFINITY } else { score };
+        }
         Ok(ScoreSums { sum, images: x.dim(0)? })
     }
 
@@ -277,23 +189,13 @@ impl Supernet {
         Genotype::from_mask(self.space(), self.mask())
     }
 
-    fn definition<'a>(&'a self, pass: Pass, drop: Option<&'a DropPath>, track: bool) -> Definition<'a> {
-        let (Network { space, config, params, mask }, Pass { mode, paths }) = (&self.network, pass);
-        Definition { space, config, params, mask, mode, paths, drop, track, dtype: self.dtype, draws: Cell::new(0) }
-    }
-
     /// Shapes that the network cannot take are errors in words, before any work.
     fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
-        let image = "f32 images [b, 3, h, w], b, h, w >= 1";
-        match x.dims() {
-            [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => {
-                // Its two reductions halve by convolution (rounding up) and by 2x2 average (down): both must agree.
-                if self.space().topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
-                    let expected = format!("a height and a width divisible by 4 ({})", self.space().name());
-                    return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
-                }
-            }
-            _ => return Err(Error::invalid("supernet input", format!("{:?} {:?}", x.dtype(), x.dims()), image)),
+        let (_, h, w) = image_sizes("supernet input", x)?;
+        // Its two reductions halve by convolution (rounding up) and by 2x2 average (down): both must agree.
+        if self.space().topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
+            let expected = format!("a height and a width divisible by 4 ({})", self.space().name());
+            return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
         }
         let expected = vec![vec![self.space().n_edges(), self.space().ops().len()]; self.space().cell_types().len()];
         let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
@@ -303,6 +205,12 @@ impl Supernet {
         }
         Ok(())
     }
+}
+
+/// The mixing weights of all cell types one after the other.
+fn flat(mixing: &[Tensor]) -> Result<Tensor> {
+    let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
+    Ok(Tensor::cat(&flat, 0)?)
 }
 
 fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {

@@ -1,6 +1,5 @@
 //! WHAT can be searched, as plain data: no tensor, no I/O.
 
-pub mod cost;
 pub mod custom;
 mod draw;
 pub mod genotype;
@@ -19,7 +18,6 @@ mod shrink_tests;
 pub mod subset;
 mod svg;
 
-pub use cost::Cost;
 pub use genotype::Genotype;
 pub use iim::{Iim, PerCandidate};
 pub use mask::Mask;

@@ -1,5 +1,5 @@
 //! The candidate operations: one row of a table for each. What is made of the [`Form`]s below needs no more than its row;
-//! a new form is computed in `net/layers.rs` and `net/definition.rs`, and counted in `cost.rs`.
+//! a new form is said in `net/graph/build.rs`.
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};

@@ -46,17 +46,6 @@ fn cells_of_the_paper_have_the_accuracies_of_the_paper() {
 }
 
 #[test]
-fn parameters_and_multiply_adds_of_all_cells_are_those_that_the_space_counts() {
-    let shape = crate::space::NetworkShape::cifar10(crate::space::Topology::NasBench201);
-    for index in 0..CELLS {
-        let row = query_index(index).unwrap();
-        let cost = Genotype::parse(&row.arch).unwrap().cost(shape).unwrap();
-        assert_eq!(row.params_mb, cost.parameters as f64 / 1e6, "{}", row.arch);
-        assert_eq!(row.flops_m, cost.multiply_adds as f64 / 1e6, "{}", row.arch);
-    }
-}
-
-#[test]
 fn the_best_of_every_column_are_those_of_the_benchmark() {
     assert_eq!(rounded(best_accuracies().unwrap()), ["91.61", "94.37", "73.49", "73.51", "46.73", "47.31"]);
 }

@@ -8,8 +8,9 @@ use crate::host::run::{Host, Stream};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise, wrong};
 use crate::host::script::value::{count, shown};
+use crate::net::Cost;
 use crate::space::literature::{LITERATURE, Published};
-use crate::space::{Candidate, Family, NetworkShape, Primitive, SearchSpace, Topology};
+use crate::space::{Candidate, Family, NetworkShape, Plan, Primitive, SearchSpace, Topology};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
@@ -264,7 +265,7 @@ fn cost(genotype: &Genotype, given: Map) -> Fallible<Map> {
             value.as_int().map_err(|_| wrong(format!("{key} of a network"), shown(value), "a whole number"))?;
         *field = count(number, key)? as u64;
     }
-    let cost = genotype.0.cost(shape).map_err(raise)?;
+    let cost = Cost::of_plan(&Plan::from(&genotype.0), shape).map_err(raise)?;
     let counts = [("parameters", cost.parameters), ("multiply_adds", cost.multiply_adds)];
     Ok(counts.into_iter().map(|(key, n)| (key.into(), Dynamic::from(i64::try_from(n).unwrap_or(i64::MAX)))).collect())
 }

@@ -4,23 +4,16 @@ use super::look::{Look, Style, millions, thousands};
 use super::tables;
 use crate::data::nas_bench;
 use crate::error::Result;
-use crate::net::{Role, Supernet};
-use crate::space::{Candidate, ComparisonSubset, Genotype, NetworkShape, Plan, Primitive, SearchSpace, Topology};
+use crate::net::{Cost, Role, Supernet};
+use crate::space::{Candidate, ComparisonSubset, Genotype, NetworkShape, Plan, SearchSpace, Topology};
 
 /// Size, device (by its name), cost, epoch, and who is alive. Images are `size` pixels wide.
 pub fn supernet(net: &Supernet, epoch: usize, size: usize, device: String, look: &Look) -> Result<String> {
     let (space, mask, config) = (net.space(), net.mask(), net.config());
     let weights: usize = net.params().iter().filter(|p| p.role == Role::Weight).map(|p| p.var.elem_count()).sum();
-    // The cost of a network that has every living candidate on its edge; where none lives, a node is zeros.
-    let mut all = Plan::from(&Genotype { space: space.clone(), chosen: mask.alive(), outputs: vec![] });
-    for inputs in all.cells.iter_mut().flatten().filter(|inputs| inputs.is_empty()) {
-        inputs.push((Primitive::None, 0));
-    }
-    let cells = if space.topology() == Topology::Darts { 3 * config.cells + 2 } else { config.cells };
-    let (channels, classes) = (config.channels as u64, config.classes as u64);
-    let usual = NetworkShape::cifar10(space.topology());
-    let cost = all.cost(NetworkShape { channels, cells: cells as u64, classes, size: size as u64, ..usual })?;
-    let title = format!("{} supernet, C={}, N={}, {classes} classes", space.name(), config.channels, config.cells);
+    let cost = Cost::of(net.graph(), (size, size), false);
+    let (channels, cells, classes) = (config.channels, config.cells, config.classes);
+    let title = format!("{} supernet, C={channels}, N={cells}, {classes} classes", space.name());
     let lines = [
         ("device", device),
         ("epoch", epoch.to_string()),
@@ -53,7 +46,7 @@ pub fn subset(subset: &ComparisonSubset, space: &SearchSpace, alive: &[Candidate
 /// Its text, a drawing, what it costs, and how good the benchmark found it.
 pub fn genotype(genotype: &Genotype, look: &Look) -> Result<String> {
     let shape = NetworkShape::cifar10(genotype.space.topology());
-    let cost = genotype.cost(shape)?;
+    let cost = Cost::of_plan(&Plan::from(genotype), shape)?;
     let mut text = format!("{}\n\n{}\n", look.paint(Style::Title, &genotype.to_string()), genotype.draw().trim_end());
     text += &format!(
         "\nCIFAR-10 network, C={}, {}: {} parameters, {} multiply-adds",

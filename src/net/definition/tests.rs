@@ -1,9 +1,12 @@
 //! Every op of the table against PyTorch (`tests/primitives/record.py`), and the networks of spaces of one's own.
 
 use super::*;
+use crate::net::SupernetConfig;
+use crate::net::graph::build::{Builder, Style};
+use crate::net::graph::supernet;
 use crate::space::primitive::Form;
-use crate::space::{Primitive, Topology};
-use candle_core::{Device, Var};
+use crate::space::{Primitive, SearchSpace, Topology};
+use candle_core::Device;
 use std::collections::HashMap;
 
 const CONFIG: SupernetConfig =
@@ -14,32 +17,31 @@ fn recorded() -> HashMap<String, Tensor> {
     candle_core::safetensors::load_buffer(bytes, &Device::Cpu).unwrap()
 }
 
-fn definition<'a>(space: &'a SearchSpace, params: &'a Params, mask: &'a Mask, draws: u64) -> Definition<'a> {
-    let draws = Cell::new(draws);
-    Definition {
-        space,
-        config: &CONFIG,
-        params,
-        mask,
-        mode: Mode::Train,
-        paths: Paths::All,
-        drop: None,
-        track: true,
-        dtype: DType::F32,
-        draws,
-    }
+fn how() -> How<'static> {
+    let (pass, dtype) = (Mode::Train.into(), DType::F32);
+    How { pass, drop: None, auxiliary: false, track: true, dtype, seed: 3 }
 }
 
-/// The output of a layer on `x`, and its parameters.
-fn run(layer: Layer, x: &Tensor, values: &dyn Fn(&str) -> Option<Tensor>) -> (Tensor, Params) {
-    let space = SearchSpace::darts();
-    let params = Params::of_specs(layer.params("p"), 1, &Device::Cpu).unwrap();
+/// The output of an op on `x`, as a candidate, and its parameters.
+fn run(
+    form: Form,
+    pool_norm: bool,
+    stride: usize,
+    x: &Tensor,
+    values: &dyn Fn(&str) -> Option<Tensor>,
+) -> (Tensor, Params) {
+    let mut b = Builder::of_input(Style::Search { pool_norm }, x.dim(1).unwrap());
+    let y = b.form("p", form, Builder::INPUT, stride);
+    let y = b.node(y);
+    let graph = b.finish(y, None);
+    let params = Params::of_specs(graph.params.clone(), 1, &Device::Cpu).unwrap();
     for p in params.iter() {
         if let Some(value) = values(&p.name["p.".len()..]) {
             p.var.set(&value).unwrap();
         }
     }
-    let y = definition(&space, &params, &space.full_mask(), 5).layer(layer, "p", x).unwrap();
+    let none = Tensor::zeros(0, DType::F32, &Device::Cpu).unwrap();
+    let (y, _) = forward(&graph, &params, x, &none, how(), None).unwrap();
     (y, params)
 }
 
@@ -59,8 +61,8 @@ fn every_op_of_the_table_computes_what_pytorch_computes_forward_and_backward() {
         let at = |key: &str| format!("{primitive}/{stride}/{key}");
         let get = |key: &str| recorded.get(&at(key)).unwrap_or_else(|| panic!("record.py has no `{}`", at(key)));
         let x = Var::from_tensor(get("x")).unwrap();
-        let layer = Layer::of(primitive, 4, stride).unwrap();
-        let (y, params) = run(layer, &x, &|name| recorded.get(&at(&format!("weight/{name}"))).cloned());
+        let stored = |name: &str| recorded.get(&at(&format!("weight/{name}"))).cloned();
+        let (y, params) = run(primitive.form(), false, stride, &x, &stored);
         assert_near(&y, get("y"), &at("y"));
         let gradients = (&y * get("probe")).unwrap().sum_all().unwrap().backward().unwrap();
         assert_near(gradients.get(&x).unwrap(), get("dx"), &at("dx"));
@@ -78,7 +80,7 @@ fn every_op_of_the_table_computes_what_pytorch_computes_forward_and_backward() {
 fn noise_has_the_size_of_the_output_and_passes_no_gradient() {
     let x = Var::from_tensor(&Tensor::ones((2, 4, 7, 6), DType::F32, &Device::Cpu).unwrap()).unwrap();
     for (stride, shape) in [(1, [2, 4, 7, 6]), (2, [2, 4, 4, 3])] {
-        let (y, params) = run(Layer::of(Primitive::Noise, 4, stride).unwrap(), &x, &|_| None);
+        let (y, params) = run(Form::Noise, false, stride, &x, &|_| None);
         assert_eq!((y.dims(), params.len()), (&shape[..], 0));
         assert!(y.sum_all().unwrap().backward().unwrap().get(&x).is_none());
     }
@@ -100,8 +102,7 @@ fn an_op_made_of_known_forms_is_a_row_and_no_more() {
         ),
     ] {
         for stride in [1, 2] {
-            let layer = Layer::of_form(form, 4, stride).unwrap();
-            let (y, params) = run(layer, &x, &|_| None);
+            let (y, params) = run(form, false, stride, &x, &|_| None);
             assert_eq!(y.dims(), [2, 4, 9usize.div_ceil(stride), 9usize.div_ceil(stride)], "{form:?}");
             let got: Vec<String> = params.iter().map(|p| format!("{} {:?}", p.name, p.var.dims())).collect();
             assert_eq!(got, names);
@@ -112,16 +113,15 @@ fn an_op_made_of_known_forms_is_a_row_and_no_more() {
 #[test]
 fn a_pool_with_a_norm_is_the_pool_less_its_mean_over_its_deviation_channel_by_channel() {
     let x = noise::draw(3, "x", &[3, 4, 5, 5], &Device::Cpu).unwrap();
-    for (kind, stride) in [PoolKind::Average, PoolKind::Maximum].into_iter().flat_map(|k| [(k, 1), (k, 2)]) {
-        let of =
-            |norm| run(Layer::Pool { kind, stride, norm }, &x, &|_| None).0.transpose(0, 1).unwrap().flatten_from(1);
+    for (form, stride) in [Form::AveragePool, Form::MaximumPool].into_iter().flat_map(|f| [(f, 1), (f, 2)]) {
+        let of = |norm| run(form, norm, stride, &x, &|_| None).0.transpose(0, 1).unwrap().flatten_from(1);
         let rows = |norm| of(norm).unwrap().to_vec2::<f32>().unwrap();
         for (plain, normed) in rows(false).iter().zip(rows(true)) {
             let n = plain.len() as f32;
             let mean = plain.iter().sum::<f32>() / n;
             let var = plain.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / n;
             for (plain, normed) in plain.iter().zip(normed) {
-                assert!(((plain - mean) / (var + 1e-5).sqrt() - normed).abs() < 1e-4, "{kind:?}, stride {stride}");
+                assert!(((plain - mean) / (var + 1e-5).sqrt() - normed).abs() < 1e-4, "{form:?}, stride {stride}");
             }
         }
     }
@@ -135,23 +135,22 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let mut lists = vec![vec![ops.to_vec(); space.n_edges()]; space.cell_types().len()];
         lists[0][1] = vec![Primitive::SepConv7x7];
         let space = space.with_lists(&lists).unwrap();
-        let params = Params::init(&space, &CONFIG, &Device::Cpu).unwrap();
-        let mask = space.full_mask();
-        let definition = definition(&space, &params, &mask, 0);
+        let graph = supernet::graph(&space, &CONFIG, &space.full_mask());
+        let params = Params::of_specs(graph.params.clone(), CONFIG.seed, &Device::Cpu).unwrap();
         let x = noise::draw(1, "x", &[3, 3, 8, 8], &Device::Cpu).unwrap();
-        let mixing: Vec<Tensor> = (space.cell_types().iter())
-            .map(|_| Tensor::full(0.3f32, (space.n_edges(), space.ops().len()), &Device::Cpu).unwrap())
-            .collect();
+        let mix = Tensor::full(0.3f32, graph.n_mix, &Device::Cpu).unwrap();
         let mut seen = std::collections::BTreeSet::new();
-        let mut probe = |_: usize, c: Candidate, y: Option<&Tensor>| {
+        let mut probe = |mix: usize, y: Option<&Tensor>| {
             assert!(y.is_some());
-            seen.insert(c);
+            seen.insert(mix);
             Ok(())
         };
-        let logits = definition.forward(&x, &mixing, Some(&mut probe)).unwrap();
+        let run = |probe: Option<Probe>| forward(&graph, &params, &x, &mix, how(), probe).unwrap().0;
+        let logits = run(Some(&mut probe));
         assert_eq!(logits.dims(), [3, 10]);
-        assert_eq!(seen.into_iter().collect::<Vec<_>>(), space.candidates());
-        let again = definition.forward(&x, &mixing, None).unwrap();
+        let all: Vec<usize> = space.candidates().into_iter().map(|c| supernet::mix_of(&space, c)).collect();
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
+        let again = run(None);
         assert_eq!(
             logits.to_vec2::<f32>().unwrap(),
             again.to_vec2::<f32>().unwrap(),

@@ -36,7 +36,7 @@
 //! - partial channels: an [`Origin`] that is some channels of a node, as [`Origin::Concat`] is for the way back (with the
 //!   shuffle as an order of its parts), a case in `fill` and in `gather` with a kernel in `ops::channels`; then
 //!   [`super::lower`] puts it before and behind the candidates of an edge;
-//! - an auxiliary skip with a factorised reduction of its own (stride 2): parameters in `layers`, one more convolution and
+//! - an auxiliary skip with a factorised reduction of its own (stride 2): parameters in `graph::build`, one more convolution and
 //!   mixing weight an edge in [`super::lower`]; nothing here;
 //! - dropout of single values behind a candidate: a term of its own kind, whose draws follow from a seed and the image, so
 //!   that the backward pass makes them again.

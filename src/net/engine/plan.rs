@@ -1,7 +1,7 @@
 //! The convolutions of a program, dense or separable, and its pools with a norm, under one roof. May use: `ops`.
 
 use super::Values;
-use crate::net::layers::PoolKind;
+use crate::net::graph::PoolKind;
 use crate::net::program::Filter;
 use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};

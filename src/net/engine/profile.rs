@@ -5,7 +5,7 @@
 //! Bytes are what a pass reads and writes of whole-batch buffers, once each: not scratch, not what it has just had in cache.
 
 use super::Engine;
-use crate::net::layers::PoolKind;
+use crate::net::graph::PoolKind;
 use crate::net::program::{Filter, Norm, Origin, Term};
 use std::collections::BTreeMap;
 use std::sync::Mutex;

@@ -1,12 +1,9 @@
 //! From the steps of a network to ONNX nodes and the tensors that they read.
 
 use super::proto::Message;
-use crate::error::Result;
-use crate::net::Params;
-use crate::net::layers::PoolKind;
-use crate::net::program::AffineNorm;
-use crate::net::subnet::Subnet;
-use crate::net::subnet::graph::{Graph, Op, Value};
+use crate::error::{Error, Result};
+use crate::net::graph::{AffineNorm, Graph, Op, PoolKind, Term, Value};
+use crate::net::{Params, Subnet};
 use crate::ops::batch_norm::EPS;
 use crate::ops::window::Window;
 
@@ -45,13 +42,13 @@ impl<'a> Nodes<'a> {
             gone: vec![false; n],
         };
         all.names[0] = "images".into();
-        all.names[graph.logits] = "logits".into();
-        let wanted = graph.wanted(false);
+        all.names[graph.logits.0] = "logits".into();
+        let wanted = graph.needed(false, |_| true);
         if fold {
             all.fold(&wanted);
         }
         for value in (1..n).filter(|v| wanted[*v]) {
-            all.step(value)?;
+            all.step(Value(value))?;
         }
         Ok(all)
     }
@@ -60,22 +57,22 @@ impl<'a> Nodes<'a> {
     fn fold(&mut self, wanted: &[bool]) {
         let mut readers = vec![0; self.graph.steps.len()];
         for (_, step) in self.graph.steps.iter().enumerate().filter(|(i, _)| wanted[*i]) {
-            step.op.inputs().iter().for_each(|&x| readers[x] += 1);
+            step.op.inputs().iter().for_each(|x| readers[x.0] += 1);
         }
         for (value, step) in self.graph.steps.iter().enumerate().filter(|(i, _)| wanted[*i]) {
-            let Op::Norm { x, norm } = step.op else { continue };
-            let parts = match &self.graph.steps[x].op {
+            let Op::Norm { x, affine: Some(norm) } = step.op else { continue };
+            let parts = match self.graph.op(x) {
                 Op::Concat { xs } => xs.clone(),
                 _ => vec![x],
             };
-            let is_conv = |&v: &Value| matches!(self.graph.steps[v].op, Op::Conv { .. }) && readers[v] == 1;
-            if readers[x] != 1 || !parts.iter().all(is_conv) {
+            let is_conv = |&v: &Value| matches!(self.graph.op(v), Op::Conv { .. }) && readers[v.0] == 1;
+            if readers[x.0] != 1 || !parts.iter().all(is_conv) {
                 continue;
             }
             let mut start = 0;
             for part in parts {
-                self.folded[part] = Some((norm, start));
-                start += self.graph.steps[part].channels;
+                self.folded[part.0] = Some((norm, start));
+                start += self.graph.steps[part.0].channels;
             }
             self.gone[value] = true;
         }
@@ -83,27 +80,17 @@ impl<'a> Nodes<'a> {
 
     fn step(&mut self, value: Value) -> Result<()> {
         let graph = self.graph;
-        let name = |x: &Value| self.names[*x].clone();
-        match &graph.steps[value].op {
+        let name = |x: &Value| self.names[x.0].clone();
+        match graph.op(value) {
             Op::Input => {}
             Op::Relu { x } => self.node("Relu", &[name(x)], value, vec![]),
-            Op::Conv { x, weight, window, depthwise } => {
+            Op::Conv { x, weight, down, across, depthwise, .. } => {
                 let x = name(x);
-                self.conv(value, x, *weight, window, *depthwise)?;
-            }
-            Op::LongConv { x, weight, down, across } => {
-                let inputs = [name(x), self.parameter(*weight)?];
-                let both = |of: fn(&Window) -> usize| [of(down) as i64, of(across) as i64];
-                let attributes = vec![
-                    ints("kernel_shape", &both(|w| w.kernel)),
-                    ints("strides", &both(|w| w.stride)),
-                    ints("pads", &[both(|w| w.padding), both(|w| w.padding)].concat()),
-                ];
-                self.node("Conv", &inputs, value, attributes);
+                self.conv(value, x, *weight, [down, across], *depthwise)?;
             }
             // What it did is in the convolutions; its name is that of what it read.
-            Op::Norm { x, .. } if self.gone[value] => self.names[value] = name(x),
-            Op::Norm { x, norm } => {
+            Op::Norm { x, .. } if self.gone[value.0] => self.names[value.0] = name(x),
+            Op::Norm { x, affine: Some(norm) } => {
                 let mut inputs = vec![name(x)];
                 for position in [norm.gamma, norm.beta, norm.mean, norm.var] {
                     inputs.push(self.parameter(position)?);
@@ -147,18 +134,15 @@ impl<'a> Nodes<'a> {
                 let inputs: Vec<String> = xs.iter().map(name).collect();
                 self.node("Concat", &inputs, value, vec![int("axis", 1)]);
             }
-            Op::Sum { xs } => {
+            // In eval mode no path is dropped.
+            Op::Sum { terms } => {
                 // Zeros add nothing, unless they are all.
-                let is_zero = |x: &&Value| {
-                    matches!(graph.steps[**x].op, Op::DropPath { x, .. } if matches!(graph.steps[x].op, Op::Zero { .. }))
-                        || matches!(graph.steps[**x].op, Op::Zero { .. })
-                };
-                let some: Vec<&Value> = xs.iter().filter(|x| !is_zero(x)).collect();
-                let terms = if some.is_empty() { xs.iter().collect() } else { some };
-                let inputs: Vec<String> = terms.into_iter().map(name).collect();
+                let is_zero = |t: &&Term| matches!(graph.op(t.x), Op::Zero { .. });
+                let some: Vec<&Term> = terms.iter().filter(|t| !is_zero(t)).collect();
+                let terms = if some.is_empty() { terms.iter().collect() } else { some };
+                let inputs: Vec<String> = terms.into_iter().map(|t| name(&t.x)).collect();
                 self.node("Sum", &inputs, value, vec![]);
             }
-            Op::DropPath { x, .. } => self.names[value] = name(x),
             Op::Mean { x } => {
                 let pooled = self.helper(value, "GlobalAveragePool", &[name(x)], vec![]);
                 self.node("Flatten", &[pooled], value, vec![]);
@@ -169,14 +153,28 @@ impl<'a> Nodes<'a> {
                 let inputs = [x, self.parameter(*weight)?, self.parameter(*bias)?];
                 self.node("Gemm", &inputs, value, vec![int("transB", 1)]);
             }
+            Op::Norm { affine: None, .. } | Op::Noise { .. } => {
+                return Err(Error::invalid(
+                    "ONNX of a network",
+                    format!("{:?}", graph.op(value)),
+                    "steps of an evaluation network",
+                ));
+            }
         }
         Ok(())
     }
 
-    fn conv(&mut self, value: Value, x: String, weight: usize, window: &Window, depthwise: bool) -> Result<()> {
-        let co = self.graph.steps[value].channels;
+    fn conv(
+        &mut self,
+        value: Value,
+        x: String,
+        weight: usize,
+        [down, across]: [&Window; 2],
+        depthwise: bool,
+    ) -> Result<()> {
+        let co = self.graph.steps[value.0].channels;
         let mut inputs = vec![x];
-        match self.folded[value] {
+        match self.folded[value.0] {
             None => inputs.push(self.parameter(weight)?),
             Some((norm, start)) => {
                 let Affine { scale, shift } = self.affine(norm)?;
@@ -192,11 +190,12 @@ impl<'a> Nodes<'a> {
                 inputs.extend([param.name.clone(), bias]);
             }
         }
+        let both = |of: fn(&Window) -> usize| [of(down) as i64, of(across) as i64];
         let attributes = vec![
-            ints("kernel_shape", &[window.kernel as i64; 2]),
-            ints("strides", &[window.stride as i64; 2]),
-            ints("pads", &[window.padding as i64; 4]),
-            ints("dilations", &[window.dilation as i64; 2]),
+            ints("kernel_shape", &both(|w| w.kernel)),
+            ints("strides", &both(|w| w.stride)),
+            ints("pads", &[both(|w| w.padding), both(|w| w.padding)].concat()),
+            ints("dilations", &both(|w| w.dilation)),
             int("group", if depthwise { co as i64 } else { 1 }),
         ];
         self.node("Conv", &inputs, value, attributes);
@@ -224,7 +223,7 @@ impl<'a> Nodes<'a> {
     }
 
     fn whole_numbers(&mut self, value: Value, what: &str, numbers: &[i64]) -> String {
-        let name = format!("v{value}.{what}");
+        let name = format!("v{}.{what}", value.0);
         let raw: Vec<u8> = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
         let tensor = Message::default().int(1, numbers.len() as i64).int(2, 7).bytes(8, &name).bytes(9, raw);
         self.initializers.push(tensor);
@@ -233,13 +232,13 @@ impl<'a> Nodes<'a> {
 
     /// A node that computes `value`.
     fn node(&mut self, op: &str, inputs: &[String], value: Value, attributes: Vec<Message>) {
-        let name = self.names[value].clone();
+        let name = self.names[value.0].clone();
         self.nodes.push(node(op, inputs, &name, attributes));
     }
 
     /// A node in front of it.
     fn helper(&mut self, value: Value, op: &str, inputs: &[String], attributes: Vec<Message>) -> String {
-        let name = format!("v{value}.{op}");
+        let name = format!("v{}.{op}", value.0);
         self.nodes.push(node(op, inputs, &name, attributes));
         name
     }

@@ -1,7 +1,9 @@
 //! Sizes and refusals of evaluation networks; their values are held to PyTorch's by `tests/golden_eval.rs`.
 
 use super::*;
-use crate::space::{Genotype, NetworkShape, Primitive, Topology};
+use crate::net::Cost;
+use crate::space::{NetworkShape, Primitive, Topology};
+use candle_core::DType;
 
 const CELL: &str = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|";
 const V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
@@ -24,7 +26,7 @@ fn parameters_agree_with_the_literature_and_with_the_count_of_the_space() {
     ] {
         let net = subnet(text, SubnetConfig::usual(family, classes, 0)).unwrap();
         assert_eq!(net.n_weights(), expected, "{family:?}");
-        let cost = Genotype::parse(text).unwrap().cost(NetworkShape::usual(family)).unwrap();
+        let cost = Cost::of_plan(&Plan::parse(text).unwrap(), NetworkShape::usual(family)).unwrap();
         assert_eq!(cost.parameters, expected as u64);
     }
 }
@@ -61,11 +63,11 @@ fn a_network_of_any_published_cell_has_the_parameters_of_its_cost() {
             let plan = Plan::read(name).unwrap();
             let config = SubnetConfig { channels: 8, cells: 6, auxiliary: false, ..SubnetConfig::usual(family, 7, 0) };
             let shape = NetworkShape { channels: 8, cells: 6, classes: 7, ..NetworkShape::usual(family) };
-            let expected = plan.cost(shape).unwrap().parameters;
+            let expected = Cost::of_plan(&plan, shape).unwrap().parameters;
             let net = Subnet::new(plan, config, &Device::Cpu).unwrap();
             assert_eq!(net.n_weights() as u64, expected, "{name} {family:?}");
             let graph = net.graph();
-            assert_eq!(net.fast.is_some(), graph.is_square(), "{name}: the engine runs what it has kernels for");
+            assert_eq!(net.network.is_fast(), graph.is_on_engine(), "{name}: the engine runs what it has kernels for");
         }
     }
 }
@@ -95,7 +97,7 @@ fn the_engine_keeps_to_the_definition_in_every_op() {
         let (fast, slow) =
             (Subnet::new(plan.clone(), config, &Device::Cpu), Subnet::new_reference(plan, config, &Device::Cpu));
         let (fast, slow) = (fast.unwrap(), slow.unwrap());
-        assert!(fast.fast.is_some() && slow.fast.is_none());
+        assert!(fast.network.is_fast() && !slow.network.is_fast());
         let numbers = (0..3 * 3 * side * side).map(|i| ((i * 7919 % 1009) as f32 / 504.5) - 1.0).collect();
         let x = Tensor::from_vec(numbers, (3, 3, side, side), &Device::Cpu).unwrap();
         let masks = (0..fast.drop_paths()).map(|i| (0..3).map(|b| f32::from(u8::from((i * 5 + b) % 3 > 0))).collect());

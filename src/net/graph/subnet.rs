@@ -1,8 +1,10 @@
-//! The three evaluation networks, from the cells of a genotype.
+//! The graphs of the three evaluation networks, from the cells of a genotype.
 
-use super::build::Builder;
-use super::graph::{Graph, Value};
-use super::{Family, Plan, SubnetConfig};
+use super::build::{Builder, Style};
+use super::{Coef, Graph, Op, Term, Value};
+use crate::error::{Error, Result};
+use crate::net::SubnetConfig;
+use crate::space::{Family, Plan};
 
 /// The graph of a network; `config` is checked.
 pub fn graph(plan: &Plan, config: &SubnetConfig) -> Graph {
@@ -15,16 +17,16 @@ pub fn graph(plan: &Plan, config: &SubnetConfig) -> Graph {
 /// `NetworkCIFAR` and `NetworkImageNet` of quark0/darts `cnn/model.py`.
 fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
     let SubnetConfig { family, channels, cells, classes, auxiliary, .. } = *config;
-    let mut b = Builder::new();
+    let mut b = Builder::new(Style::Train);
     let imagenet = family == Family::ImageNet;
     let (mut s0, mut s1) = if imagenet {
-        let y = b.conv_bn("stem0", 0, 0, channels / 2, 2);
+        let y = b.conv_bn("stem0", 0, Builder::INPUT, channels / 2, 2);
         let y = b.relu(y);
         let s0 = b.conv_bn("stem0", 3, y, channels, 2);
         let y = b.relu(s0);
         (s0, b.conv_bn("stem1", 1, y, channels, 2))
     } else {
-        let stem = b.conv_bn("stem", 0, 0, 3 * channels, 1);
+        let stem = b.conv_bn("stem", 0, Builder::INPUT, 3 * channels, 1);
         (stem, stem)
     };
     let (mut width, mut reduction_before, mut to_auxiliary) = (channels, imagenet, s1);
@@ -72,7 +74,7 @@ fn darts_cell(
             let Some(x) = nodes[from] else { continue };
             let stride = if reduction && from < 2 { 2 } else { 1 };
             let y = b.primitive(&name(&format!("_ops.{op}")), primitive, x, stride);
-            terms.push(if y == x { y } else { b.drop_path(y) });
+            terms.push(if y == x { Term { x, coef: Coef::One } } else { b.drop_path(y) });
             op += 1;
         }
         nodes.push(if terms.is_empty() { None } else { Some(b.sum(terms)) });
@@ -84,8 +86,8 @@ fn darts_cell(
 /// `TinyNetwork` of AutoDL-Projects: stem, three stages of `InferCell`s with residual blocks between, head.
 fn nas_bench_201(plan: &Plan, config: &SubnetConfig) -> Graph {
     let SubnetConfig { channels, cells, classes, .. } = *config;
-    let mut b = Builder::new();
-    let mut x = b.conv_bn("stem", 0, 0, channels, 1);
+    let mut b = Builder::new(Style::Train);
+    let mut x = b.conv_bn("stem", 0, Builder::INPUT, channels, 1);
     for k in 0..3 * cells + 2 {
         let name = format!("cells.{k}");
         if k % (cells + 1) == cells {
@@ -96,7 +98,8 @@ fn nas_bench_201(plan: &Plan, config: &SubnetConfig) -> Graph {
         for inputs in &plan.cells[0] {
             let mut terms = vec![];
             for &(primitive, from) in inputs {
-                terms.push(b.primitive(&format!("{name}.layers.{layer}"), primitive, nodes[from], 1));
+                let x = b.primitive(&format!("{name}.layers.{layer}"), primitive, nodes[from], 1);
+                terms.push(Term { x, coef: Coef::One });
                 layer += 1;
             }
             nodes.push(b.sum(terms));
@@ -108,4 +111,27 @@ fn nas_bench_201(plan: &Plan, config: &SubnetConfig) -> Graph {
     let y = b.mean(y);
     let logits = b.linear("classifier", y, classes);
     b.finish(logits, None)
+}
+
+/// An error in words for images of `h x w` that the network cannot take; with `auxiliary`, nor its auxiliary head.
+pub fn check_size(graph: &Graph, family: Family, (h, w): (usize, usize), auxiliary: bool) -> Result<()> {
+    let (sizes, needed) = (graph.sizes(h, w), graph.needed(auxiliary, |_| true));
+    let refused = |expected: &str| Err(Error::invalid("evaluation network", format!("images of {h}x{w}"), expected));
+    for (i, step) in graph.steps.iter().enumerate().filter(|(i, _)| needed[*i]) {
+        match &step.op {
+            Op::Flatten { x } if sizes[x.0] != (1, 1) => {
+                let side = if family == Family::ImageNet { 224 } else { 32 };
+                return refused(&format!(
+                    "{side}x{side}, which its auxiliary head is made for (auxiliary: 0 leaves it out)"
+                ));
+            }
+            // Its two shortcuts halve by convolution (rounding up) and by 2x2 average (down): both must agree.
+            Op::Sum { terms } if terms.iter().any(|t| sizes[t.x.0] != sizes[terms[0].x.0]) => {
+                return refused("a height and a width divisible by 4");
+            }
+            _ if sizes[i].0 * sizes[i].1 == 0 => return refused("larger ones, or no auxiliary head (auxiliary: 0)"),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! What stands before a term of a node.
+//! What stands before a term of a sum.
 
 /// The weight of a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,5 +33,10 @@ impl Coef {
             Coef::Image(image) | Coef::MixImage { image, .. } => Some(image),
             Coef::One | Coef::Mix(_) => None,
         }
+    }
+
+    /// The same without the scale, for passes that drop no path.
+    pub fn unscaled(self) -> Coef {
+        self.mix().map_or(Coef::One, Coef::Mix)
     }
 }

@@ -1,0 +1,63 @@
+//! Sizes of networks.
+
+use crate::space::{Family, NetworkShape};
+
+/// Size of a supernet, and what its authors have otherwise. What a checkpoint of an earlier version does not say is the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct SupernetConfig {
+    /// Channels of the first stage, C.
+    pub channels: usize,
+    /// Cells a stage, N (NAS-Bench-201: 3 N + 2 blocks; DARTS: N = 2 gives the usual 8 cells).
+    pub cells: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Seed of the initial weights.
+    pub seed: u64,
+    /// Direct convolutions only (no Winograd).
+    pub strict: bool,
+    /// Batch norm without affine part behind the pools of candidates, as in quark0/darts; the authors of IS-DARTS have none.
+    pub pool_norm: bool,
+    /// Batch norm and ReLU before the head, as the authors of IS-DARTS have; quark0/darts has neither.
+    pub head_norm: bool,
+}
+
+impl Default for SupernetConfig {
+    fn default() -> Self {
+        SupernetConfig {
+            channels: 16,
+            cells: 5,
+            classes: 10,
+            seed: 0,
+            strict: false,
+            pool_norm: false,
+            head_norm: true,
+        }
+    }
+}
+
+/// Size of an evaluation network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SubnetConfig {
+    /// The skeleton.
+    pub family: Family,
+    /// Channels of the first stage, C.
+    pub channels: usize,
+    /// DARTS cells in all, of which those at 1/3 and 2/3 reduce; NAS-Bench-201: cells a stage, N.
+    pub cells: usize,
+    /// Classes.
+    pub classes: usize,
+    /// Whether there is an auxiliary head behind the second reduction (DARTS cells only).
+    pub auxiliary: bool,
+    /// Seed of the initial weights.
+    pub seed: u64,
+}
+
+impl SubnetConfig {
+    /// What the literature trains: CIFAR C=36, 20 cells; ImageNet C=48, 14 cells; NAS-Bench-201 C=16, N=5.
+    pub fn usual(family: Family, classes: usize, seed: u64) -> Self {
+        let NetworkShape { channels, cells, .. } = NetworkShape::usual(family);
+        let (channels, cells) = (channels as usize, cells as usize);
+        SubnetConfig { family, channels, cells, classes, auxiliary: family != Family::NasBench201, seed }
+    }
+}

@@ -1,0 +1,206 @@
+//! The graph of a supernet under a mask: every live candidate of every edge, mixed.
+//!
+//! Names are those of the authors' PyTorch code: `cells.0.edges.1<-0.3.op.1.weight` in NAS-Bench-201,
+//! `cells.0.edges.0<-1.ops.2.op_a.op.1.weight` in the DARTS space.
+
+use super::build::{Builder, Style};
+use super::{Coef, Graph, Order, Term, Value};
+use crate::net::SupernetConfig;
+use crate::space::{Candidate, Edge, Mask, SearchSpace, Topology};
+
+/// The graph; `config` is checked, and the mask is one of the space.
+pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph {
+    let (c, n) = (config.channels, config.cells);
+    let mut b = Builder::new(Style::Search { pool_norm: config.pool_norm });
+    let stem = match space.topology() {
+        Topology::NasBench201 => c,
+        Topology::Darts => 3 * c,
+    };
+    let stem = b.conv_bn("stem", 0, Builder::INPUT, stem, 1);
+    let stem = b.node(stem);
+    let (mut s0, mut s1, mut reduction_before) = (stem, stem, false);
+    for k in 0..blocks(config) {
+        let width = c << (usize::from(k >= n) + usize::from(k > 2 * n));
+        let reduction = is_reduction(config, k);
+        let block = Block { space, mask, k, width, reduction };
+        let out = match space.topology() {
+            Topology::NasBench201 if reduction => b.residual_block(&block.name(), s1, width),
+            Topology::NasBench201 => block.nodes(&mut b, vec![s1]).pop().unwrap_or(s1),
+            Topology::Darts => {
+                let inputs = block.preprocess(&mut b, [s0, s1], reduction_before);
+                let nodes = block.nodes(&mut b, inputs);
+                b.concat(nodes)
+            }
+        };
+        (s0, s1, reduction_before) = (s1, out, reduction);
+    }
+    if config.head_norm {
+        let y = b.norm("lastact.0", s1);
+        s1 = b.relu(y);
+    }
+    let y = b.mean(s1);
+    let logits = b.linear("classifier", y, config.classes);
+    let n_mix = space.cell_types().len() * space.n_edges() * space.ops().len();
+    let drop_paths = blocks(config) * space.n_edges();
+    Graph { n_mix, drop_paths, order: Order::AsBuilt, ..b.finish(logits, None) }
+}
+
+/// How many blocks stand between stem and head: N at C, a reduction, N at 2C, a reduction, N at 4C.
+pub fn blocks(config: &SupernetConfig) -> usize {
+    3 * config.cells + 2
+}
+
+fn is_reduction(config: &SupernetConfig, block: usize) -> bool {
+    block == config.cells || block == 2 * config.cells + 1
+}
+
+/// Index into [`SearchSpace::cell_types`]; none for a residual block.
+pub fn cell_type(space: &SearchSpace, config: &SupernetConfig, block: usize) -> Option<usize> {
+    match (space.topology(), is_reduction(config, block)) {
+        (Topology::NasBench201, true) => None,
+        (_, reduction) => Some(usize::from(reduction)),
+    }
+}
+
+/// Where the mixing weight of a candidate is among all of them.
+pub fn mix_of(space: &SearchSpace, c: Candidate) -> usize {
+    (c.cell_type * space.n_edges() + c.edge) * space.ops().len() + c.op
+}
+
+/// The name of a candidate in a block.
+pub fn name_of(space: &SearchSpace, block: usize, edge: Edge, op: usize) -> String {
+    match space.topology() {
+        Topology::NasBench201 => format!("cells.{block}.edges.{}<-{}.{op}", edge.to, edge.from),
+        // In names the intermediate nodes count from 0, without the two inputs.
+        Topology::Darts => format!("cells.{block}.edges.{}<-{}.ops.{op}", edge.to - 2, edge.from),
+    }
+}
+
+/// A cell, or what stands in its place.
+struct Block<'a> {
+    space: &'a SearchSpace,
+    mask: &'a Mask,
+    k: usize,
+    /// Channels of the nodes.
+    width: usize,
+    reduction: bool,
+}
+
+impl Block<'_> {
+    fn name(&self) -> String {
+        format!("cells.{}", self.k)
+    }
+
+    /// Both inputs of a DARTS cell, brought to its width and to the size of the nearer one.
+    fn preprocess(&self, b: &mut Builder, [s0, s1]: [Value; 2], reduction_before: bool) -> Vec<Value> {
+        let name = |i: usize| format!("{}.preprocess{i}", self.name());
+        let s0 = match reduction_before {
+            true => b.factorized_reduce(&name(0), s0, self.width),
+            false => b.relu_conv_bn(&name(0), s0, self.width, 1, 1),
+        };
+        let s1 = b.relu_conv_bn(&name(1), s1, self.width, 1, 1);
+        [s0, s1].map(|x| b.node(x)).to_vec()
+    }
+
+    /// The nodes behind the inputs. What reads a node stands right behind it, so that it is computed while the node is in cache
+    /// and gradients between them live shortly.
+    fn nodes(&self, b: &mut Builder, mut nodes: Vec<Value>) -> Vec<Value> {
+        let n_inputs = nodes.len();
+        for edge in self.space.edges() {
+            for op in 0..self.space.ops().len() {
+                b.declare(|b| self.candidate(b, nodes[0], edge, op, true));
+            }
+        }
+        let mut terms: Vec<Vec<Term>> = vec![vec![]; n_inputs + self.space.nodes()];
+        for from in 0..n_inputs + self.space.nodes() {
+            if from >= n_inputs {
+                let mut terms = std::mem::take(&mut terms[from]);
+                if terms.is_empty() {
+                    let x = b.zero(nodes[0], if self.halves() { 2 } else { 1 });
+                    terms.push(Term { x, coef: Coef::One });
+                }
+                nodes.push(b.sum(terms));
+            }
+            for edge in self.space.edges().into_iter().filter(|e| e.from == from) {
+                for op in 0..self.space.ops().len() {
+                    terms[edge.to].extend(self.candidate(b, nodes[from], edge, op, false));
+                }
+            }
+        }
+        nodes.split_off(n_inputs)
+    }
+
+    /// Whether edges out of the inputs halve the image.
+    fn halves(&self) -> bool {
+        self.reduction && self.space.topology() == Topology::Darts
+    }
+
+    /// A candidate on `x`, if it is alive, or (`dead_or_alive`) if the space has it.
+    fn candidate(&self, b: &mut Builder, x: Value, edge: Edge, op: usize, dead_or_alive: bool) -> Option<Term> {
+        let candidate = Candidate { cell_type: usize::from(self.reduction), edge: edge.index, op };
+        let there = if dead_or_alive { self.space.has(candidate) } else { self.mask.is_alive(candidate) };
+        if !there {
+            return None;
+        }
+        let stride = if self.halves() && edge.from < self.space.inputs() { 2 } else { 1 };
+        let x = b.primitive(&name_of(self.space, self.k, edge, op), self.space.ops()[op], x, stride);
+        let image = self.k * self.space.n_edges() + edge.index;
+        Some(Term { x, coef: Coef::MixImage { mix: mix_of(self.space, candidate), image } })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Role;
+    use super::*;
+
+    /// Recorded from the PyTorch program: tensors, trained numbers, CRC-32 of the lines `name [shape]`.
+    #[test]
+    fn names_shapes_and_order_are_those_of_the_pytorch_state_dict() {
+        for (space, channels, cells, tensors, trained, digest) in [
+            ("nas-bench-201", 16, 5, 393, 1_692_826, 0xf923_7a48),
+            ("darts", 16, 2, 2127, 1_959_418, 0x3e79_53e8),
+            ("darts", 5, 1, 1359, 195_255, 0x97cd_555c),
+        ] {
+            let space = SearchSpace::by_name(space).unwrap();
+            let config = SupernetConfig { channels, cells, ..Default::default() };
+            let list = graph(&space, &config, &space.full_mask()).params;
+            let weights = list.iter().filter(|p| p.role == Role::Weight);
+            let mut crc = flate2::Crc::new();
+            for p in &list {
+                crc.update(format!("{} {:?}\n", p.name, p.shape).as_bytes());
+            }
+            let n: usize = weights.map(|p| p.shape.iter().product::<usize>()).sum();
+            assert_eq!((list.len(), n, crc.sum()), (tensors, trained, digest), "{}", space.name());
+        }
+    }
+
+    #[test]
+    fn only_biases_in_front_of_a_batch_norm_without_affine_part_are_cancelled() {
+        let space = SearchSpace::darts();
+        let config = SupernetConfig { channels: 5, cells: 1, ..Default::default() };
+        let list = graph(&space, &config, &space.full_mask()).params;
+        let cancelled = list.iter().filter(|p| p.cancelled).map(|p| p.name.as_str());
+        let first: Vec<&str> = cancelled.take_while(|n| !n.starts_with("cells.0.edges.0<-1")).collect();
+        let of_edge = ["op_a.op.2", "op_b.op.2"].map(|part| [2, 3].map(|op| format!("{op}.{part}.bias"))).concat();
+        assert_eq!(first.len(), 2 + of_edge.len() + 2, "{first:?}");
+        assert!(
+            first.contains(&"cells.0.preprocess0.op.1.bias") && first.contains(&"cells.0.edges.0<-0.ops.4.op.2.bias")
+        );
+        assert!(of_edge.iter().all(|n| first.contains(&format!("cells.0.edges.0<-0.ops.{n}").as_str())));
+        assert!(list.iter().any(|p| p.cancelled && p.name == "cells.1.edges.0<-0.ops.1.convs.1.bias"));
+        assert!(list.iter().filter(|p| p.cancelled).all(|p| p.name.starts_with("cells.") && p.name.ends_with(".bias")));
+    }
+
+    #[test]
+    fn what_the_mask_leaves_out_has_parameters_and_no_steps() {
+        let space = SearchSpace::nas_bench_201();
+        let config = SupernetConfig { channels: 4, cells: 1, ..Default::default() };
+        let full = graph(&space, &config, &space.full_mask());
+        let none = graph(&space, &config, &Mask::only(&space, &[]).unwrap());
+        assert_eq!(full.params, none.params);
+        let convs = |g: &Graph| g.steps.iter().filter(|s| matches!(s.op, super::super::Op::Conv { .. })).count();
+        // Stem, and three a reduction; in each of three cells two on each of six edges.
+        assert_eq!((convs(&none), convs(&full)), (7, 7 + 3 * 6 * 2));
+    }
+}

@@ -1,0 +1,131 @@
+//! A graph with its weights on a device: the passes that supernets and evaluation networks share.
+
+use super::definition::{self, How, Probe};
+use super::fast::{self, Fast};
+use super::graph::Graph;
+use super::pass::{Logits, Pass};
+use super::{DropPath, Gradients, Param, Params};
+use crate::error::{Error, Result};
+use crate::interrupt;
+use candle_core::{DType, Device, Tensor};
+use std::sync::Arc;
+
+/// What computes the passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// The CPU engine where it has all that the network needs; else the definition in f32.
+    Fastest,
+    /// The definition in candle tensor algebra, in f64: the oracle.
+    Reference,
+}
+
+/// A graph, its weights, and what runs it.
+pub struct Network {
+    run: fast::Network,
+    device: Device,
+    /// The CPU engine; without it, every pass is the [`definition`].
+    fast: Option<Arc<Fast>>,
+    /// What the definition computes in.
+    dtype: DType,
+    seed: u64,
+}
+
+impl Network {
+    /// Fresh weights, by `seed`; `strict`: direct convolutions only.
+    pub fn new(graph: Graph, (seed, strict): (u64, bool), device: &Device, backend: Backend) -> Result<Self> {
+        let params = Arc::new(Params::of_specs(graph.params.clone(), seed, device)?);
+        let on_engine = backend == Backend::Fastest && device.is_cpu() && graph.is_on_engine();
+        let dtype = if backend == Backend::Reference { DType::F64 } else { DType::F32 };
+        let run = fast::Network { graph: Arc::new(graph), params, strict };
+        Ok(Network { run, device: device.clone(), fast: on_engine.then(Arc::default), dtype, seed })
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Graph {
+        &self.run.graph
+    }
+
+    /// Another graph over the same parameters.
+    pub fn set_graph(&mut self, graph: Graph) {
+        self.run.graph = Arc::new(graph);
+    }
+
+    /// Weights and buffers.
+    pub fn params(&self) -> &Params {
+        &self.run.params
+    }
+
+    /// Where it lives.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whether the CPU engine runs it.
+    #[cfg(test)]
+    pub fn is_fast(&self) -> bool {
+        self.fast.is_some()
+    }
+
+    /// Logits of `x`, which is checked; `mix`: `[n_mix]`, none where nothing is mixed.
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        mix: Option<&Tensor>,
+        pass: Pass,
+        drop: Option<&DropPath>,
+        auxiliary: bool,
+    ) -> Result<Logits> {
+        let none = Tensor::zeros(0, DType::F32, &self.device)?;
+        let mix = mix.unwrap_or(&none);
+        let how = How { pass, drop, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
+        let (logits, auxiliary) = match &self.fast {
+            None => definition::forward(&self.run.graph, &self.run.params, x, mix, how, None)?,
+            Some(fast) => {
+                let (logits, tapped) = fast.forward(&self.run, x, mix, pass, drop, auxiliary)?;
+                let head = |pooled| definition::auxiliary_head(&self.run.graph, &self.run.params, pooled, how);
+                (logits, tapped.map(head).transpose()?)
+            }
+        };
+        let single = |logits: Tensor| logits.to_dtype(DType::F32);
+        Ok(Logits { logits: single(logits)?, auxiliary: auxiliary.map(single).transpose()? })
+    }
+
+    /// A pass of the definition that keeps no graph, for what `probe` sees.
+    pub fn probe(&self, x: &Tensor, mix: &Tensor, pass: Pass, probe: Probe) -> Result<()> {
+        let how = How { pass, drop: None, auxiliary: false, track: false, dtype: self.dtype, seed: self.seed };
+        definition::forward(&self.run.graph, &self.run.params, &x.detach(), &mix.detach(), how, Some(probe))?;
+        Ok(())
+    }
+
+    /// Sums over the images, and over the cells of a type, of each live candidate's IIM score, by mixing index; none without
+    /// the engine.
+    pub fn scores(&self, x: &Tensor, mix: &Tensor) -> Option<Result<Vec<f64>>> {
+        self.fast.as_ref().map(|fast| fast.score(&self.run, x, mix))
+    }
+
+    /// Backward from a scalar made of logits of this network.
+    pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
+        take()?;
+        let mut graph = loss.backward().map_err(interrupt::or)?;
+        let mut left = take()?.into_iter();
+        // The engine's, or (the auxiliary head, the definition) the graph's.
+        let tensor = |p: &Param| match left.next().flatten() {
+            Some(gradient) => Tensor::from_vec(gradient, p.var.shape(), &self.device).map(Some),
+            None => Ok(graph.remove(p.var.as_tensor())),
+        };
+        let params = self.params().iter().map(tensor).collect::<candle_core::Result<_>>()?;
+        Ok(Gradients { params, graph })
+    }
+}
+
+/// The number of images of `x: [b, 3, h, w]`, and their size; an error in words for anything else.
+pub(super) fn image_sizes(what: &str, x: &Tensor) -> Result<(usize, usize, usize)> {
+    match *x.dims() {
+        [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => Ok((b, h, w)),
+        _ => {
+            let got = format!("{:?} {:?}", x.dtype(), x.dims());
+            Err(Error::invalid(what, got, "f32 images [b, 3, h, w], b, h, w >= 1"))
+        }
+    }
+}
