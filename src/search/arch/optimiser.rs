@@ -46,12 +46,14 @@ impl Moments {
     }
 
     fn adam(&mut self, values: &mut [f32], gradient: Vec<f32>, cfg: &ArchConfig) {
-        let (b1, b2) = (cfg.arch_beta1 as f32, cfg.arch_beta2 as f32);
+        let b2 = cfg.arch_beta2 as f32;
+        // Of f64: 1 - 0.999 is 1.3e-5 off in f32.
+        let (rest1, rest2) = ((1.0 - cfg.arch_beta1) as f32, (1.0 - cfg.arch_beta2) as f32);
         let rate = (cfg.arch_lr / (1.0 - cfg.arch_beta1.powi(self.t))) as f32;
         let root = (1.0 - cfg.arch_beta2.powi(self.t)).sqrt() as f32;
         for (((w, m), v), g) in values.iter_mut().zip(&mut self.m).zip(&mut self.v).zip(gradient) {
-            *m += (1.0 - b1) * (g - *m);
-            *v = b2 * *v + (1.0 - b2) * g * g;
+            *m += rest1 * (g - *m);
+            *v = b2 * *v + rest2 * g * g;
             *w -= rate * *m / (v.sqrt() / root + 1e-8);
         }
     }
