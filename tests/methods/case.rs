@@ -9,7 +9,7 @@ use std::process::Command;
 pub struct Case {
     pub name: String,
     pub method: String,
-    space: String,
+    pub space: String,
     seed: u64,
     settings: serde_json::Map<String, Value>,
     pub want: Outcome,
@@ -52,6 +52,11 @@ impl Case {
             settings: case["settings"].as_object().unwrap().clone(),
             want: Outcome::of_case(case["outcome"].as_array().unwrap()),
         }
+    }
+
+    /// Channels and cells.
+    pub fn size(&self) -> String {
+        format!("{:?} {:?}", self.settings.get("channels"), self.settings.get("cells"))
     }
 
     /// Run the script, with modules of `stdlib`; the worst deviations.

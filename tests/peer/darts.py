@@ -83,7 +83,7 @@ def sdarts_rs(run, cfg):
 
 
 def fair_darts(run, cfg):
-    """Chu et al., ECCV 2020, arXiv:1911.12126; github.com/xiaomi-automl/FairDARTS: sigmoids from alpha = 0, ops without `none`,
+    """Chu et al., ECCV 2020, arXiv:1911.12126; github.com/xiaomi-automl/FairDARTS: sigmoids, theirs from alpha = 0, ops without `none`,
     `ConvSeparateLoss`: cross-entropy - 10 * mse(sigmoid(alpha), 1/2), Adam's betas 0.9 and 0.999; `parse_genotype` by
     `threshold_sparse`. On NAS-Bench-201, which they have not, the largest op of every edge."""
     own = lambda: [m * torch.tensor([float(n != "none") for n in run.op_names], dtype=run.dtype) for m in run.mask]
@@ -98,7 +98,7 @@ def fair_darts(run, cfg):
             chosen.append((t, e, o))
         return chosen
     def drop_none(): run.say("drop", candidates=[list(c) for c in run.candidates if run.op_names[c[2]] == "none"])
-    return bilevel(run, cfg, lambda alphas, epoch: sigmoid(alphas), penalty, betas=(0.9, 0.999), init=0.0,
+    return bilevel(run, cfg, lambda alphas, epoch: sigmoid(alphas), penalty, betas=(0.9, 0.999), init=cfg["arch_init"],
                    before=drop_none, derive=derive)
 
 

@@ -7,7 +7,7 @@ steps, scores, drops) is computed here and written down in the words of the trac
 import json, math
 import numpy as np, torch, torch.nn.functional as F
 from safetensors.torch import load_file
-import torch_supernet
+import compare, torch_supernet
 
 NAMES = {"sep_conv_3x3": "dua_sepc_3x3", "sep_conv_5x5": "dua_sepc_5x5",
          "dil_conv_3x3": "dil_sepc_3x3", "dil_conv_5x5": "dil_sepc_5x5"}
@@ -17,6 +17,10 @@ OUTCOMES = {"sgd", "adam", "weights", "iim", "evaluation", "drop", "genotype"}
 
 class Disagreement(Exception):
     """The program did another thing than the method."""
+
+
+class Apart(Exception):
+    """Two runs of a method in PyTorch come to different things."""
 
 
 class Part(list):
@@ -46,9 +50,10 @@ def sketch(name, values):
 
 
 class Replay:
-    """`space`: nas-bench-201, darts, s1 .. s4. `perturbed`: weights begin 1e-6 off, relative."""
-    def __init__(self, folder, space, dtype=torch.float64, perturbed=False):
-        self.folder, self.space, self.dtype, self.perturbed = folder, space, dtype, perturbed
+    """`space`: nas-bench-201, darts, s1 .. s4. `perturbed`: seed of noise on the first weights, 1e-6 relative; 0: none. `beside`: outcomes of another run,
+    which are compared as they come: the first that is off by more than half its bound ends the replay."""
+    def __init__(self, folder, space, dtype=torch.float64, perturbed=0, beside=None):
+        self.folder, self.space, self.dtype, self.perturbed, self.beside = folder, space, dtype, perturbed, beside
         self.events = [json.loads(line) for line in open(folder / "trace.jsonl")]
         self.inputs = iter(e for e in self.events if e["event"] not in OUTCOMES)
         self.outcomes, self.batch_size = [], None
@@ -64,7 +69,14 @@ class Replay:
         return event
 
     def say(self, kind, **what):
-        self.outcomes.append({"event": kind, **what})
+        event = {"event": kind, **what}
+        if self.beside is not None:
+            place = len(self.outcomes)
+            want = self.beside[place] if place < len(self.beside) else {"event": "the end"}
+            if kind != want["event"]: raise Apart(f"event {place}: {kind}, not {want['event']}")
+            for bound, off in compare.deviation(kind, event, want):
+                if off > compare.TOLERANCES.get(bound, 0.0) / 2: raise Apart(f"event {place}, {kind}: {bound} is off by {off:.1e}")
+        self.outcomes.append(event)
 
     def halves(self):
         """Two disjoint halves of the training set, together all of it."""
@@ -92,7 +104,7 @@ class Replay:
         own = {k for k in net.state_dict() if "num_batches" not in k}
         if own != set(weights): raise Disagreement(f"weights {sorted(own ^ set(weights))[:9]}")
         if self.perturbed:
-            noise = torch.Generator().manual_seed(1)
+            noise = torch.Generator().manual_seed(self.perturbed)
             weights = {k: v * (1 + 1e-6 * torch.randn(v.shape, generator=noise, dtype=v.dtype)) for k, v in weights.items()}
         net.load_state_dict(weights, strict=False)
         self.mask = [torch.tensor([[float((t, e, o) in has) for o in range(self.shape[1])] for e in range(self.shape[0])],
@@ -134,6 +146,14 @@ class Replay:
         if event["kind"] != kind: raise Disagreement(f"a draw of {event['kind']}, not {kind}")
         drawn = event["drawn"]
         return torch.tensor(drawn["values"], dtype=self.dtype).reshape(drawn["shape"]) if "shape" in drawn else drawn
+
+    def drop_path(self, p, batch):
+        """Of each cell, for each edge, the factor of each image: 0 or 1 / keep, as drawn."""
+        drawn = self.draw("drop_path")
+        masks = torch.tensor(drawn["masks"], dtype=self.dtype)
+        if abs(drawn["keep"] - (1 - p)) > 1e-12 or masks.shape[1] != batch or abs(masks.mean() - drawn["keep"]) > 0.15:
+            raise Disagreement(f"drop path that keeps {drawn['keep']}, of {tuple(masks.shape)} {masks.mean()}")
+        return (masks / drawn["keep"]).reshape(-1, self.shape[0], batch)
 
     def weights(self, net):
         """Written down after each epoch."""
@@ -199,13 +219,17 @@ def incoming(run):
 
 
 def genotype(run, chosen):
-    """The text of candidates (cell type, edge, op), in the notation of the space."""
+    """The text of candidates (cell type, edge, op), in the notation of the space; with the number of the node, as FairDARTS has
+    it, where not all nodes have two."""
     chosen = sorted(chosen)
     if run.types == 1:
         text = lambda e: next(f"{run.op_names[o]}~{run.edges[e][1]}" for _, edge, o in chosen if edge == e)
         return "+".join("|" + "|".join(text(e) for e in edges) + "|" for edges in incoming(run))
-    cell = lambda t: ", ".join(f"('{run.op_names[o]}', {run.edges[e][1]})" for kind, e, o in chosen if kind == t)
-    nodes = f"range(2, {2 + len(incoming(run))})"
+    into = incoming(run)
+    paired = all(sum(kind == t and e in edges for kind, e, _ in chosen) == 2 for t in range(run.types) for edges in into)
+    node = lambda e: "" if paired else f"{2 + next(n for n, edges in enumerate(into) if e in edges)}, "
+    cell = lambda t: ", ".join(f"('{run.op_names[o]}', {node(e)}{run.edges[e][1]})" for kind, e, o in chosen if kind == t)
+    nodes = f"range(2, {2 + len(into)})"
     return f"Genotype(normal=[{cell(0)}], normal_concat={nodes}, reduce=[{cell(1)}], reduce_concat={nodes})"
 
 

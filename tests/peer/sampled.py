@@ -59,8 +59,11 @@ def snas(run, cfg):
         tau = cfg["tau"] - (cfg["tau"] - cfg["tau_min"]) * (epoch - 1) / max(cfg["epochs"] - 1, 1)
         for i, total, fetch in run.epoch("loss", run.train, cfg["batch_size"]):
             z = [((v + run.draw("gumbel_like")) / tau).softmax(-1) for v in alphas]
+            # `model_search.py`: of each image whole edges, in train mode.
+            count = min(cfg["batch_size"], len(run.train) - i * cfg["batch_size"])
+            drop = run.drop_path(cfg["drop_path"], count) if cfg["drop_path"] else None
             x, y = fetch()
-            loss = cross_entropy(net, x, y, z)
+            loss = F.cross_entropy(net(x, z, drop=drop), y)
             run.say("loss", loss=loss.item())
             net.zero_grad()
             gradients = torch.autograd.grad(loss, list(net.parameters()) + alphas, allow_unused=True)

@@ -167,20 +167,22 @@ class NASNetCell(nn.Module):
         self.edges = nn.ModuleDict({f"{i}<-{j}": MixedOp(next(edge_ops), c, 2 if reduction and j < 2 else 1, pool_norm)
                                     for i in range(4) for j in range(2 + i)})
 
-    def forward(self, s0, s1, w, probe, ghost=None):
+    def forward(self, s0, s1, w, probe, ghost=None, drop=None):
+        """`drop`: [edges, images], a factor of what an edge adds to its node."""
         states, e = [self.preprocess0(s0), self.preprocess1(s1)], 0
         for i in range(4):
             total = 0
             for j in range(2 + i):
-                mixed = self.edges[f"{i}<-{j}"]
+                mixed, own = self.edges[f"{i}<-{j}"], 0
                 for o, op in enumerate(mixed.ops):
                     if not mixed.has[o]: continue
                     if ghost is not None and o != w[e].argmax():
-                        if ghost: total = total + w[e, o]
+                        if ghost: own = own + w[e, o]
                         continue
                     y = op(states[j])
                     if probe is not None: probe(e, o, y)
-                    total = total + y * w[e, o]
+                    own = own + y * w[e, o]
+                total = total + (own if drop is None else own * drop[e].reshape(-1, 1, 1, 1))
                 e += 1
             states.append(total)
         return torch.cat(states[2:], 1)
@@ -210,13 +212,14 @@ class Supernet(nn.Module):
         self.lastact = nn.Sequential(nn.BatchNorm2d(cp), nn.ReLU()) if head_norm else nn.Identity()
         self.classifier = nn.Linear(cp, classes)
 
-    def forward(self, x, weights, probe=None, ghost=None):
-        """`ghost`: only the largest op of an edge runs, the others standing in the sum as bare weights, or (False) not at all."""
+    def forward(self, x, weights, probe=None, ghost=None, drop=None):
+        """`ghost`: only the largest op of an edge runs, the others standing in the sum as bare weights, or (False) not at all.
+        `drop`: drop path, [cells, edges, images]."""
         s0 = s1 = self.stem(x)
         for k, cell in enumerate(self.cells):
             watch = None if probe is None else (lambda e, o, y, k=k: probe(k, e, o, y))
             if self.space == "darts":
-                s0, s1 = s1, cell(s0, s1, weights[int(cell.reduction)], watch, ghost)
+                s0, s1 = s1, cell(s0, s1, weights[int(cell.reduction)], watch, ghost, None if drop is None else drop[k])
             else:
                 s1 = cell(s1, weights[0], watch, ghost) if isinstance(cell, SearchCell) else cell(s1)
         return self.classifier(self.lastact(s1).mean((2, 3)))
