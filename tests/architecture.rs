@@ -53,13 +53,12 @@ const RESERVED: [(&[&str], &[&str]); 6] = [
 
 /// Files over [`LONG`] lines, each with its reason.
 const LONG: usize = 400;
-const LONG_FILES: [(&str, &str); 6] = [
+const LONG_FILES: [(&str, &str); 5] = [
     ("src/net/program.rs", "one form of a network: its parts, and how it is built"),
     ("src/search/learner.rs", "one learner: its passes, steps and state share what is drawn and checked"),
     ("src/net/engine/backward.rs", "one pass, its blocks and what each leaves for the next"),
     ("src/ops/conv/winograd.rs", "one algorithm: its transforms, forward and both backward passes share a tile layout"),
     ("src/ops/depthwise/mod.rs", "one contract: depthwise and 1x1 products, both ways, share frames and scratch"),
-    ("src/ops/simd.rs", "one trait and its four instruction sets, side by side so that they are compared"),
 ];
 
 /// Strategies are read beside the algorithm box of a paper.
@@ -186,6 +185,31 @@ fn every_file_says_first_what_it_holds() {
     let sources = rust_files().into_iter().chain(files("stdlib", ".rhai")).chain(files("scripts", ".rhai"));
     let silent = sources.filter(|s| !s.text.starts_with("//! "));
     none_of(silent.map(|s| format!("{} does not start with `//! ` and what it holds", s.path)).collect());
+}
+
+/// What an `unsafe fn` asks of its caller is said above it; the functions of an `impl Trait for` have the trait's word.
+#[test]
+fn every_unsafe_function_says_what_it_asks_of_its_caller() {
+    let silent = |source: &Source| -> Vec<String> {
+        let lines: Vec<&str> = source.text.lines().collect();
+        let of_trait = |i: usize| {
+            let block =
+                lines[..i].iter().rev().find(|l| ["impl", "trait "].iter().any(|w| l.trim_start().starts_with(w)));
+            let indented = lines[i].starts_with(' ');
+            indented && block.is_some_and(|l| l.contains(" for "))
+        };
+        let said = |i: usize| {
+            let above = lines[..i].iter().rev().map(|l| l.trim_start());
+            above.take_while(|l| l.starts_with("///") || l.starts_with("#[")).any(|l| l.starts_with("/// # Safety"))
+        };
+        let declares = |i: &usize| lines[*i].contains("unsafe fn ") && !lines[*i].trim_start().starts_with("//");
+        let silent = (0..lines.len()).filter(declares).filter(|i| !of_trait(*i) && !said(*i));
+        silent.map(|i| format!("{}:{}: an unsafe fn without `# Safety`", source.path, i + 1)).collect()
+    };
+    let text = "impl A for B {\n    unsafe fn one() {}\n}\n/// # Safety\n#[inline]\nunsafe fn two() {}\nunsafe fn three() {}\n";
+    let example = Source { path: "x".into(), module: "ops".into(), text: text.into() };
+    assert_eq!(silent(&example), ["x:7: an unsafe fn without `# Safety`"]);
+    none_of(files("src", ".rs").iter().flat_map(silent).collect());
 }
 
 #[test]

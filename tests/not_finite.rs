@@ -152,7 +152,7 @@ fn a_nan_in_any_weight_or_pixel_gives_nan_logits_by_every_kernel() {
         assert_eq!(Level::best(), level);
         for channels in [2, 16] {
             for (name, net, side) in nets(channels, false) {
-                let all = level == Level::Portable && channels == 2 && name.starts_with("supernet nas-bench-201");
+                let all = level == Level::PORTABLE && channels == 2 && name.starts_with("supernet nas-bench-201");
                 let some = if name.contains("by-definition") { 2 } else { 4 };
                 nan_anywhere(&format!("{name}, {level:?}"), &net, side, (!all).then_some(some), &mut rng);
             }

@@ -156,6 +156,8 @@ pub(in crate::ops) unsafe fn nn<S: Simd>(
 
 /// The rows of one chunk, the columns of one panel. The statistics of a chunk are summed in f32 before they are added to the
 /// f64 totals.
+/// # Safety
+/// As [`nn`], for the rows of the chunk; the `V` vectors of columns from `n0` on are within `g.cols`.
 #[inline(always)]
 unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
     s: S,
@@ -233,6 +235,10 @@ unsafe fn nn_panel<S: Simd, const R: usize, const V: usize>(
     }
 }
 
+/// acc += one element of each row times one row of a panel.
+///
+/// # Safety
+/// `at` must lie in each of the rows, and `V` vectors must be readable at `b`.
 #[inline(always)]
 unsafe fn nn_step<S: Simd, const R: usize, const V: usize>(
     s: S,
@@ -304,6 +310,11 @@ pub(in crate::ops) unsafe fn tn<S: Simd>(
     }
 }
 
+/// The sums over the rows of one chunk, for one tap and the columns of one panel, which begins at `b`.
+///
+/// # Safety
+/// As [`nn`], for the rows of the chunk and this tap; the `V` vectors of columns from `n0` on are within `g.cols`, `K` divides
+/// `g.b_rows`, and `g.b_rows` rows of `V` vectors are readable and writable at `b`.
 #[inline(always)]
 unsafe fn tn_panel<S: Simd, const K: usize, const V: usize>(
     s: S,

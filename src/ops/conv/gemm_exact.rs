@@ -29,6 +29,10 @@ pub(super) unsafe fn nn_exact<S: Simd>(
     }
 }
 
+/// One vector of columns of all rows, `R` of them at a time.
+///
+/// # Safety
+/// As [`nn`](super::gemm::nn); the vector of columns from `n0` on is within `g.cols`.
 #[inline(always)]
 unsafe fn nn_exact_columns<S: Simd, const R: usize>(
     s: S,

@@ -496,6 +496,9 @@ impl Kernel for TransformOutput<'_> {
 }
 
 /// One tile of z, of which `high x wide` pixels are within the image; to `totals`, their sum and sum of squares are added.
+/// # Safety
+/// A vector must be readable at `m` and the 35 points behind it, `stride` apart, and writable at the `high x wide` pixels from
+/// `z` on, whose rows are `line` and whose pixels `c` apart.
 #[inline(always)]
 unsafe fn output_tile<S: Simd>(
     s: S,
@@ -567,6 +570,9 @@ impl Kernel for TransformGradient<'_> {
 }
 
 /// One tile of dM; `dz` loads the gradient at an offset from the tile's first pixel.
+/// # Safety
+/// `dz` must be able to load the `high x wide` pixels from the first on, whose rows are `line` and whose pixels `c` apart; a vector
+/// must be writable at `dm` and the 35 points behind it, `stride` apart.
 #[inline(always)]
 unsafe fn gradient_tile<S: Simd>(
     s: S,

@@ -104,6 +104,10 @@ impl Gather<'_> {
         }
     }
 
+    /// One pixel, summed in f64.
+    ///
+    /// # Safety
+    /// Pixel (y, x) must be one of `rows` x `cols`, its vector from channel `c` on within the channels, and `check` must have passed.
     #[inline(always)]
     unsafe fn pixel_exact<S: Simd>(&mut self, s: S, y: usize, x: usize, c: usize) {
         // SAFETY: the caller's word.
@@ -119,6 +123,8 @@ impl Gather<'_> {
     }
 
     /// `T` pixels of row y from x. A window loads each pixel once for all taps of a row.
+    /// # Safety
+    /// As [`Gather::pixel_exact`], for all `T` pixels; with K > 0 the taps stand in rows of `K`, `E` pixels apart.
     #[inline(always)]
     unsafe fn tile<S: Simd, const T: usize, const K: usize, const E: usize>(
         &mut self,

@@ -60,6 +60,8 @@ const HELD: usize = 4;
 
 impl TapGradient<'_> {
     /// 5x5 taps, as many rows of them at a time as the registers hold.
+    /// # Safety
+    /// As [`TapGradient::slide`], for all five rows of taps.
     #[inline(always)]
     unsafe fn slide_rows<S: Simd, const E: usize>(&mut self, s: S, rows: Range<usize>, c: usize) {
         // SAFETY: the caller's word.
@@ -75,6 +77,9 @@ impl TapGradient<'_> {
     }
 
     /// `R` rows of `K` taps from ky, dilation E: a pixel of x is loaded once for all taps of a row that meet it.
+    /// # Safety
+    /// `rows` must be some of `self.rows`, the vector from channel `c` on within the channels, the taps some of `self.k` x `self.k`, and
+    /// every pixel that they meet in `x`, which has steps of `E` from tap to tap; every pixel of `dd` must be in place.
     #[inline(always)]
     unsafe fn slide<S: Simd, const R: usize, const K: usize, const E: usize>(
         &mut self,
@@ -121,6 +126,8 @@ impl TapGradient<'_> {
     }
 
     /// acc += the products of one pixel d of dd with what `R` x `K` taps of `from` meet.
+    /// # Safety
+    /// A vector must be readable at `from` and wherever the other taps of the `R` x `K` stand from there.
     #[inline(always)]
     unsafe fn pixel<S: Simd, const R: usize, const K: usize>(
         &self,
@@ -157,6 +164,8 @@ impl TapGradient<'_> {
     }
 
     /// `R` x `K` taps from (ky, kx), `U` pixels at a time.
+    /// # Safety
+    /// As [`TapGradient::slide`], for any distance between taps.
     #[inline(always)]
     unsafe fn group<S: Simd, const R: usize, const K: usize, const U: usize>(
         &mut self,

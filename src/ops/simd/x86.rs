@@ -1,0 +1,185 @@
+//! Vectors of AVX2 and AVX-512.
+
+use super::{Kernel, Simd};
+use core::arch::x86_64::*;
+
+/// Made only by `run_avx2`, so the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+struct Avx2(());
+/// Made only by `run_avx512_half`, so the processor has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+struct Avx512Half(());
+/// Made only by `run_avx512`, so the processor has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+struct Avx512(());
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) fn run_avx512_half<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512Half(()))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512(()))
+}
+
+macro_rules! x86_vectors {
+    ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
+     $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr,
+     |$sum:ident| $sum_lanes:expr, $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_load:ident, $wide_store:ident,
+     |$v32:ident| $widen:expr, |$v64:ident| $narrow:expr) => {
+        // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        impl Simd for $name {
+            const LANES: usize = $lanes;
+            const REGISTERS: usize = $registers;
+            type V = $v;
+            #[inline(always)]
+            fn splat(self, x: f32) -> $v {
+                unsafe { $splat(x) }
+            }
+            #[inline(always)]
+            fn prefetch(self, p: *const f32) {
+                // SAFETY: any address will do.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const f32) -> $v {
+                unsafe { $load(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut f32, v: $v) {
+                unsafe { $store(p, v) }
+            }
+            #[inline(always)]
+            fn add(self, a: $v, b: $v) -> $v {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: $v, b: $v) -> $v {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn mul(self, a: $v, b: $v) -> $v {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            fn fma(self, a: $v, b: $v, c: $v) -> $v {
+                unsafe { $fma(a, b, c) }
+            }
+            #[inline(always)]
+            fn relu(self, x: $v) -> $v {
+                // The instruction returns its second operand when either is NaN.
+                unsafe { $max($zero(), x) }
+            }
+            #[inline(always)]
+            fn relu_grad(self, $x: $v, $g: $v) -> $v {
+                unsafe { $relu_grad }
+            }
+
+            #[inline(always)]
+            fn sum(self, $sum: $v) -> f32 {
+                unsafe { $sum_lanes }
+            }
+
+            type Wide = [$wide; 2];
+            #[inline(always)]
+            fn wide_splat(self, x: f64) -> [$wide; 2] {
+                unsafe { [$wide_splat(x); 2] }
+            }
+            #[inline(always)]
+            fn widen(self, $v32: $v) -> [$wide; 2] {
+                unsafe { $widen }
+            }
+            #[inline(always)]
+            fn narrow(self, $v64: [$wide; 2]) -> $v {
+                unsafe { $narrow }
+            }
+            #[inline(always)]
+            fn wide_add(self, a: [$wide; 2], b: [$wide; 2]) -> [$wide; 2] {
+                unsafe { [$wide_add(a[0], b[0]), $wide_add(a[1], b[1])] }
+            }
+            #[inline(always)]
+            fn wide_fma(self, a: [$wide; 2], b: [$wide; 2], c: [$wide; 2]) -> [$wide; 2] {
+                unsafe { [$wide_fma(a[0], b[0], c[0]), $wide_fma(a[1], b[1], c[1])] }
+            }
+            #[inline(always)]
+            unsafe fn wide_load(self, p: *const f64) -> [$wide; 2] {
+                unsafe { [$wide_load(p), $wide_load(p.add($lanes / 2))] }
+            }
+            #[inline(always)]
+            unsafe fn wide_store(self, p: *mut f64, v: [$wide; 2]) {
+                unsafe {
+                    $wide_store(p, v[0]);
+                    $wide_store(p.add($lanes / 2), v[1]);
+                }
+            }
+        }
+    };
+}
+
+macro_rules! eight_lanes {
+    ($name:ident, $registers:literal) => {
+        x86_vectors!(
+            $name,
+            __m256,
+            8,
+            $registers,
+            _mm256_set1_ps,
+            _mm256_loadu_ps,
+            _mm256_storeu_ps,
+            _mm256_add_ps,
+            _mm256_sub_ps,
+            _mm256_mul_ps,
+            _mm256_fmadd_ps,
+            _mm256_max_ps,
+            _mm256_setzero_ps,
+            |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
+            |v| {
+                let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            },
+            __m256d,
+            _mm256_set1_pd,
+            _mm256_add_pd,
+            _mm256_fmadd_pd,
+            _mm256_loadu_pd,
+            _mm256_storeu_pd,
+            |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
+            |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
+        );
+    };
+}
+eight_lanes!(Avx2, 16);
+eight_lanes!(Avx512Half, 32);
+x86_vectors!(
+    Avx512,
+    __m512,
+    16,
+    32,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_fmadd_ps,
+    _mm512_max_ps,
+    _mm512_setzero_ps,
+    |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g),
+    |v| _mm512_reduce_add_ps(v),
+    __m512d,
+    _mm512_set1_pd,
+    _mm512_add_pd,
+    _mm512_fmadd_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    |v| [_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps::<1>(v))],
+    |v| _mm512_insertf32x8::<1>(_mm512_castps256_ps512(_mm512_cvtpd_ps(v[0])), _mm512_cvtpd_ps(v[1]))
+);
