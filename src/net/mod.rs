@@ -24,6 +24,6 @@ pub use cost::Cost;
 pub use drop_path::DropPath;
 pub use graph::Role;
 pub use params::{Gradients, Param, Params};
-pub use pass::{Mode, Pass, Paths};
+pub use pass::{Logits, Mode, Pass, Paths};
 pub use subnet::Subnet;
 pub use supernet::{ScoreSums, Supernet};

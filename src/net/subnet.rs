@@ -2,8 +2,7 @@
 //!
 //! Every batch norm is affine with running statistics; parameter names are those of quark0/darts and AutoDL-Projects.
 
-pub use super::pass::Logits;
-pub use super::{DropPath, SubnetConfig};
+pub use super::{DropPath, Logits, SubnetConfig};
 pub use crate::space::{Family, Plan};
 
 use super::graph::{self, Graph, ParamSpec};

@@ -1,15 +1,14 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
+use super::passed::{Passed, Where, drop_paths};
 use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::net::{DropPath, Gradients, Mode, Pass, Supernet, SupernetConfig};
+use crate::net::{DropPath, Gradients, Logits, Mode, Pass, Supernet, SupernetConfig};
 use crate::ops::sgd;
 use crate::space::Iim;
-use candle_core::{D, Tensor};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use candle_core::Tensor;
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::time::Instant;
@@ -135,7 +134,7 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Tensor> {
-        Ok(self.forward("logits", batch, mixing, pass, drop_path)?.logits)
+        Ok(self.forward("logits", batch, mixing, pass, drop_path)?.out.logits)
     }
 
     /// Backward from a loss.
@@ -174,7 +173,7 @@ impl Learner {
         let loss: f32 = out.loss.to_scalar()?;
         let gradients = self.net.backward(&out.loss)?;
         self.sgd_step(&gradients, batch, cfg)?;
-        self.stats.add(loss, out.right(batch)?, batch.y.len());
+        self.stats.add(loss, out.right(&batch.y)?, batch.y.len());
         self.stats.seconds += start.elapsed().as_secs_f64();
         Ok(loss)
     }
@@ -224,7 +223,7 @@ impl Learner {
             interrupt::check()?;
             let batch = batch.borrow();
             let out = self.forward("evaluate", batch, mixing.as_deref(), mode, 0.0)?;
-            stats.add(out.loss.to_scalar()?, out.right(batch)?, batch.y.len());
+            stats.add(out.loss.to_scalar()?, out.right(&batch.y)?, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
         stats.seconds = start.elapsed().as_secs_f64();
@@ -279,10 +278,8 @@ impl Learner {
             return None;
         }
         let pass = self.drops.replace(self.drops.get() + 1);
-        let mut random = ChaCha8Rng::seed_from_u64(stream_seed(stream_seed(self.seed, DROP_PATH), self.epoch as u64));
-        random.set_stream(pass);
-        let mut mask = || (0..batch.y.len()).map(|_| f32::from(u8::from(random.random::<f64>() >= p))).collect();
-        Some(DropPath { keep: 1.0 - p, masks: (0..self.net.drop_paths()).map(|_| mask()).collect() })
+        let seed = stream_seed(stream_seed(self.seed, DROP_PATH), self.epoch as u64);
+        Some(drop_paths((seed, pass), (self.net.drop_paths(), batch.y.len()), 1.0 - p, |u| u >= p))
     }
 
     /// An error where batch norm could not take the last of these batches: in evaluation, too, candidates take the statistics of
@@ -304,7 +301,7 @@ impl Learner {
         mixing: Option<&[Tensor]>,
         pass: impl Into<Pass>,
         drop_path: f64,
-    ) -> Result<Output> {
+    ) -> Result<Passed> {
         let (x, pass) = (self.input(batch)?, pass.into());
         let own = self.net.mask_mixing()?;
         let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
@@ -314,12 +311,10 @@ impl Learner {
         let mixing = mixing.unwrap_or(&own);
         let logits = self.net.forward_dropped(&x, mixing, pass, drop.as_ref())?;
         let place = || self.place(batch, pass.mode);
-        finite::check(|| "the logits".into(), &logits, place, || finite::cause(self.net.params(), &x, mixing))?;
-        let y = Tensor::from_slice(&batch.y, batch.y.len(), self.net.device())?;
-        let loss = candle_nn::loss::cross_entropy(&logits, &y)?;
-        finite::check(|| "the loss".into(), &loss, place, || " (logits too far apart)".into())?;
-        self.trace.batch(what, self.epoch, batch, Some(&loss))?;
-        Ok(Output { logits, loss })
+        let at = Where { params: self.net.params(), x: &x, mixing, place: &place };
+        let passed = Passed::of(Logits { logits, auxiliary: None }, &batch.y, 0.0, 0.0, &at)?;
+        self.trace.batch(what, self.epoch, batch, Some(&passed.loss))?;
+        Ok(passed)
     }
 
     fn place(&self, batch: &Batch, mode: Mode) -> String {
@@ -327,20 +322,6 @@ impl Learner {
             Mode::Train => finite::step(self.epoch, batch.index),
             Mode::Batch | Mode::Eval => format!("an evaluation in {}", finite::step(self.epoch, batch.index)),
         }
-    }
-}
-
-/// Of one batch.
-struct Output {
-    logits: Tensor,
-    loss: Tensor,
-}
-
-impl Output {
-    /// Number of images whose largest logit is their class's.
-    fn right(&self, batch: &Batch) -> Result<usize> {
-        let found: Vec<u32> = self.logits.argmax(D::Minus1)?.to_vec1()?;
-        Ok(found.iter().zip(&batch.y).filter(|(a, b)| a == b).count())
     }
 }
 

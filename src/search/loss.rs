@@ -1,17 +1,17 @@
-//! The loss that evaluation networks are trained on.
+//! The loss that networks are trained on.
 
 use crate::error::Result;
-use crate::net::subnet::Logits;
+use crate::net::Logits;
 use candle_core::{D, Tensor};
 
 /// Mean cross-entropy of `logits: [b, classes]` with smoothed labels: `-sum_k q_k log p_k`, where `q` is `1 - smoothing` at
 /// the class `y` and `smoothing / classes` everywhere on top (Szegedy et al., 2016; `label_smoothing` of PyTorch).
 pub fn cross_entropy(logits: &Tensor, y: &Tensor, smoothing: f64) -> Result<Tensor> {
+    if smoothing == 0.0 {
+        return Ok(candle_nn::loss::cross_entropy(logits, y)?);
+    }
     let log_p = candle_nn::ops::log_softmax(logits, D::Minus1)?;
     let right = log_p.gather(&y.unsqueeze(1)?, 1)?.mean_all()?;
-    if smoothing == 0.0 {
-        return Ok(right.neg()?);
-    }
     let smooth = log_p.mean_all()?;
     Ok(((right * (smoothing - 1.0))? - (smooth * smoothing)?)?)
 }

@@ -10,6 +10,7 @@ mod last_batch;
 pub mod learner;
 pub mod loss;
 pub mod optimiser;
+mod passed;
 pub mod progress;
 pub mod recipe;
 pub mod run_folder;

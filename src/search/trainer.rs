@@ -1,16 +1,14 @@
 //! An evaluation network that learns: weights, optimiser, epoch, learning curve.
 
 use super::learner::{in_order, stream_seed};
-use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, finite, last_batch, loss};
+use super::passed::{Passed, Where, drop_paths};
+use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, finite, last_batch};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
-use crate::net::Mode;
-use crate::net::subnet::{DropPath, Logits, Subnet};
+use crate::net::{DropPath, Mode, Subnet};
 use crate::ops::sgd::Step;
-use candle_core::{D, Tensor};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
@@ -134,26 +132,18 @@ impl Trainer {
     /// Forward, loss, backward, clip, SGD. Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights
     /// and statistics stay as they were.
     pub fn train_step(&mut self, batch: &Batch, stats: &mut EpochStats) -> Result<()> {
-        let (x, y) = self.input(batch)?;
+        let x = self.input(batch)?;
         let drop = self.drop_path(batch);
         let out = self.net.forward(&x, Mode::Train, drop.as_ref())?;
         let place = || finite::step(self.epoch, batch.index);
-        for (what, logits) in
-            [("the logits", Some(&out.logits)), ("the logits of the auxiliary head", out.auxiliary.as_ref())]
-        {
-            let Some(logits) = logits else { continue };
-            finite::check(|| what.into(), logits, place, || finite::cause(self.net.params(), &x, &[]))?;
-        }
-        let total = loss::total(&out, &y, self.config.auxiliary, self.config.label_smoothing)?;
-        let value: f32 = total.to_scalar()?;
-        finite::check(|| "the loss".into(), &total, place, || " (logits too far apart)".into())?;
-        let gradients = self.net.backward(&total)?;
+        let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
+        let passed = Passed::of(out, &batch.y, self.config.auxiliary, self.config.label_smoothing, &at)?;
+        let gradients = self.net.backward(&passed.loss)?;
         let EvalConfig { momentum, nesterov, weight_decay, clip, .. } = self.config;
         let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
         let step = Step { lr, momentum, nesterov, weight_decay, scale: 1.0 };
         self.optimiser.step(self.net.params(), &gradients, step, clip, place)?;
-        let found: Vec<u32> = out.logits.argmax(D::Minus1)?.to_vec1()?;
-        stats.add(value, found.iter().zip(&batch.y).filter(|(a, b)| a == b).count(), batch.y.len());
+        stats.add(passed.loss.to_scalar()?, passed.right(&batch.y)?, batch.y.len());
         stats.lr = lr;
         Ok(())
     }
@@ -164,10 +154,9 @@ impl Trainer {
         if keep >= 1.0 || self.net.drop_paths() == 0 {
             return None;
         }
-        let mut random = ChaCha8Rng::seed_from_u64(stream_seed(self.seed, self.epoch as u64));
-        random.set_stream(1 + batch.index as u64);
-        let mut mask = || (0..batch.y.len()).map(|_| f32::from(u8::from(random.random::<f64>() < keep))).collect();
-        Some(DropPath { keep, masks: (0..self.net.drop_paths()).map(|_| mask()).collect() })
+        let seed = stream_seed(self.seed, self.epoch as u64);
+        let (pass, size) = (1 + batch.index as u64, (self.net.drop_paths(), batch.y.len()));
+        Some(drop_paths((seed, pass), size, keep, |u| u < keep))
     }
 
     /// Loss, accuracies and confusion in eval mode, images as they are.
@@ -178,29 +167,26 @@ impl Trainer {
         let mut confusion = vec![vec![0; classes]; classes];
         for batch in in_order(data, self.config.batch_size)? {
             interrupt::check()?;
-            let (x, y) = self.input(&batch)?;
-            let Logits { logits, .. } = self.net.forward(&x, Mode::Eval, None)?;
+            let x = self.input(&batch)?;
             let place = || format!("an evaluation in {}", finite::step(self.epoch, batch.index));
-            finite::check(|| "the logits".into(), &logits, place, || finite::cause(self.net.params(), &x, &[]))?;
+            let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
+            let passed = Passed::of(self.net.forward(&x, Mode::Eval, None)?, &batch.y, 0.0, 0.0, &at)?;
             let mut right = 0;
-            for (row, &class) in logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
+            for (row, &class) in passed.out.logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
                 let rank = rank(row, class as usize);
                 right += usize::from(rank == 0);
                 top5 += usize::from(rank < 5);
                 confusion[class as usize][largest(row)] += 1;
             }
-            let loss = loss::cross_entropy(&logits, &y, 0.0)?;
-            finite::check(|| "the loss".into(), &loss, place, || " (logits too far apart)".into())?;
-            stats.add(loss.to_scalar()?, right, batch.y.len());
+            stats.add(passed.loss.to_scalar()?, right, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
         let top5 = top5 as f64 / stats.images.max(1) as f64;
         Ok(Evaluation { loss: stats.loss, top1: stats.accuracy, top5, confusion })
     }
 
-    fn input(&self, batch: &Batch) -> Result<(Tensor, Tensor)> {
-        let device = self.net.device();
-        Ok((Tensor::from_slice(&batch.x, batch.shape, device)?, Tensor::from_slice(&batch.y, batch.y.len(), device)?))
+    fn input(&self, batch: &Batch) -> Result<Tensor> {
+        Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
 }
 
