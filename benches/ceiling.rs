@@ -7,7 +7,7 @@
 use candle_core::Device;
 use isdarts_host::Result;
 use isdarts_host::data::Batch;
-use isdarts_host::net::engine::profile::{self, Cost, Part};
+use isdarts_host::net::engine::profile::{self, ProfiledCost, ProfiledPart};
 use isdarts_host::net::{Supernet, SupernetConfig};
 use isdarts_host::search::{Learner, TrainConfig};
 use isdarts_host::space::SearchSpace;
@@ -66,7 +66,7 @@ fn bandwidth(threads: usize) -> (f64, f64) {
 }
 
 /// A quick step's seconds and its parts.
-fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
+fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(ProfiledPart, ProfiledCost)>)> {
     let config = SupernetConfig { cells, ..Default::default() };
     let mut learner = Learner::new(Supernet::new(space, config, &Device::Cpu)?, 0);
     learner.begin_epoch(1);
@@ -74,7 +74,7 @@ fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
     let x = (0..BATCH * 3 * 32 * 32).map(|i| (i * 2654435761 % 1024) as f32 / 512.0 - 1.0).collect();
     let batch = Batch { x, y: (0..BATCH as u32).map(|i| i % 10).collect(), shape, images: vec![], index: 0, total: 1 };
     let cfg = TrainConfig::default();
-    let mut best: (f64, Vec<(Part, Cost)>) = (f64::INFINITY, vec![]);
+    let mut best: (f64, Vec<(ProfiledPart, ProfiledCost)>) = (f64::INFINITY, vec![]);
     for i in 0..12 {
         profile::start();
         let start = Instant::now();
@@ -87,7 +87,7 @@ fn step(space: SearchSpace, cells: usize) -> Result<(f64, Vec<(Part, Cost)>)> {
     Ok(best)
 }
 
-fn row(name: &str, total: f64, threads: usize, cost: Cost, ceilings: (f64, f64)) -> String {
+fn row(name: &str, total: f64, threads: usize, cost: ProfiledCost, ceilings: (f64, f64)) -> String {
     let seconds = cost.seconds / threads as f64;
     let (gflops, gbs) = (cost.operations as f64 / 1e9 / seconds, cost.bytes as f64 / 1e9 / seconds);
     format!(
@@ -101,31 +101,37 @@ fn row(name: &str, total: f64, threads: usize, cost: Cost, ceilings: (f64, f64))
     )
 }
 
-fn add(a: Cost, b: Cost) -> Cost {
-    Cost { seconds: a.seconds + b.seconds, operations: a.operations + b.operations, bytes: a.bytes + b.bytes }
+fn add(a: ProfiledCost, b: ProfiledCost) -> ProfiledCost {
+    ProfiledCost { seconds: a.seconds + b.seconds, operations: a.operations + b.operations, bytes: a.bytes + b.bytes }
 }
 
 /// Parts that `name` calls the same are one row; the longest first.
-fn table(seconds: f64, parts: &[(Part, Cost)], threads: usize, ceilings: (f64, f64), name: impl Fn(&Part) -> String) {
+fn table(
+    seconds: f64,
+    parts: &[(ProfiledPart, ProfiledCost)],
+    threads: usize,
+    ceilings: (f64, f64),
+    name: impl Fn(&ProfiledPart) -> String,
+) {
     println!("| op | ms | of the step | GFLOP | GB | GFLOP/s | of the product's | GB/s | of the read's |");
     println!("|---|---|---|---|---|---|---|---|---|");
-    let mut rows: Vec<(String, Cost)> = vec![];
+    let mut rows: Vec<(String, ProfiledCost)> = vec![];
     for (part, cost) in parts {
         let at = rows.iter().position(|(n, _)| *n == name(part)).unwrap_or_else(|| {
-            rows.push((name(part), Cost::default()));
+            rows.push((name(part), ProfiledCost::default()));
             rows.len() - 1
         });
         rows[at].1 = add(rows[at].1, *cost);
     }
     rows.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds));
-    let all = rows.iter().fold(Cost::default(), |a, (_, b)| add(a, *b));
+    let all = rows.iter().fold(ProfiledCost::default(), |a, (_, b)| add(a, *b));
     let small = rows.partition_point(|(_, cost)| cost.seconds > 0.01 * seconds * threads as f64);
-    let others = rows.split_off(small).into_iter().fold(Cost::default(), |a, (_, b)| add(a, b));
+    let others = rows.split_off(small).into_iter().fold(ProfiledCost::default(), |a, (_, b)| add(a, b));
     rows.push(("others, each below 1 %".into(), others));
-    let rest = Cost { seconds: seconds * threads as f64 - all.seconds, ..Cost::default() };
+    let rest = ProfiledCost { seconds: seconds * threads as f64 - all.seconds, ..ProfiledCost::default() };
     rows.iter().for_each(|(name, cost)| println!("{}", row(name, seconds, threads, *cost, ceilings)));
     println!("{}", row("waiting, between passes, loss, SGD", seconds, threads, rest, ceilings));
-    println!("{}", row("step", seconds, threads, Cost { seconds: seconds * threads as f64, ..all }, ceilings));
+    println!("{}", row("step", seconds, threads, ProfiledCost { seconds: seconds * threads as f64, ..all }, ceilings));
     println!();
 }
 
@@ -150,7 +156,7 @@ fn main() -> Result<()> {
     for (name, space, cells) in networks {
         let (seconds, parts) = pool.install(|| step(space, cells))?;
         println!("{name}, batch {BATCH}, 32x32, {threads} threads: {:.0} ms\n", 1e3 * seconds);
-        let way = |part: &Part| if part.backward { "backward" } else { "forward" };
+        let way = |part: &ProfiledPart| if part.backward { "backward" } else { "forward" };
         table(seconds, &parts, threads, ceilings, |p| format!("{}, {}", p.op, way(p)));
         let convs: Vec<_> = parts.into_iter().filter(|(p, _)| p.pixels > 0).collect();
         table(seconds, &convs, threads, ceilings, |p| format!("{}, {}, {} x {}px", p.op, way(p), p.channels, p.pixels));

@@ -12,10 +12,10 @@ pub struct Terminal {
     rewrites: bool,
     /// Whether steps are shown, besides notes.
     steps: bool,
-    state: RefCell<State>,
+    state: RefCell<Shown>,
 }
 
-struct State {
+struct Shown {
     /// When the line was last shown.
     shown: Option<Instant>,
     /// Whether a line stands that is to be rewritten.
@@ -37,7 +37,7 @@ impl Terminal {
     }
 
     fn showing(steps: bool) -> Self {
-        let state = State { shown: None, standing: false, began: None, last_epoch: 0 };
+        let state = Shown { shown: None, standing: false, began: None, last_epoch: 0 };
         Terminal { rewrites: std::io::stderr().is_terminal(), steps, state: RefCell::new(state) }
     }
 }
@@ -94,7 +94,7 @@ impl Drop for Terminal {
     }
 }
 
-impl State {
+impl Shown {
     /// Seconds of training left in this search, once some of it is done.
     fn left(&mut self, tick: &Tick, now: Instant) -> Option<f64> {
         let (epoch, epochs) = tick.epoch;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn time_left_counts_from_where_a_resumed_run_began() {
-        let mut state = State { shown: None, standing: false, began: None, last_epoch: 0 };
+        let mut state = Shown { shown: None, standing: false, began: None, last_epoch: 0 };
         let start = Instant::now();
         assert_eq!(state.left(&tick(16, 0), start), None);
         // Of 30 epochs, 15 were done before, 3 more in 6 s: 12 are left.

@@ -23,7 +23,7 @@ pub struct Augment {
 
 /// What is done to one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Draw {
+pub(super) struct AugmentDraw {
     /// Row and column of the crop in the padded image, less the padding: where pixel (0, 0) comes from.
     offset: (isize, isize),
     /// Whether the crop is mirrored.
@@ -32,9 +32,9 @@ pub(super) struct Draw {
     cutout: Option<(isize, isize)>,
 }
 
-impl Draw {
+impl AugmentDraw {
     /// The image as it is.
-    pub const NONE: Draw = Draw { offset: (0, 0), flip: false, cutout: None };
+    pub const NONE: AugmentDraw = AugmentDraw { offset: (0, 0), flip: false, cutout: None };
 
     /// Five draws of `rng`, whatever is switched on: switching one on moves no other.
     pub fn new(augment: &Augment, (_, h, w): (usize, usize, usize), rng: &mut impl RngCore) -> Self {
@@ -44,7 +44,7 @@ impl Draw {
         let flip = below(rng, 2) == 1;
         let mut corner = |n| below(rng, n) as isize - (augment.cutout / 2) as isize;
         let corner = (corner(h), corner(w));
-        Draw { offset, flip: flip && augment.flip, cutout: (augment.cutout > 0).then_some(corner) }
+        AugmentDraw { offset, flip: flip && augment.flip, cutout: (augment.cutout > 0).then_some(corner) }
     }
 
     /// Set the square of `cutout` pixels a side to zero, in every channel of `out`.
@@ -77,7 +77,14 @@ impl Normalise {
     }
 
     /// Write `image`, `[c, h, w]`, changed by `draw` and normalised, to `out`; `cutout` is the side of its square.
-    pub fn write(&self, image: &[u8], (c, h, w): (usize, usize, usize), draw: &Draw, cutout: usize, out: &mut [f32]) {
+    pub fn write(
+        &self,
+        image: &[u8],
+        (c, h, w): (usize, usize, usize),
+        draw: &AugmentDraw,
+        cutout: usize,
+        out: &mut [f32],
+    ) {
         let (dy, dx) = draw.offset;
         // Rows and columns of the crop that lie on the image; the rest is black.
         let (rows, cols) = (inside(-dy, h, h), inside(-dx, w, w));
@@ -134,7 +141,7 @@ mod tests {
     }
 
     /// The definition: pad, crop, flip, normalise, cut out, each on all pixels.
-    fn readable(data: &Dataset, draw: &Draw, pad: usize, cutout: usize) -> Vec<f32> {
+    fn readable(data: &Dataset, draw: &AugmentDraw, pad: usize, cutout: usize) -> Vec<f32> {
         let (c, h, w) = SHAPE;
         let (ph, pw) = (h + 2 * pad, w + 2 * pad);
         let mut out = vec![];
@@ -173,7 +180,7 @@ mod tests {
         {
             let augment = Augment { crop_pad, flip, cutout, photo: false };
             for seed in 0..200 {
-                let draw = Draw::new(&augment, SHAPE, &mut stream(seed, Purpose::Augment, 0));
+                let draw = AugmentDraw::new(&augment, SHAPE, &mut stream(seed, Purpose::Augment, 0));
                 let mut out = vec![f32::NAN; 40];
                 normalise.write(data.image(0), SHAPE, &draw, cutout, &mut out);
                 assert_eq!(out, readable(&data, &draw, crop_pad, cutout), "{augment:?} {draw:?}");
@@ -185,8 +192,9 @@ mod tests {
     fn draws_cover_their_range_evenly() {
         let augment = Augment { crop_pad: 2, flip: true, cutout: 2, photo: false };
         let draws: Vec<_> =
-            (0..5000).map(|s| Draw::new(&augment, SHAPE, &mut stream(s, Purpose::Augment, 0))).collect();
-        let share = |f: &dyn Fn(&Draw) -> bool| draws.iter().filter(|d| f(d)).count() as f64 / draws.len() as f64;
+            (0..5000).map(|s| AugmentDraw::new(&augment, SHAPE, &mut stream(s, Purpose::Augment, 0))).collect();
+        let share =
+            |f: &dyn Fn(&AugmentDraw) -> bool| draws.iter().filter(|d| f(d)).count() as f64 / draws.len() as f64;
         for o in -2..=2 {
             assert!((share(&|d| d.offset.0 == o) - 0.2).abs() < 0.03, "row offset {o}");
             assert!((share(&|d| d.offset.1 == o) - 0.2).abs() < 0.03, "column offset {o}");
@@ -200,7 +208,11 @@ mod tests {
     #[test]
     fn switching_one_augmentation_on_moves_no_other() {
         let draw = |flip, cutout| {
-            Draw::new(&Augment { crop_pad: 3, flip, cutout, photo: false }, SHAPE, &mut stream(5, Purpose::Augment, 1))
+            AugmentDraw::new(
+                &Augment { crop_pad: 3, flip, cutout, photo: false },
+                SHAPE,
+                &mut stream(5, Purpose::Augment, 1),
+            )
         };
         assert_eq!(draw(false, 0).offset, draw(true, 4).offset);
         assert_eq!(draw(true, 0).flip, draw(true, 4).flip);

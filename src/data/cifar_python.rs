@@ -2,7 +2,7 @@
 //! channels first, and a list of labels. Source: <https://www.cs.toronto.edu/~kriz/cifar.html>.
 
 use super::images::Images;
-use super::pickle::{self, Pickle, Value};
+use super::pickle::{self, Object, Pickle};
 use crate::error::{Error, Result};
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path, labels: &str, classes: usize) -> Result<Images> 
         )
     };
     let data = match batch.entry("data") {
-        Some(Value::Array(array)) => array,
+        Some(Object::Array(array)) => array,
         Some(_) => return Err(wrong("`data` that is no array".into())),
         None => return Err(wrong("no entry `data`".into())),
     };

@@ -170,8 +170,8 @@ fn fetch(url: &str, path: &Path, remote: &Remote, watch: Watch) -> Result<()> {
     loop {
         let before = fs::metadata(&part).map_or(0, |m| m.len());
         match attempt(&agent, url, &part, before, remote.megabytes << 20, watch)? {
-            Outcome::Whole => break,
-            Outcome::Broken { why, weight } => {
+            Transfer::Whole => break,
+            Transfer::Broken { why, weight } => {
                 let more = fs::metadata(&part).is_ok_and(|m| m.len() >= before + PROGRESS);
                 failures = if more { 0 } else { failures + weight };
                 if failures >= ATTEMPTS {
@@ -191,7 +191,7 @@ fn fetch(url: &str, path: &Path, remote: &Remote, watch: Watch) -> Result<()> {
     fs::rename(&part, path).map_err(Error::io("write", path))
 }
 
-enum Outcome {
+enum Transfer {
     Whole,
     /// The connection broke: in words, and for how many failures that counts.
     Broken {
@@ -201,8 +201,8 @@ enum Outcome {
 }
 
 /// One request, from byte `before` on. Errors are those that trying again does not mend.
-fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, watch: Watch) -> Result<Outcome> {
-    let broken = |why: String, late: bool| Ok(Outcome::Broken { why, weight: if late { 2 } else { 1 } });
+fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, watch: Watch) -> Result<Transfer> {
+    let broken = |why: String, late: bool| Ok(Transfer::Broken { why, weight: if late { 2 } else { 1 } });
     interrupt::check()?;
     let mut request = agent.get(url);
     if before > 0 {
@@ -216,7 +216,7 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, 
         206 => true,
         200 => false,
         // There is nothing behind what is here: the sum will tell whether it is the file.
-        416 => return Ok(Outcome::Whole),
+        416 => return Ok(Transfer::Whole),
         status if status >= 500 => return broken(format!("status {status}"), false),
         status => return Err(Error::invalid(format!("download of {url}"), format!("status {status}"), "the file")),
     };
@@ -258,7 +258,7 @@ fn attempt(agent: &ureq::Agent, url: &str, part: &Path, before: u64, most: u64, 
     file.sync_all().map_err(Error::io("write", part))?;
     match all {
         Some(all) if done < all => broken(format!("{done} of {all} bytes"), false),
-        _ => Ok(Outcome::Whole),
+        _ => Ok(Transfer::Whole),
     }
 }
 

@@ -2,7 +2,7 @@
 //! Pickled batches: `data`, `[n, 3 * 16 * 16]` bytes, channels first; `labels`, from 1 to 1000.
 
 use super::images::Images;
-use super::pickle::{self, Value};
+use super::pickle::{self, Object};
 use crate::error::{Error, Result};
 use crate::files;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Images> {
     let wrong =
         |got: String| Error::file(path, got, "a dictionary with `data` [n, 768] of bytes, and n `labels` of 1..=1000");
     let data = match batch.entry("data") {
-        Some(Value::Array(array)) => array,
+        Some(Object::Array(array)) => array,
         Some(_) => return Err(wrong("`data` that is no array".into())),
         None => return Err(wrong("no entry `data`".into())),
     };

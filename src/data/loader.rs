@@ -1,7 +1,7 @@
 //! Batches, augmented and normalised, prepared ahead on their own thread.
 
 use super::Dataset;
-use super::augment::{Augment, Draw, Normalise};
+use super::augment::{Augment, AugmentDraw, Normalise};
 use super::photo;
 use super::random::{Purpose, shuffled, stream};
 use crate::error::{Error, Result};
@@ -142,17 +142,17 @@ fn batch(
     let (seed, epoch) = plan.shuffle.unwrap_or((0, 0));
     let mut rng = stream(seed, Purpose::Augment, epoch);
     for (i, (&position, out)) in chosen.iter().zip(x.chunks_exact_mut(c * h * w)).enumerate() {
-        let draw = plan.augment.map_or(Draw::NONE, |augment| {
+        let draw = plan.augment.map_or(AugmentDraw::NONE, |augment| {
             rng.set_stream((start + i) as u64);
             rng.set_word_pos(0);
-            Draw::new(&augment, data.shape, &mut rng)
+            AugmentDraw::new(&augment, data.shape, &mut rng)
         });
         let cutout = plan.augment.map_or(0, |augment| augment.cutout);
         let image = data.image(position as usize);
         match plan.augment.filter(|augment| augment.photo) {
             Some(augment) => {
                 let (image, size) = data.whole(position as usize);
-                photo::Draw::new(size, augment.flip, &mut rng).write(data, image, size, out);
+                photo::PhotoDraw::new(size, augment.flip, &mut rng).write(data, image, size, out);
                 draw.cut_out(data.shape, cutout, out);
             }
             None => normalise.write(image, data.shape, &draw, cutout, out),

@@ -21,7 +21,7 @@ const GREY: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// What is done to one photograph.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Draw {
+pub(super) struct PhotoDraw {
     /// Top, left, height, width of the part.
     part: (usize, usize, usize, usize),
     flip: bool,
@@ -31,7 +31,7 @@ pub(super) struct Draw {
     light: [f32; 3],
 }
 
-impl Draw {
+impl PhotoDraw {
     /// By `rng`, for pictures of `h x w`.
     pub fn new((h, w): (usize, usize), flip: bool, rng: &mut impl RngCore) -> Self {
         let part = part(h, w, rng);
@@ -45,7 +45,7 @@ impl Draw {
         }
         let alpha: [f64; 3] = std::array::from_fn(|i| LIGHT * normal(rng) * VARIANCES[i]);
         let light = AXES.map(|axis| axis.iter().zip(&alpha).map(|(a, b)| a * b).sum::<f64>() as f32);
-        Draw { part, flip, changes, light }
+        PhotoDraw { part, flip, changes, light }
     }
 
     /// Write `picture`, `[3, size]`, so changed and normalised by `data`, to `out`, of the shape of an image of `data`.
@@ -220,7 +220,7 @@ mod tests {
         let mut rng = stream(1, Purpose::Augment, 0);
         let (mut least, mut most) = (1f64, 0f64);
         for _ in 0..2000 {
-            let draw = Draw::new((50, 60), true, &mut rng);
+            let draw = PhotoDraw::new((50, 60), true, &mut rng);
             let (top, left, h, w) = draw.part;
             assert!(top + h <= 50 && left + w <= 60 && h * w > 0);
             assert!((0.7..=1.4).contains(&(w as f64 / h as f64)), "{w} x {h}");

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 
 /// What the engine runs.
 #[derive(Clone)]
-pub struct Network {
+pub struct Runnable {
     /// The network.
     pub graph: Arc<Graph>,
     /// Weights and buffers.
@@ -52,7 +52,7 @@ impl Fast {
     /// auxiliary head goes on from, `[b, c, h, w]`.
     pub fn forward(
         self: &Arc<Self>,
-        net: &Network,
+        net: &Runnable,
         x: &Tensor,
         mix: &Tensor,
         how: pass::Pass,
@@ -67,7 +67,7 @@ impl Fast {
             false => Var::zeros(1, DType::F32, &Device::Cpu)?.into_inner(),
         };
         let running = Arc::default();
-        let pass = Pass {
+        let pass = NetworkOp {
             fast: self.clone(),
             net: net.clone(),
             x: x.contiguous()?,
@@ -98,7 +98,7 @@ impl Fast {
     }
 
     /// Sums over the images of a batch, and over the cells of a type, of each live candidate's score, by mixing index.
-    pub fn score(&self, net: &Network, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
+    pub fn score(&self, net: &Runnable, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
         let (mix, x) = (mix.to_vec1::<f32>()?, x.contiguous()?);
         let mut slot = lock(&self.slot)?;
         Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), None, false, true)?.scores)
@@ -107,7 +107,7 @@ impl Fast {
 
 fn run(
     slot: &mut Slot<Key>,
-    net: &Network,
+    net: &Runnable,
     x: &Tensor,
     mix: &[f32],
     how: pass::Pass,
@@ -132,9 +132,9 @@ fn run(
 }
 
 /// One forward pass in candle's graph.
-struct Pass {
+struct NetworkOp {
     fast: Arc<Fast>,
-    net: Network,
+    net: Runnable,
     x: Tensor,
     how: pass::Pass,
     /// Of drop path.
@@ -146,7 +146,7 @@ struct Pass {
     running: Arc<Mutex<Vec<(usize, Vec<f32>)>>>,
 }
 
-impl CustomOp1 for Pass {
+impl CustomOp1 for NetworkOp {
     fn name(&self) -> &'static str {
         "network"
     }
@@ -169,7 +169,7 @@ impl CustomOp1 for Pass {
     }
 }
 
-impl Pass {
+impl NetworkOp {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
         let scales = self.scales.as_deref();

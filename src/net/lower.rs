@@ -1,7 +1,7 @@
 //! Lowering: the steps of a network, for one size of images, become a [`Program`] for the CPU engine.
 
 use super::graph::{AffineNorm, Coef, Graph, Op, Order, PoolKind, Term as Added, Value};
-use super::program::{Conv, Filter, Head, Norm, Origin, Program, Tap, Term};
+use super::program::{AuxiliaryTap, Conv, Filter, Head, Norm, Origin, Program, Term};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
@@ -85,7 +85,7 @@ pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: boo
     }
     if let Some((read, window)) = tap {
         let node = lowering.node(read)?;
-        lowering.program.tap = Some(Tap { node, window });
+        lowering.program.tap = Some(AuxiliaryTap { node, window });
     }
     let Made::Mean { src, norm } = lowering.get(pooled)? else { return Err(unknown(graph, pooled)) };
     lowering.program.head.norm = norm;

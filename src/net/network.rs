@@ -21,7 +21,7 @@ pub enum Backend {
 
 /// A graph, its weights, and what runs it.
 pub struct Network {
-    run: fast::Network,
+    run: fast::Runnable,
     device: Device,
     /// The CPU engine; without it, every pass is the [`definition`].
     fast: Option<Arc<Fast>>,
@@ -36,7 +36,7 @@ impl Network {
         let params = Arc::new(Params::of_specs(graph.params.clone(), seed, device)?);
         let on_engine = backend == Backend::Fastest && device.is_cpu() && graph.is_on_engine();
         let dtype = if backend == Backend::Reference { DType::F64 } else { DType::F32 };
-        let run = fast::Network { graph: Arc::new(graph), params, strict };
+        let run = fast::Runnable { graph: Arc::new(graph), params, strict };
         Ok(Network { run, device: device.clone(), fast: on_engine.then(Arc::default), dtype, seed })
     }
 

@@ -206,7 +206,7 @@ pub struct Head {
 
 /// A node whose ReLU goes out through an average pool, to what is computed elsewhere (an auxiliary head).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tap {
+pub struct AuxiliaryTap {
     /// Which.
     pub node: usize,
     /// The pool's; without padding.
@@ -225,7 +225,7 @@ pub struct Program {
     /// The end.
     pub head: Head,
     /// Another output.
-    pub tap: Option<Tap>,
+    pub tap: Option<AuxiliaryTap>,
     /// Number of mixing weights, all cell types.
     pub n_mix: usize,
 }

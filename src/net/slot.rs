@@ -4,7 +4,7 @@
 use super::Params;
 use super::engine::{Engine, Forward};
 use crate::error::{Error, Result};
-use crate::ops::buffer::Pool;
+use crate::ops::buffer::BufferPool;
 use crate::ops::finite::all_finite;
 use candle_core::{Layout, Storage, Tensor};
 use std::sync::{Mutex, MutexGuard};
@@ -28,11 +28,11 @@ impl<K: PartialEq> Slot<K> {
     pub fn forward(
         &mut self,
         key: K,
-        make: impl FnOnce(Pool) -> Result<Engine>,
+        make: impl FnOnce(BufferPool) -> Result<Engine>,
         run: impl FnOnce(&mut Engine) -> Result<Forward>,
     ) -> Result<Forward> {
         if self.engine.as_ref().is_none_or(|(k, _)| *k != key) {
-            let pool = self.engine.take().map_or_else(Pool::default, |(_, engine)| engine.into_pool());
+            let pool = self.engine.take().map_or_else(BufferPool::default, |(_, engine)| engine.into_pool());
             self.engine = Some((key, make(pool)?));
         }
         self.pass += 1;

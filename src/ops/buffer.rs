@@ -59,11 +59,11 @@ impl DerefMut for Buffer {
 
 /// Buffers not in use. Their contents are whatever was there last.
 #[derive(Default)]
-pub struct Pool {
+pub struct BufferPool {
     free: Vec<Buffer>,
 }
 
-impl Pool {
+impl BufferPool {
     /// Bytes of the buffers not in use.
     pub fn bytes(&self) -> usize {
         self.free.iter().map(|b| b.capacity() * size_of::<f32>()).sum()
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_pool_hands_out_the_smallest_that_fits() {
-        let mut pool = Pool::default();
+        let mut pool = BufferPool::default();
         for len in [100_000, 5_000, 50_000] {
             pool.give(Buffer::zeros(len).unwrap());
         }
@@ -143,7 +143,7 @@ mod tests {
     /// As backward passes do: small images late in a network, large ones early, and some of either alive at once.
     #[test]
     fn what_is_borrowed_in_the_same_order_again_is_not_new() {
-        let mut pool = Pool::default();
+        let mut pool = BufferPool::default();
         let mut pass = || -> usize {
             let before = mapped();
             let mut alive: Vec<Buffer> = Vec::new();

@@ -40,7 +40,7 @@ pub fn run(session: Session, progress: Rc<dyn Progress>, quiet: bool) -> Result<
     }
 }
 
-/// Run the script of `options` as [`host::run`] does, and go on with its variables, also where it failed or Ctrl-C ended it.
+/// Run the script of `options` as [`host::run()`] does, and go on with its variables, also where it failed or Ctrl-C ended it.
 pub fn after_script(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Session> {
     signals::install();
     signals::working(true);

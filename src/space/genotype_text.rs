@@ -2,7 +2,7 @@
 
 mod cells;
 
-use super::literal::{Cursor, Literal, Value};
+use super::literal::{Cursor, Literal, LiteralValue};
 use super::{Genotype, Plan, Primitive, SearchSpace, Topology};
 use crate::error::{Error, Result};
 
@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str, space: Option<&SearchSpace>) -> Result<Plan> {
             None => return Err(cursor.error(&expected)),
             Some(_) => cursor.read()?,
         };
-        if let Value::Word(_) = literal.value {
+        if let LiteralValue::Word(_) = literal.value {
             cursor.at = begin;
             return Err(cursor.error(&expected));
         }
@@ -135,32 +135,38 @@ impl Reader<'_> {
     fn of_literal(&self, literal: &Literal, expected: &str) -> Result<Plan> {
         match &literal.value {
             // A text in quotes, as JSON keeps it.
-            Value::Text(text) if text.contains(['|', '(', '{', '[']) => parse(text, self.space),
+            LiteralValue::Text(text) if text.contains(['|', '(', '{', '[']) => parse(text, self.space),
             // `print(Genotype(...))`, `json.loads('...')`
-            Value::Call(_, values, keywords) if values.len() == 1 && keywords.is_empty() => match &values[0].value {
-                Value::Call(..) | Value::Dict(_) | Value::Text(_) => self.of_literal(&values[0], expected),
-                _ => self.of_fields(literal, values, keywords),
-            },
-            Value::Call(_, values, keywords) => self.of_fields(literal, values, keywords),
-            Value::Dict(pairs) => match &pairs[..] {
+            LiteralValue::Call(_, values, keywords) if values.len() == 1 && keywords.is_empty() => {
+                match &values[0].value {
+                    LiteralValue::Call(..) | LiteralValue::Dict(_) | LiteralValue::Text(_) => {
+                        self.of_literal(&values[0], expected)
+                    }
+                    _ => self.of_fields(literal, values, keywords),
+                }
+            }
+            LiteralValue::Call(_, values, keywords) => self.of_fields(literal, values, keywords),
+            LiteralValue::Dict(pairs) => match &pairs[..] {
                 [(key, inner)] if self.field(key).is_none() => match &inner.value {
-                    Value::Dict(_) | Value::Call(..) | Value::List(_) => self.of_literal(inner, expected),
-                    Value::Text(text) if text.contains(['|', '(']) => parse(text, self.space),
+                    LiteralValue::Dict(_) | LiteralValue::Call(..) | LiteralValue::List(_) => {
+                        self.of_literal(inner, expected)
+                    }
+                    LiteralValue::Text(text) if text.contains(['|', '(']) => parse(text, self.space),
                     _ => self.of_fields(literal, &[], pairs),
                 },
                 _ => self.of_fields(literal, &[], pairs),
             },
-            Value::List(items) => self.of_list(literal, items, expected),
+            LiteralValue::List(items) => self.of_list(literal, items, expected),
             other => Err(self.wrong(literal.at, other.kind(), expected)),
         }
     }
 
     fn of_list(&self, literal: &Literal, items: &[Literal], expected: &str) -> Result<Plan> {
         let numbers: Option<Vec<i64>> = items.iter().map(cells::integer).collect();
-        let is_list = |l: &Literal| matches!(l.value, Value::List(_));
+        let is_list = |l: &Literal| matches!(l.value, LiteralValue::List(_));
         let is_concat =
-            |l: &Literal| matches!(&l.value, Value::List(n) if n.iter().all(|n| cells::integer(n).is_some()));
-        let are_texts = items.iter().all(|i| matches!(&i.value, Value::Text(t) if !t.contains('~')));
+            |l: &Literal| matches!(&l.value, LiteralValue::List(n) if n.iter().all(|n| cells::integer(n).is_some()));
+        let are_texts = items.iter().all(|i| matches!(&i.value, LiteralValue::Text(t) if !t.contains('~')));
         match numbers {
             Some(numbers) if numbers.len() == 6 => self.naslib(literal.at, &numbers),
             Some(numbers) => Err(self.wrong(
@@ -202,7 +208,9 @@ impl Reader<'_> {
                         cells, `normal=` and `reduce=`";
         let mut nodes = vec![];
         for (to, item) in (1..).zip(items) {
-            let Value::List(inputs) = &item.value else { return Err(self.wrong(item.at, item.value.kind(), expected)) };
+            let LiteralValue::List(inputs) = &item.value else {
+                return Err(self.wrong(item.at, item.value.kind(), expected));
+            };
             if inputs.len() != to || !inputs.iter().all(cells::is_input) {
                 let got = format!("lists of inputs without the names of their cells ({} of them)", items.len());
                 return Err(self.wrong(literal.at, got, expected));
@@ -230,7 +238,7 @@ impl Reader<'_> {
 
     /// Which of [`FIELDS`] a key names.
     fn field(&self, key: &Literal) -> Option<usize> {
-        let Value::Text(name) = &key.value else { return None };
+        let LiteralValue::Text(name) = &key.value else { return None };
         FIELDS.iter().position(|(field, other)| name == field || !other.is_empty() && name == other)
     }
 
@@ -245,7 +253,7 @@ impl Reader<'_> {
         for (i, value) in values.iter().enumerate() {
             match fields.get_mut(i) {
                 Some(field) => *field = Some(value),
-                None if value.value == Value::None => {}
+                None if value.value == LiteralValue::None => {}
                 None => {
                     return Err(self.wrong(
                         value.at,
@@ -255,7 +263,7 @@ impl Reader<'_> {
                 }
             }
         }
-        let named = |name: &str| keys.iter().any(|(key, _)| matches!(&key.value, Value::Text(t) if t == name));
+        let named = |name: &str| keys.iter().any(|(key, _)| matches!(&key.value, LiteralValue::Text(t) if t == name));
         if named("recurrent") {
             return Err(self.wrong(
                 literal.at,
@@ -274,8 +282,8 @@ impl Reader<'_> {
             match self.field(key) {
                 Some(i) if fields[i].is_none() => fields[i] = Some(value),
                 Some(_) => return Err(self.error(key.at, &missing(&fields))),
-                None if value.value == Value::None => {}
-                None if matches!(&key.value, Value::Text(name) if IDLE.contains(&name.as_str())) => {}
+                None if value.value == LiteralValue::None => {}
+                None if matches!(&key.value, LiteralValue::Text(name) if IDLE.contains(&name.as_str())) => {}
                 None => return Err(self.error(key.at, &missing(&fields))),
             }
         }

@@ -37,11 +37,11 @@ const WRAPPERS: [&str; 22] = [
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Literal {
     pub at: usize,
-    pub value: Value,
+    pub value: LiteralValue,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum LiteralValue {
     /// `None`, `null`
     None,
     /// `True`, `true`
@@ -60,19 +60,19 @@ pub(super) enum Value {
     Word(String),
 }
 
-impl Value {
+impl LiteralValue {
     /// For people: the kind of value.
     pub fn kind(&self) -> String {
         match self {
-            Value::None => "None".into(),
-            Value::Bool(b) => b.to_string(),
-            Value::Int(n) => format!("the number {n}"),
-            Value::Float(x) => format!("the number {x}"),
-            Value::Text(text) => format!("the text '{}'", text.chars().take(20).collect::<String>()),
-            Value::List(items) => format!("a list of {}", items.len()),
-            Value::Dict(pairs) => format!("a dictionary of {}", pairs.len()),
-            Value::Call(name, ..) => format!("`{name}(...)`"),
-            Value::Word(word) => format!("the word {word}"),
+            LiteralValue::None => "None".into(),
+            LiteralValue::Bool(b) => b.to_string(),
+            LiteralValue::Int(n) => format!("the number {n}"),
+            LiteralValue::Float(x) => format!("the number {x}"),
+            LiteralValue::Text(text) => format!("the text '{}'", text.chars().take(20).collect::<String>()),
+            LiteralValue::List(items) => format!("a list of {}", items.len()),
+            LiteralValue::Dict(pairs) => format!("a dictionary of {}", pairs.len()),
+            LiteralValue::Call(name, ..) => format!("`{name}(...)`"),
+            LiteralValue::Word(word) => format!("the word {word}"),
         }
     }
 }
@@ -181,9 +181,9 @@ impl<'a> Cursor<'a> {
         }
         let value = match self.peek() {
             Some('(') => self.parenthesis(depth)?,
-            Some('[') => Value::List(self.items("[", "]", depth)?),
+            Some('[') => LiteralValue::List(self.items("[", "]", depth)?),
             Some('{') => self.braces(depth)?,
-            Some('\'' | '"') => Value::Text(self.quoted()?),
+            Some('\'' | '"') => LiteralValue::Text(self.quoted()?),
             Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number()?,
             Some(c) if c.is_alphabetic() || c == '_' => return self.named(depth),
             _ => return Err(self.error("a value")),
@@ -192,13 +192,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// `(a)` is a; `(a,)`, `(a, b)` and `()` are tuples.
-    fn parenthesis(&mut self, depth: usize) -> Result<Value> {
+    fn parenthesis(&mut self, depth: usize) -> Result<LiteralValue> {
         let begin = self.at;
         let mut items = self.items("(", ")", depth)?;
         let inside = self.text[begin..self.at - 1].trim_end();
         match (items.len(), inside.ends_with(',')) {
             (1, false) => Ok(items.swap_remove(0).value),
-            _ => Ok(Value::List(items)),
+            _ => Ok(LiteralValue::List(items)),
         }
     }
 
@@ -213,7 +213,8 @@ impl<'a> Cursor<'a> {
             items.push(self.value(depth + 1)?);
             // numpy prints its arrays without commas: [2 3 4 5].
             self.skip_space();
-            let is_number = matches!(items.last(), Some(Literal { value: Value::Int(_) | Value::Float(_), .. }));
+            let is_number =
+                matches!(items.last(), Some(Literal { value: LiteralValue::Int(_) | LiteralValue::Float(_), .. }));
             if is_number && self.peek().is_some_and(|c| c.is_ascii_digit()) {
                 continue;
             }
@@ -236,7 +237,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A dictionary or a set.
-    fn braces(&mut self, depth: usize) -> Result<Value> {
+    fn braces(&mut self, depth: usize) -> Result<LiteralValue> {
         self.token("{")?;
         let (mut pairs, mut items) = (vec![], vec![]);
         loop {
@@ -259,7 +260,7 @@ impl<'a> Cursor<'a> {
             }
         }
         self.token("}")?;
-        Ok(if items.is_empty() { Value::Dict(pairs) } else { Value::List(items) })
+        Ok(if items.is_empty() { LiteralValue::Dict(pairs) } else { LiteralValue::List(items) })
     }
 
     fn quoted(&mut self) -> Result<String> {
@@ -283,16 +284,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn number(&mut self) -> Result<Value> {
+    fn number(&mut self) -> Result<LiteralValue> {
         let begin = self.at;
         let sign = |c: char| matches!(c, '-' | '+');
         let mut word = self.word(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_') || sign(c)).to_string();
         word.retain(|c| c != '_');
         if let Ok(n) = word.parse() {
-            return Ok(Value::Int(n));
+            return Ok(LiteralValue::Int(n));
         }
         match word.parse::<f64>() {
-            Ok(x) => Ok(Value::Float(x)),
+            Ok(x) => Ok(LiteralValue::Float(x)),
             Err(_) => {
                 self.at = begin;
                 Err(self.error("a number"))
@@ -305,7 +306,7 @@ impl<'a> Cursor<'a> {
         let at = self.at;
         let name = self.word(|c| c.is_alphanumeric() || c == '_' || c == '.');
         if matches!(name, "b" | "r" | "u" | "f" | "B" | "R" | "U") && matches!(self.peek(), Some('\'' | '"')) {
-            return Ok(Literal { at, value: Value::Text(self.quoted()?) });
+            return Ok(Literal { at, value: LiteralValue::Text(self.quoted()?) });
         }
         let last = name.rsplit('.').next().unwrap_or(name).to_string();
         self.skip_space();
@@ -313,11 +314,11 @@ impl<'a> Cursor<'a> {
             return self.call(at, last, depth);
         }
         let value = match name {
-            "None" | "null" => Value::None,
-            "True" | "true" => Value::Bool(true),
-            "False" | "false" => Value::Bool(false),
-            "NaN" | "nan" | "inf" => Value::Float(f64::NAN),
-            _ => Value::Word(name.to_string()),
+            "None" | "null" => LiteralValue::None,
+            "True" | "true" => LiteralValue::Bool(true),
+            "False" | "false" => LiteralValue::Bool(false),
+            "NaN" | "nan" | "inf" => LiteralValue::Float(f64::NAN),
+            _ => LiteralValue::Word(name.to_string()),
         };
         Ok(Literal { at, value })
     }
@@ -335,7 +336,7 @@ impl<'a> Cursor<'a> {
             self.skip_space();
             if !word.is_empty() && self.peek() == Some('=') {
                 self.at += 1;
-                keywords.push((Literal { at: begin, value: Value::Text(word) }, self.value(depth + 1)?));
+                keywords.push((Literal { at: begin, value: LiteralValue::Text(word) }, self.value(depth + 1)?));
             } else {
                 self.at = begin;
                 values.push(self.value(depth + 1)?);
@@ -347,17 +348,17 @@ impl<'a> Cursor<'a> {
         self.token(")")?;
         let value = match (name.as_str(), values.len()) {
             ("range", 1..=3) => self.range(at, &values)?,
-            ("dict", 0) => Value::Dict(keywords),
-            ("set" | "frozenset" | "list" | "tuple", 0) => Value::List(vec![]),
+            ("dict", 0) => LiteralValue::Dict(keywords),
+            ("set" | "frozenset" | "list" | "tuple", 0) => LiteralValue::List(vec![]),
             ("frozenset" | "dict", 1) => values.swap_remove(0).value,
             (wrapper, 1..) if WRAPPERS.contains(&wrapper) => values.swap_remove(0).value,
-            _ => Value::Call(name, values, keywords),
+            _ => LiteralValue::Call(name, values, keywords),
         };
         Ok(Literal { at, value })
     }
 
-    fn range(&mut self, at: usize, bounds: &[Literal]) -> Result<Value> {
-        let number = |literal: &Literal| if let Value::Int(n) = literal.value { Some(n) } else { None };
+    fn range(&mut self, at: usize, bounds: &[Literal]) -> Result<LiteralValue> {
+        let number = |literal: &Literal| if let LiteralValue::Int(n) = literal.value { Some(n) } else { None };
         let numbers: Option<Vec<i64>> = bounds.iter().map(number).collect();
         let range = match numbers.as_deref() {
             Some(&[end]) => Some((0, end, 1)),
@@ -370,6 +371,8 @@ impl<'a> Cursor<'a> {
             self.at = at;
             return Err(self.error(&format!("a range of at most {LONGEST} whole numbers")));
         };
-        Ok(Value::List((begin..end).step_by(step).map(|n| Literal { at, value: Value::Int(n) }).collect()))
+        Ok(LiteralValue::List(
+            (begin..end).step_by(step).map(|n| Literal { at, value: LiteralValue::Int(n) }).collect(),
+        ))
     }
 }

@@ -2,7 +2,7 @@
 //! Source of the opcodes: `Lib/pickletools.py` of CPython.
 
 use super::numpy::{self, KNOWN};
-use super::{Id, Pickle, Value};
+use super::{Id, Object, Pickle};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(in crate::data) fn read(bytes: &[u8], path: &Path) -> Result<Pickle> {
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    values: Vec<Value>,
+    values: Vec<Object>,
     stack: Vec<Id>,
     /// Heights of the stack at each mark.
     marks: Vec<usize>,
@@ -39,10 +39,10 @@ const TIMES: usize = 8;
 const BESIDES: usize = 1 << 16;
 
 /// In words, what was got.
-type Step<T> = std::result::Result<T, String>;
+type Parsed<T> = std::result::Result<T, String>;
 
 impl<'a> Machine<'a> {
-    fn run(&mut self) -> Step<Id> {
+    fn run(&mut self) -> Parsed<Id> {
         loop {
             let code = self.take(1)?[0];
             if code == b'.' {
@@ -55,7 +55,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn step(&mut self, code: u8) -> Step<()> {
+    fn step(&mut self, code: u8) -> Parsed<()> {
         match code {
             0x80 => drop(self.take(1)?),
             0x95 => drop(self.take(8)?),
@@ -66,80 +66,80 @@ impl<'a> Machine<'a> {
                 let top = self.top()?;
                 self.stack.push(top);
             }
-            b'N' => self.push(Value::None),
-            0x88 => self.push(Value::Bool(true)),
-            0x89 => self.push(Value::Bool(false)),
+            b'N' => self.push(Object::None),
+            0x88 => self.push(Object::Bool(true)),
+            0x89 => self.push(Object::Bool(false)),
             b'I' => match self.line()? {
-                "01" => self.push(Value::Bool(true)),
-                "00" => self.push(Value::Bool(false)),
+                "01" => self.push(Object::Bool(true)),
+                "00" => self.push(Object::Bool(false)),
                 text => {
                     let n = text.parse().map_err(|_| format!("the number `{text}`"))?;
-                    self.push(Value::Int(n));
+                    self.push(Object::Int(n));
                 }
             },
             b'J' => {
                 let n = self.take(4)?;
-                self.push(Value::Int(i32::from_le_bytes([n[0], n[1], n[2], n[3]]).into()));
+                self.push(Object::Int(i32::from_le_bytes([n[0], n[1], n[2], n[3]]).into()));
             }
             b'K' | b'M' => {
                 let n = self.number(if code == b'K' { 1 } else { 2 })?;
-                self.push(Value::Int(n as i64));
+                self.push(Object::Int(n as i64));
             }
             b'L' => {
                 let text = self.line()?.trim_end_matches('L');
                 let n = text.parse().map_err(|_| format!("the number `{text}`"))?;
-                self.push(Value::Int(n));
+                self.push(Object::Int(n));
             }
             0x8a | 0x8b => self.long(if code == 0x8a { 1 } else { 4 })?,
             b'F' => {
                 let text = self.line()?;
                 let x = text.parse().map_err(|_| format!("the number `{text}`"))?;
-                self.push(Value::Float(x));
+                self.push(Object::Float(x));
             }
             b'G' => {
                 let mut x = [0; 8];
                 x.copy_from_slice(self.take(8)?);
-                self.push(Value::Float(f64::from_be_bytes(x)));
+                self.push(Object::Float(f64::from_be_bytes(x)));
             }
             b'S' => {
                 let text = self.line()?;
                 let inner = ['\'', '"'].iter().find_map(|q| text.strip_prefix(*q)?.strip_suffix(*q));
                 let inner = inner.filter(|t| !t.contains('\\')).ok_or_else(|| format!("the text {text}"))?;
-                self.push(Value::Bytes(inner.into()));
+                self.push(Object::Bytes(inner.into()));
             }
             b'T' | b'B' => self.bytes_of(4)?,
             b'U' | b'C' => self.bytes_of(1)?,
             0x8e | 0x96 => self.bytes_of(8)?,
             b'V' => {
                 let text = unescaped(self.raw_line()?)?;
-                self.push(Value::Text(text));
+                self.push(Object::Text(text));
             }
             b'X' | 0x8c | 0x8d => {
                 let width = [(b'X', 4), (0x8c, 1)].iter().find(|(c, _)| *c == code).map_or(8, |(_, n)| *n);
                 let n = self.number(width)?;
                 let text = std::str::from_utf8(self.take(n)?).map_err(|_| "a text that is not UTF-8")?.to_string();
-                self.push(Value::Text(text));
+                self.push(Object::Text(text));
             }
-            b')' => self.push(Value::Tuple(vec![])),
-            b']' => self.push(Value::List(vec![])),
-            b'}' => self.push(Value::Dict(vec![])),
+            b')' => self.push(Object::Tuple(vec![])),
+            b']' => self.push(Object::List(vec![])),
+            b'}' => self.push(Object::Dict(vec![])),
             b't' => {
                 let items = self.above_mark()?;
-                self.push(Value::Tuple(items));
+                self.push(Object::Tuple(items));
             }
             0x85..=0x87 => {
                 let n = usize::from(code - 0x84);
                 let start = self.stack.len().checked_sub(n).filter(|s| *s >= self.floor()).ok_or(EMPTY)?;
                 let items = self.stack.split_off(start);
-                self.push(Value::Tuple(items));
+                self.push(Object::Tuple(items));
             }
             b'l' => {
                 let items = self.above_mark()?;
-                self.push(Value::List(items));
+                self.push(Object::List(items));
             }
             b'd' => {
                 let pairs = pairs(self.above_mark()?)?;
-                self.push(Value::Dict(pairs));
+                self.push(Object::Dict(pairs));
             }
             b'a' => {
                 let item = self.pop()?;
@@ -187,13 +187,14 @@ impl<'a> Machine<'a> {
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 match (&self.values[module], &self.values[name]) {
-                    (Value::Text(module), Value::Text(name)) => self.global(format!("{module}.{name}"))?,
+                    (Object::Text(module), Object::Text(name)) => self.global(format!("{module}.{name}"))?,
                     _ => return Err("a name that is not a text".into()),
                 }
             }
             b'R' => {
                 let (arguments, function) = (self.pop()?, self.pop()?);
-                let (Value::Global(name), Value::Tuple(arguments)) = (&self.values[function], &self.values[arguments])
+                let (Object::Global(name), Object::Tuple(arguments)) =
+                    (&self.values[function], &self.values[arguments])
                 else {
                     return Err("a call of what is no function".into());
                 };
@@ -211,7 +212,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn take(&mut self, n: usize) -> Step<&'a [u8]> {
+    fn take(&mut self, n: usize) -> Parsed<&'a [u8]> {
         let end = self.at.checked_add(n).filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| format!("the end, where {n} bytes more should be"))?;
         let taken = &self.bytes[self.at..end];
@@ -220,43 +221,43 @@ impl<'a> Machine<'a> {
     }
 
     /// A whole number of `width` bytes, little end first.
-    fn number(&mut self, width: usize) -> Step<usize> {
+    fn number(&mut self, width: usize) -> Parsed<usize> {
         let mut wide = [0; 8];
         wide[..width].copy_from_slice(self.take(width)?);
         usize::try_from(u64::from_le_bytes(wide)).map_err(|_| "a length beyond this machine".into())
     }
 
-    fn raw_line(&mut self) -> Step<&'a [u8]> {
+    fn raw_line(&mut self) -> Parsed<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|&b| b == b'\n').ok_or("a line without an end")?;
         self.at += end + 1;
         Ok(&rest[..end])
     }
 
-    fn line(&mut self) -> Step<&'a str> {
+    fn line(&mut self) -> Parsed<&'a str> {
         std::str::from_utf8(self.raw_line()?).map_err(|_| "a line that is not UTF-8".into())
     }
 
-    fn key(&mut self) -> Step<usize> {
+    fn key(&mut self) -> Parsed<usize> {
         let text = self.line()?;
         text.parse().map_err(|_| format!("the memo `{text}`"))
     }
 
-    fn push(&mut self, value: Value) {
+    fn push(&mut self, value: Object) {
         self.built += value.bytes();
         self.values.push(value);
         self.stack.push(self.values.len() - 1);
     }
 
-    fn bytes_of(&mut self, width: usize) -> Step<()> {
+    fn bytes_of(&mut self, width: usize) -> Parsed<()> {
         let n = self.number(width)?;
         let bytes = self.take(n)?.to_vec();
-        self.push(Value::Bytes(bytes));
+        self.push(Object::Bytes(bytes));
         Ok(())
     }
 
     /// A signed number of as many bytes as the length in front of it says.
-    fn long(&mut self, width: usize) -> Step<()> {
+    fn long(&mut self, width: usize) -> Parsed<()> {
         let n = self.number(width)?;
         let bytes = self.take(n)?;
         if n > 8 {
@@ -265,7 +266,7 @@ impl<'a> Machine<'a> {
         let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
         let mut wide = [sign; 8];
         wide[..n].copy_from_slice(bytes);
-        self.push(Value::Int(i64::from_le_bytes(wide)));
+        self.push(Object::Int(i64::from_le_bytes(wide)));
         Ok(())
     }
 
@@ -274,25 +275,25 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn top(&self) -> Step<Id> {
+    fn top(&self) -> Parsed<Id> {
         self.stack.last().copied().filter(|_| self.stack.len() > self.floor()).ok_or_else(|| EMPTY.into())
     }
 
-    fn pop(&mut self) -> Step<Id> {
+    fn pop(&mut self) -> Parsed<Id> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn above_mark(&mut self) -> Step<Vec<Id>> {
+    fn above_mark(&mut self) -> Parsed<Vec<Id>> {
         let mark = self.marks.pop().ok_or("no mark on the stack")?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn extend(&mut self, items: Vec<Id>) -> Step<()> {
+    fn extend(&mut self, items: Vec<Id>) -> Parsed<()> {
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::List(list) => {
+            Object::List(list) => {
                 list.extend(items);
                 Ok(())
             }
@@ -300,10 +301,10 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn set(&mut self, pairs: Vec<(Id, Id)>) -> Step<()> {
+    fn set(&mut self, pairs: Vec<(Id, Id)>) -> Parsed<()> {
         let top = self.top()?;
         match &mut self.values[top] {
-            Value::Dict(dict) => {
+            Object::Dict(dict) => {
                 dict.extend(pairs);
                 Ok(())
             }
@@ -311,18 +312,18 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn global(&mut self, name: String) -> Step<()> {
+    fn global(&mut self, name: String) -> Parsed<()> {
         if !KNOWN.contains(&name.as_str()) {
             return Err(format!("the name of a function, `{name}`"));
         }
-        self.push(Value::Global(name));
+        self.push(Object::Global(name));
         Ok(())
     }
 }
 
 const EMPTY: &str = "an empty stack";
 
-fn pairs(items: Vec<Id>) -> Step<Vec<(Id, Id)>> {
+fn pairs(items: Vec<Id>) -> Parsed<Vec<(Id, Id)>> {
     if !items.len().is_multiple_of(2) {
         return Err("a key without a value".into());
     }
@@ -330,7 +331,7 @@ fn pairs(items: Vec<Id>) -> Step<Vec<(Id, Id)>> {
 }
 
 /// Python's `raw-unicode-escape`: latin1, but for `\uXXXX` and `\UXXXXXXXX`.
-fn unescaped(bytes: &[u8]) -> Step<String> {
+fn unescaped(bytes: &[u8]) -> Parsed<String> {
     let (mut text, mut at) = (String::new(), 0);
     while at < bytes.len() {
         let digits = match bytes[at..] {

@@ -14,7 +14,7 @@ pub(super) type Id = usize;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Object {
     /// `None`
     None,
     /// `True`, `False`
@@ -41,16 +41,16 @@ pub(super) enum Value {
     Array(Array),
 }
 
-impl Value {
+impl Object {
     /// Bytes that it takes up beside its place.
     fn bytes(&self) -> usize {
         match self {
-            Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Text(text) | Value::Global(text) | Value::DType(text, _) => text.len(),
-            Value::Tuple(ids) | Value::List(ids) => ids.len() * size_of::<Id>(),
-            Value::Dict(pairs) => pairs.len() * size_of::<(Id, Id)>(),
-            Value::Array(array) => array.data.len() + array.dtype.len() + array.shape.len() * size_of::<usize>(),
+            Object::None | Object::Bool(_) | Object::Int(_) | Object::Float(_) => 0,
+            Object::Bytes(bytes) => bytes.len(),
+            Object::Text(text) | Object::Global(text) | Object::DType(text, _) => text.len(),
+            Object::Tuple(ids) | Object::List(ids) => ids.len() * size_of::<Id>(),
+            Object::Dict(pairs) => pairs.len() * size_of::<(Id, Id)>(),
+            Object::Array(array) => array.data.len() + array.dtype.len() + array.shape.len() * size_of::<usize>(),
         }
     }
 }
@@ -58,46 +58,46 @@ impl Value {
 /// All values of a pickle, and which of them is the result.
 pub(super) struct Pickle {
     /// All of them.
-    pub values: Vec<Value>,
+    pub values: Vec<Object>,
     /// The result.
     pub root: Id,
 }
 
 impl Pickle {
     /// By index.
-    pub fn get(&self, id: Id) -> &Value {
+    pub fn get(&self, id: Id) -> &Object {
         &self.values[id]
     }
 
     /// The value behind a text key of the dictionary that is the result.
-    pub fn entry(&self, key: &str) -> Option<&Value> {
-        let Value::Dict(pairs) = self.get(self.root) else { return None };
+    pub fn entry(&self, key: &str) -> Option<&Object> {
+        let Object::Dict(pairs) = self.get(self.root) else { return None };
         let is_key = |id: Id| match self.get(id) {
-            Value::Text(text) => text == key,
-            Value::Bytes(bytes) => bytes == key.as_bytes(),
+            Object::Text(text) => text == key,
+            Object::Bytes(bytes) => bytes == key.as_bytes(),
             _ => false,
         };
         pairs.iter().rev().find(|(k, _)| is_key(*k)).map(|(_, v)| self.get(*v))
     }
 
     /// A list or tuple of texts.
-    pub fn texts(&self, value: &Value) -> Option<Vec<String>> {
-        let (Value::List(ids) | Value::Tuple(ids)) = value else { return None };
+    pub fn texts(&self, value: &Object) -> Option<Vec<String>> {
+        let (Object::List(ids) | Object::Tuple(ids)) = value else { return None };
         let text = |&id: &Id| match self.get(id) {
-            Value::Text(text) => Some(text.clone()),
-            Value::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
+            Object::Text(text) => Some(text.clone()),
+            Object::Bytes(bytes) => String::from_utf8(bytes.clone()).ok(),
             _ => None,
         };
         ids.iter().map(text).collect()
     }
 
     /// A list, tuple or array of whole numbers.
-    pub fn integers(&self, value: &Value) -> Option<Vec<i64>> {
+    pub fn integers(&self, value: &Object) -> Option<Vec<i64>> {
         match value {
-            Value::List(ids) | Value::Tuple(ids) => {
-                ids.iter().map(|&id| if let Value::Int(n) = self.get(id) { Some(*n) } else { None }).collect()
+            Object::List(ids) | Object::Tuple(ids) => {
+                ids.iter().map(|&id| if let Object::Int(n) = self.get(id) { Some(*n) } else { None }).collect()
             }
-            Value::Array(array) => array.integers(),
+            Object::Array(array) => array.integers(),
             _ => None,
         }
     }

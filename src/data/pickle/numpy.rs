@@ -1,6 +1,6 @@
 //! What numpy writes into pickles: types, arrays, and the functions that build them.
 
-use super::{Id, Value};
+use super::{Id, Object};
 
 /// An array of numbers in C order.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,23 +58,25 @@ pub(super) const KNOWN: [&str; 12] = [
 ];
 
 /// What a known function builds of its arguments; in words what is wrong with them.
-pub(super) fn call(name: &str, arguments: &[Id], values: &[Value]) -> Result<Value, String> {
+pub(super) fn call(name: &str, arguments: &[Id], values: &[Object]) -> Result<Object, String> {
     let argument = |i: usize| arguments.get(i).map(|&id| &values[id]);
     let last = name.rsplit('.').next().unwrap_or(name);
     match (last, argument(0), argument(1)) {
-        ("_reconstruct", Some(Value::Global(class)), _) if class == "numpy.ndarray" => Ok(Value::Array(Array::empty())),
+        ("_reconstruct", Some(Object::Global(class)), _) if class == "numpy.ndarray" => {
+            Ok(Object::Array(Array::empty()))
+        }
         ("dtype", Some(name), _) => {
             let text = text_of(name).ok_or("a dtype that is not a text")?;
-            Ok(Value::DType(text.trim_start_matches(['|', '<', '>', '=']).to_string(), text.starts_with('>')))
+            Ok(Object::DType(text.trim_start_matches(['|', '<', '>', '=']).to_string(), text.starts_with('>')))
         }
-        ("scalar", Some(Value::DType(dtype, big_endian)), Some(Value::Bytes(data))) => {
+        ("scalar", Some(Object::DType(dtype, big_endian)), Some(Object::Bytes(data))) => {
             let one = Array { dtype: dtype.clone(), big_endian: *big_endian, shape: vec![], data: data.clone() };
             match one.integers().as_deref() {
-                Some([n]) => Ok(Value::Int(*n)),
+                Some([n]) => Ok(Object::Int(*n)),
                 _ => Err(format!("a scalar of type {dtype}")),
             }
         }
-        ("_frombuffer", Some(Value::Bytes(data)), Some(Value::DType(dtype, big_endian))) => {
+        ("_frombuffer", Some(Object::Bytes(data)), Some(Object::DType(dtype, big_endian))) => {
             if argument(3).and_then(text_of).is_some_and(|order| order != "C") {
                 return Err("an array in Fortran order".into());
             }
@@ -82,29 +84,29 @@ pub(super) fn call(name: &str, arguments: &[Id], values: &[Value]) -> Result<Val
             array(dtype, *big_endian, shape, data.clone())
         }
         // Python 3 writes bytes so for readers of Python 2.
-        ("encode", Some(Value::Text(text)), Some(Value::Text(codec))) if codec == "latin1" => {
+        ("encode", Some(Object::Text(text)), Some(Object::Text(codec))) if codec == "latin1" => {
             let byte = |c: char| u8::try_from(u32::from(c)).map_err(|_| format!("the character {c:?} in latin1"));
-            Ok(Value::Bytes(text.chars().map(byte).collect::<Result<_, _>>()?))
+            Ok(Object::Bytes(text.chars().map(byte).collect::<Result<_, _>>()?))
         }
-        ("bytes", None, _) => Ok(Value::Bytes(vec![])),
-        ("OrderedDict", None, _) => Ok(Value::Dict(vec![])),
+        ("bytes", None, _) => Ok(Object::Bytes(vec![])),
+        ("OrderedDict", None, _) => Ok(Object::Dict(vec![])),
         _ => Err(format!("a call of {name} with arguments that numpy does not write")),
     }
 }
 
 /// What `BUILD` makes of an object and its state.
-pub(super) fn build(object: &Value, state: &Value, values: &[Value]) -> Result<Value, String> {
-    let Value::Tuple(state) = state else { return Err("a state that is no tuple".into()) };
+pub(super) fn build(object: &Object, state: &Object, values: &[Object]) -> Result<Object, String> {
+    let Object::Tuple(state) = state else { return Err("a state that is no tuple".into()) };
     let at = |i: usize| state.get(i).map(|&id| &values[id]);
     match object {
-        Value::DType(name, _) => {
-            Ok(Value::DType(name.clone(), at(1).and_then(text_of).is_some_and(|order| order == ">")))
+        Object::DType(name, _) => {
+            Ok(Object::DType(name.clone(), at(1).and_then(text_of).is_some_and(|order| order == ">")))
         }
-        Value::Array(_) => {
-            let (Some(Value::DType(dtype, big_endian)), Some(Value::Bytes(data))) = (at(2), at(4)) else {
+        Object::Array(_) => {
+            let (Some(Object::DType(dtype, big_endian)), Some(Object::Bytes(data))) = (at(2), at(4)) else {
                 return Err("an array whose state numpy does not write".into());
             };
-            if at(3) == Some(&Value::Bool(true)) || matches!(at(3), Some(Value::Int(n)) if *n != 0) {
+            if at(3) == Some(&Object::Bool(true)) || matches!(at(3), Some(Object::Int(n)) if *n != 0) {
                 return Err("an array in Fortran order".into());
             }
             array(dtype, *big_endian, shape_of(at(1), values)?, data.clone())
@@ -113,29 +115,29 @@ pub(super) fn build(object: &Value, state: &Value, values: &[Value]) -> Result<V
     }
 }
 
-fn array(dtype: &str, big_endian: bool, shape: Vec<usize>, data: Vec<u8>) -> Result<Value, String> {
+fn array(dtype: &str, big_endian: bool, shape: Vec<usize>, data: Vec<u8>) -> Result<Object, String> {
     let size = dtype.get(1..).and_then(|n| n.parse::<usize>().ok()).unwrap_or(0);
     let expected = shape.iter().try_fold(size, |all, &n| all.checked_mul(n));
     if expected != Some(data.len()) {
         return Err(format!("an array of {dtype} and shape {shape:?} in {} bytes", data.len()));
     }
-    Ok(Value::Array(Array { dtype: dtype.into(), big_endian, shape, data }))
+    Ok(Object::Array(Array { dtype: dtype.into(), big_endian, shape, data }))
 }
 
-fn shape_of(value: Option<&Value>, values: &[Value]) -> Result<Vec<usize>, String> {
+fn shape_of(value: Option<&Object>, values: &[Object]) -> Result<Vec<usize>, String> {
     let wrong = || "an array without a shape".to_string();
-    let Some(Value::Tuple(ids)) = value else { return Err(wrong()) };
+    let Some(Object::Tuple(ids)) = value else { return Err(wrong()) };
     let length = |&id: &Id| match values[id] {
-        Value::Int(n) => usize::try_from(n).map_err(|_| wrong()),
+        Object::Int(n) => usize::try_from(n).map_err(|_| wrong()),
         _ => Err(wrong()),
     };
     ids.iter().map(length).collect()
 }
 
-fn text_of(value: &Value) -> Option<&str> {
+fn text_of(value: &Object) -> Option<&str> {
     match value {
-        Value::Text(text) => Some(text),
-        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
+        Object::Text(text) => Some(text),
+        Object::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
         _ => None,
     }
 }

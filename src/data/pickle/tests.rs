@@ -1,6 +1,6 @@
 //! Pickles that Python wrote (`samples.txt`: protocol, bytes in hex; the last as Python 2 writes), and hostile ones.
 
-use super::{Array, Pickle, Value, read};
+use super::{Array, Object, Pickle, read};
 use std::path::Path;
 
 const SAMPLES: &str = include_str!("samples.txt");
@@ -20,16 +20,19 @@ fn every_protocol_gives_the_values_that_were_written() {
         let pickle: Pickle = read(&bytes(&line[2..]), Path::new("FILE")).unwrap();
         let data = vec![0, 10, 92, 255, 128, 7, 200, 1, 2, 3, 4, 5];
         let expected = Array { dtype: "u1".into(), big_endian: false, shape: vec![2, 6], data };
-        assert_eq!(pickle.entry("data"), Some(&Value::Array(expected)), "{line}");
+        assert_eq!(pickle.entry("data"), Some(&Object::Array(expected)), "{line}");
         assert_eq!(pickle.integers(pickle.entry("labels").unwrap()), Some(vec![1, 300]));
-        assert_eq!(pickle.entry("n"), Some(&Value::Int(-5)));
-        let Some(Value::Tuple(ids)) = pickle.entry("t") else { panic!("{line}") };
-        assert_eq!([0, 1, 2].map(|i| pickle.get(ids[i]).clone()), [Value::Bool(true), Value::None, Value::Float(1.5)]);
+        assert_eq!(pickle.entry("n"), Some(&Object::Int(-5)));
+        let Some(Object::Tuple(ids)) = pickle.entry("t") else { panic!("{line}") };
+        assert_eq!(
+            [0, 1, 2].map(|i| pickle.get(ids[i]).clone()),
+            [Object::Bool(true), Object::None, Object::Float(1.5)]
+        );
         if pickle.entry("wide").is_some() {
             wide += 1;
             assert_eq!(pickle.integers(pickle.entry("wide").unwrap()), Some(vec![-2, 70000]));
-            assert_eq!(pickle.entry("one"), Some(&Value::Int(-9)));
-            assert_eq!(pickle.entry("b"), Some(&Value::Bytes(vec![0, 255])));
+            assert_eq!(pickle.entry("one"), Some(&Object::Int(-9)));
+            assert_eq!(pickle.entry("b"), Some(&Object::Bytes(vec![0, 255])));
         }
     }
     assert_eq!((SAMPLES.lines().count(), wide), (7, 6), "of them those of Python 3 have the wide ones");

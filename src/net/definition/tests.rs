@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::net::SupernetConfig;
-use crate::net::graph::build::{Builder, Style};
+use crate::net::graph::build::{Builder, OpStyle};
 use crate::net::graph::supernet;
 use crate::space::primitive::Form;
 use crate::space::{Primitive, SearchSpace, Topology};
@@ -30,7 +30,7 @@ fn run(
     x: &Tensor,
     values: &dyn Fn(&str) -> Option<Tensor>,
 ) -> (Tensor, Params) {
-    let mut b = Builder::of_input(Style::Search { pool_norm }, x.dim(1).unwrap());
+    let mut b = Builder::of_input(OpStyle::Search { pool_norm }, x.dim(1).unwrap());
     let y = b.form("p", form, Builder::INPUT, stride);
     let y = b.node(y);
     let graph = b.finish(y, None);

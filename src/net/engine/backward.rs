@@ -28,7 +28,7 @@ pub struct Backward {
 }
 
 /// State of a backward pass on its way.
-struct Pass<'a> {
+struct BackwardPass<'a> {
     values: Values<'a>,
     want_mix: bool,
     /// Of each node: the convolutions that read it and that a gradient comes back through.
@@ -44,7 +44,7 @@ struct Pass<'a> {
 }
 
 /// One block of images of a pass over a node.
-struct Block<'a> {
+struct BackwardBlock<'a> {
     node: usize,
     /// Which node of the pass.
     at: usize,
@@ -61,7 +61,7 @@ struct Block<'a> {
 }
 
 /// What a pass writes for one node.
-struct Work {
+struct BackwardWork {
     node: usize,
     /// That read it, and that are terms of it.
     convs: Vec<usize>,
@@ -82,7 +82,7 @@ impl Engine {
     fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
         let nodes = self.program.nodes.len();
         let useful = self.program.useful();
-        let mut pass = Pass {
+        let mut pass = BackwardPass {
             values,
             want_mix,
             groups: self.computed(&useful),
@@ -116,7 +116,7 @@ impl Engine {
         }
     }
 
-    fn backward_head(&mut self, pass: &mut Pass<'_>, dlogits: &[f32]) -> Result<FromHead> {
+    fn backward_head(&mut self, pass: &mut BackwardPass<'_>, dlogits: &[f32]) -> Result<FromHead> {
         let (last, head, values) = (self.program.nodes.len() - 1, self.program.head, pass.values);
         let size = self.program.nodes[last].size;
         let pixels = size.h * size.w;
@@ -156,8 +156,8 @@ impl Engine {
         Ok(FromHead { dn, gradient })
     }
 
-    fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut Pass<'_>) -> Result<()> {
-        let mut works = nodes.iter().map(|&i| self.backward_work(i, pass)).collect::<Result<Vec<Work>>>()?;
+    fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut BackwardPass<'_>) -> Result<()> {
+        let mut works = nodes.iter().map(|&i| self.backward_work(i, pass)).collect::<Result<Vec<BackwardWork>>>()?;
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
         let ready = &*pass;
         let shared = |i: usize| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
@@ -186,14 +186,14 @@ impl Engine {
         self.batch.div_ceil(self.blocks[node])
     }
 
-    fn backward_work(&mut self, i: usize, pass: &Pass<'_>) -> Result<Work> {
+    fn backward_work(&mut self, i: usize, pass: &BackwardPass<'_>) -> Result<BackwardWork> {
         let node = &self.program.nodes[i];
         let (convs, n_blocks) = (pass.groups[i].concat(), self.n_blocks(i));
         let conv = |t: &Term| if let Term::Conv { conv, .. } = *t { Some(conv) } else { None };
         let into: Vec<usize> = node.origin.terms().iter().filter_map(conv).collect();
         let n_dots = node.copies.len() + node.pools3.len();
         let dw_len: usize = convs.iter().map(|&c| self.plans[c].dw_len()).sum();
-        Ok(Work {
+        Ok(BackwardWork {
             node: i,
             sums: vec![0.0; if self.by_image[i] { self.batch } else { n_blocks } * (1 + into.len()) * node.size.c],
             dots: vec![0.0; n_blocks * n_dots.max(1)],
@@ -204,7 +204,7 @@ impl Engine {
         })
     }
 
-    fn backward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
+    fn backward_blocks<'a>(&self, at: usize, work: &'a mut BackwardWork) -> Vec<BackwardBlock<'a>> {
         let (node, size, len) = (work.node, self.program.nodes[work.node].size.len(), self.blocks[work.node]);
         let n_blocks = self.n_blocks(node);
         let mut dw = &mut work.dw[..];
@@ -222,7 +222,7 @@ impl Engine {
         let dots_len = work.dots.len() / n_blocks;
         let parts = work.dx.chunks_mut(len * size).zip(work.sums.chunks_mut(sums_len));
         let parts = parts.zip(work.dots.chunks_mut(dots_len)).zip(dw).enumerate();
-        let block = |(b, (((dx, sums), dots), dw))| Block {
+        let block = |(b, (((dx, sums), dots), dw))| BackwardBlock {
             node,
             at,
             first: b * len,
@@ -239,8 +239,8 @@ impl Engine {
         &self,
         (sum, arriving): (Option<&NodeSum<'_>>, Option<&Arriving<'_>>),
         head: &FromHead,
-        pass: &Pass<'_>,
-        mut block: Block<'_>,
+        pass: &BackwardPass<'_>,
+        mut block: BackwardBlock<'_>,
         scratch: &mut [f32],
     ) {
         let (node, n, size) = (block.node, block.images, self.program.nodes[block.node].size);
@@ -287,7 +287,7 @@ impl Engine {
         }
     }
 
-    fn convs_backward(&self, x: &[f32], pass: &Pass<'_>, block: &mut Block<'_>, scratch: &mut [f32]) {
+    fn convs_backward(&self, x: &[f32], pass: &BackwardPass<'_>, block: &mut BackwardBlock<'_>, scratch: &mut [f32]) {
         let mut done = 0;
         for group in &pass.groups[block.node] {
             let gradient = |&c: &usize| {

@@ -27,7 +27,7 @@ pub struct Forward {
 }
 
 /// One block of images of a pass over a node.
-struct Block<'a> {
+struct ForwardBlock<'a> {
     node: usize,
     /// Which node of the pass.
     at: usize,
@@ -43,7 +43,7 @@ struct Block<'a> {
 }
 
 /// What a pass writes for one node.
-struct Work {
+struct ForwardWork {
     node: usize,
     convs: Vec<usize>,
     x: Buffer,
@@ -96,7 +96,7 @@ impl Engine {
         out: &mut Forward,
     ) -> Result<()> {
         let nodes: Vec<usize> = stage.filter(|&i| self.wanted[i]).collect();
-        let mut works: Vec<Work> = nodes.iter().map(|&i| self.forward_work(i)).collect();
+        let mut works: Vec<ForwardWork> = nodes.iter().map(|&i| self.forward_work(i)).collect();
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.forward_blocks(at, work)).collect();
         self.for_each_block(blocks, |block, scratch| {
@@ -119,11 +119,11 @@ impl Engine {
         Ok(())
     }
 
-    fn forward_work(&mut self, node: usize) -> Work {
+    fn forward_work(&mut self, node: usize) -> ForwardWork {
         let convs = self.groups[node].concat();
         let n_blocks = self.batch.div_ceil(self.blocks[node]);
         let stats_len = |&c: &usize| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
-        Work {
+        ForwardWork {
             node,
             stats: convs.iter().map(|c| vec![0.0; stats_len(c)]).collect(),
             scores: vec![Vec::new(); n_blocks],
@@ -133,8 +133,8 @@ impl Engine {
         }
     }
 
-    fn forward_blocks<'a>(&self, at: usize, work: &'a mut Work) -> Vec<Block<'a>> {
-        let Work { node, convs, x, z, stats, scores } = work;
+    fn forward_blocks<'a>(&self, at: usize, work: &'a mut ForwardWork) -> Vec<ForwardBlock<'a>> {
+        let ForwardWork { node, convs, x, z, stats, scores } = work;
         let (node, len, size) = (*node, self.blocks[*node], self.program.nodes[*node].size.len());
         let mut x = x.chunks_mut(len * size);
         let mut z: Vec<_> = z.iter_mut().zip(&*convs).map(|(z, &c)| z.chunks_mut(len * self.out_len(c))).collect();
@@ -146,7 +146,7 @@ impl Engine {
                 s.chunks_mut(len)
             })
             .collect();
-        let block = |(b, scores)| Block {
+        let block = |(b, scores)| ForwardBlock {
             node,
             at,
             first: b * len,
@@ -163,7 +163,7 @@ impl Engine {
         &self,
         sum: Option<&NodeSum<'_>>,
         input: &[f32],
-        mut block: Block<'_>,
+        mut block: ForwardBlock<'_>,
         score: bool,
         scratch: &mut [f32],
     ) {
@@ -191,7 +191,7 @@ impl Engine {
 
     /// Scores of the candidates into the node that have a convolution, and of the copies and the pools out of it (which are the
     /// same for every edge out of it).
-    fn score_block(&self, x: &[f32], block: &mut Block<'_>, scratch: &mut [f32]) {
+    fn score_block(&self, x: &[f32], block: &mut ForwardBlock<'_>, scratch: &mut [f32]) {
         let node = &self.program.nodes[block.node];
         let (c, pixels) = (node.size.c, node.size.h * node.size.w);
         for term in node.origin.terms() {

@@ -53,7 +53,7 @@ mod tap;
 use super::program::{Coef, Filter, Node, Norm, Origin, Program};
 use super::{Mode, Paths};
 use crate::error::{Error, Result};
-use crate::ops::buffer::{Buffer, Pool};
+use crate::ops::buffer::{Buffer, BufferPool};
 use norm::NormState;
 use plan::{Group, Packed, Plan};
 use rayon::prelude::*;
@@ -121,13 +121,13 @@ pub struct Engine {
     /// Of a block of any pass, one a thread.
     scratch: Mutex<Vec<Buffer>>,
     scratch_len: usize,
-    pool: Pool,
+    pool: BufferPool,
 }
 
 impl Engine {
     /// For batches of `batch` images. `all` computes nodes that the logits do not depend on, too (their candidates are
     /// scored all the same).
-    pub fn new(program: Program, batch: usize, strict: bool, all: bool, pool: Pool) -> Result<Self> {
+    pub fn new(program: Program, batch: usize, strict: bool, all: bool, pool: BufferPool) -> Result<Self> {
         let mut wanted = program.useful();
         wanted.iter_mut().for_each(|w| *w |= all);
         check_memory(&program, batch, &wanted, &pool)?;
@@ -190,7 +190,7 @@ impl Engine {
     }
 
     /// Its memory, for the next engine.
-    pub fn into_pool(mut self) -> Pool {
+    pub fn into_pool(mut self) -> BufferPool {
         let scratch = self.scratch.into_inner().unwrap_or_default();
         for buffer in self.x.into_iter().chain(self.z).chain(scratch) {
             self.pool.give(buffer);
@@ -253,7 +253,7 @@ impl Engine {
 }
 
 /// An error if the images of a batch, with their gradients, would not fit into the memory that is free or in the pool.
-fn check_memory(program: &Program, batch: usize, wanted: &[bool], pool: &Pool) -> Result<()> {
+fn check_memory(program: &Program, batch: usize, wanted: &[bool], pool: &BufferPool) -> Result<()> {
     let len = |i: usize| program.nodes[i].size.len() as u128;
     let nodes = (0..program.nodes.len()).filter(|&i| wanted[i]).map(|i| if program.is_kept(i) { len(i) } else { 0 });
     let convs = program.convs.iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));

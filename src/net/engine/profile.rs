@@ -13,11 +13,11 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 static ON: AtomicBool = AtomicBool::new(false);
-static TABLE: Mutex<BTreeMap<Part, Cost>> = Mutex::new(BTreeMap::new());
+static TABLE: Mutex<BTreeMap<ProfiledPart, ProfiledCost>> = Mutex::new(BTreeMap::new());
 
 /// A kind of work in the passes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Part {
+pub struct ProfiledPart {
     /// Of the forward pass, or of the backward pass.
     pub backward: bool,
     /// What.
@@ -30,7 +30,7 @@ pub struct Part {
 
 /// What it took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cost {
+pub struct ProfiledCost {
     /// Of all threads together.
     pub seconds: f64,
     /// Floating point.
@@ -48,13 +48,13 @@ pub fn start() {
 }
 
 /// Stop; what was counted.
-pub fn stop() -> Vec<(Part, Cost)> {
+pub fn stop() -> Vec<(ProfiledPart, ProfiledCost)> {
     ON.store(false, Relaxed);
     TABLE.lock().map(|mut t| std::mem::take(&mut *t)).unwrap_or_default().into_iter().collect()
 }
 
 /// What `f` gives; counted under `part` with its operations and bytes, if that is on.
-pub(super) fn timed<R>(part: impl FnOnce() -> (Part, u64, u64), f: impl FnOnce() -> R) -> R {
+pub(super) fn timed<R>(part: impl FnOnce() -> (ProfiledPart, u64, u64), f: impl FnOnce() -> R) -> R {
     if !ON.load(Relaxed) {
         return f();
     }
@@ -64,7 +64,7 @@ pub(super) fn timed<R>(part: impl FnOnce() -> (Part, u64, u64), f: impl FnOnce()
     let (part, operations, bytes) = part();
     if let Ok(mut table) = TABLE.lock() {
         let cost = table.entry(part).or_default();
-        *cost = Cost {
+        *cost = ProfiledCost {
             seconds: cost.seconds + seconds,
             operations: cost.operations + operations,
             bytes: cost.bytes + bytes,
@@ -74,15 +74,15 @@ pub(super) fn timed<R>(part: impl FnOnce() -> (Part, u64, u64), f: impl FnOnce()
 }
 
 /// Work that is over no node in particular.
-pub(super) fn elsewhere(op: &str, backward: bool) -> (Part, u64, u64) {
-    (Part { backward, op: op.to_string(), pixels: 0, channels: 0 }, 0, 0)
+pub(super) fn elsewhere(op: &str, backward: bool) -> (ProfiledPart, u64, u64) {
+    (ProfiledPart { backward, op: op.to_string(), pixels: 0, channels: 0 }, 0, 0)
 }
 
 /// For a block of `n` images of a pass over `node`.
 impl Engine {
-    fn part(&self, op: String, node: usize, backward: bool) -> Part {
+    fn part(&self, op: String, node: usize, backward: bool) -> ProfiledPart {
         let node = &self.program.nodes[node];
-        Part { backward, op, pixels: node.size.h, channels: node.channels }
+        ProfiledPart { backward, op, pixels: node.size.h, channels: node.channels }
     }
 
     fn bytes(&self, node: usize, n: usize) -> u64 {
@@ -90,7 +90,7 @@ impl Engine {
     }
 
     /// [`Engine::fill`].
-    pub(super) fn filling(&self, node: usize, n: usize, backward: bool) -> (Part, u64, u64) {
+    pub(super) fn filling(&self, node: usize, n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
         let (origin, own) = (&self.program.nodes[node].origin, self.bytes(node, n));
         let read = |t: &Term| match *t {
             Term::Conv { .. } => own,
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// A group of siblings, either way: forward writes z; backward reads z and the gradient behind it for each.
-    pub(super) fn convolving(&self, group: &[usize], n: usize, backward: bool) -> (Part, u64, u64) {
+    pub(super) fn convolving(&self, group: &[usize], n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
         let first = &self.program.convs[group[0]];
         let of = |name: &str, k, stride, dilation| match (stride, dilation) {
             (1, 1) => format!("{name} {k}x{k}"),
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// What arrives at a node that is no convolution: reads the node and those gradients, writes its own.
-    pub(super) fn gathering(&self, node: usize, n: usize) -> (Part, u64, u64) {
+    pub(super) fn gathering(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
         let Self { program, .. } = self;
         let this = &program.nodes[node];
         let from =
@@ -159,15 +159,15 @@ impl Engine {
     }
 
     /// The sums that the norms of the convolutions into a node need: reads their outputs.
-    pub(super) fn summing(&self, node: usize, n: usize) -> (Part, u64, u64) {
+    pub(super) fn summing(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
         let convs = self.program.nodes[node].origin.terms().iter().filter(|t| matches!(t, Term::Conv { .. })).count();
         let read = convs as u64 * self.bytes(node, n);
         (self.part("sums of norms".into(), node, true), read / 2, read)
     }
 
     /// Scores of the candidates into a node, and out of it.
-    pub(super) fn scoring(&self, node: usize, n: usize) -> (Part, u64, u64) {
+    pub(super) fn scoring(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
         let (part, operations, bytes) = self.summing(node, n);
-        (Part { backward: false, op: "scores".into(), ..part }, 3 * operations, bytes)
+        (ProfiledPart { backward: false, op: "scores".into(), ..part }, 3 * operations, bytes)
     }
 }

@@ -7,14 +7,14 @@ use super::Engine;
 use crate::error::Result;
 use crate::net::Paths;
 use crate::net::program::Program;
-use crate::ops::buffer::{Buffer, Pool};
+use crate::ops::buffer::{Buffer, BufferPool};
 use std::mem::take;
 
 impl Engine {
     /// Every live candidate.
     pub(super) fn compute_all(&mut self) -> Result<()> {
         let wanted = if self.all { vec![true; self.full.nodes.len()] } else { self.full.useful() };
-        self.place(self.full.clone(), wanted, Pool::take)?;
+        self.place(self.full.clone(), wanted, BufferPool::take)?;
         self.left_out = vec![false; self.full.n_mix];
         Ok(())
     }
@@ -34,7 +34,7 @@ impl Engine {
             return self.compute_all();
         }
         let (program, wanted) = self.full.without(&out);
-        self.place(program, wanted, Pool::borrow)?;
+        self.place(program, wanted, BufferPool::borrow)?;
         self.left_out = out;
         Ok(())
     }
@@ -69,4 +69,4 @@ impl Engine {
     }
 }
 
-type Take = fn(&mut Pool, usize) -> Result<Buffer>;
+type Take = fn(&mut BufferPool, usize) -> Result<Buffer>;

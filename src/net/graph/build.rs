@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// How the ops of cells are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub enum OpStyle {
     /// As candidates: their norms have neither affine part nor running statistics, and cancel the biases of the convolutions in
     /// front of them.
     Search {
@@ -25,7 +25,7 @@ pub enum Style {
 
 /// A graph in the making.
 pub struct Builder {
-    style: Style,
+    style: OpStyle,
     steps: Vec<Step>,
     params: Vec<ParamSpec>,
     /// Positions of the parameters by name.
@@ -40,12 +40,12 @@ impl Builder {
     pub const INPUT: Value = Value(0);
 
     /// With the input alone.
-    pub fn new(style: Style) -> Self {
+    pub fn new(style: OpStyle) -> Self {
         Self::of_input(style, 3)
     }
 
     /// With an input of `channels`.
-    pub fn of_input(style: Style, channels: usize) -> Self {
+    pub fn of_input(style: OpStyle, channels: usize) -> Self {
         let steps = vec![Step { op: Op::Input, channels }];
         Builder { style, steps, params: vec![], index: HashMap::new(), drop_paths: 0, pools: HashMap::new() }
     }
@@ -111,7 +111,7 @@ impl Builder {
     /// A convolution in front of the norm of a cell's op: of a candidate, with the bias that this cancels.
     fn cell_conv(&mut self, name: &str, x: Value, co: usize, kernel: usize, stride: usize) -> Value {
         let y = self.conv(name, x, co, kernel, stride);
-        if let Style::Search { .. } = self.style {
+        if let OpStyle::Search { .. } = self.style {
             let fan_in = self.channels(x) * kernel * kernel;
             let bias = ParamSpec::uniform(format!("{name}.bias"), &[co], fan_in);
             let bias = self.param(ParamSpec { cancelled: true, ..bias });
@@ -125,8 +125,8 @@ impl Builder {
     /// The norm of a cell's op.
     fn cell_norm(&mut self, name: &str, x: Value) -> Value {
         match self.style {
-            Style::Search { .. } => self.push(Op::Norm { x, affine: None }, self.channels(x)),
-            Style::Train => self.norm(name, x),
+            OpStyle::Search { .. } => self.push(Op::Norm { x, affine: None }, self.channels(x)),
+            OpStyle::Train => self.norm(name, x),
         }
     }
 
@@ -144,7 +144,7 @@ impl Builder {
     /// A 3x3 pool as the op of a cell.
     fn cell_pool(&mut self, x: Value, kind: PoolKind, stride: usize) -> Value {
         let window = Window::same(3, stride, 1);
-        if self.style != (Style::Search { pool_norm: true }) {
+        if self.style != (OpStyle::Search { pool_norm: true }) {
             return self.pool(x, kind, window);
         }
         if let Some(&value) = self.pools.get(&(x, kind, stride)) {
@@ -222,8 +222,8 @@ impl Builder {
     /// Two of them: one `Sequential` in networks that are trained, `op_a` and `op_b` in supernets.
     fn separable_twice(&mut self, name: &str, x: Value, kernel: usize, stride: usize) -> Value {
         let (first, second) = match self.style {
-            Style::Train => ((name.to_string(), 1), (name.to_string(), 5)),
-            Style::Search { .. } => ((format!("{name}.op_a"), 1), (format!("{name}.op_b"), 1)),
+            OpStyle::Train => ((name.to_string(), 1), (name.to_string(), 5)),
+            OpStyle::Search { .. } => ((format!("{name}.op_a"), 1), (format!("{name}.op_b"), 1)),
         };
         let y = self.separable(&first.0, first.1, x, Window::same(kernel, stride, 1));
         self.separable(&second.0, second.1, y, Window::same(kernel, 1, 1))
@@ -233,8 +233,8 @@ impl Builder {
     /// without a name of its own.
     fn long_convs(&mut self, name: &str, kernels: &[(usize, usize)], x: Value, stride: usize) -> Value {
         let name = match self.style {
-            Style::Train => name.to_string(),
-            Style::Search { .. } => format!("{name}.op"),
+            OpStyle::Train => name.to_string(),
+            OpStyle::Search { .. } => format!("{name}.op"),
         };
         let c = self.channels(x);
         let mut y = self.relu(x);
@@ -248,8 +248,8 @@ impl Builder {
     /// `FactorizedReduce`: ReLU, two 1x1 convolutions of stride 2, the second one pixel off, side by side; batch norm.
     pub fn factorized_reduce(&mut self, name: &str, x: Value, co: usize) -> Value {
         let halves = match self.style {
-            Style::Train => ["conv_1", "conv_2"],
-            Style::Search { .. } => ["convs.0", "convs.1"],
+            OpStyle::Train => ["conv_1", "conv_2"],
+            OpStyle::Search { .. } => ["convs.0", "convs.1"],
         };
         let [first, second] = halves.map(|half| format!("{name}.{half}"));
         let y = self.relu(x);
@@ -272,17 +272,17 @@ impl Builder {
         };
         // Which term comes first decides the last bit of the sum, which recorded runs and files hold fast.
         let (pooled, y) = match self.style {
-            Style::Search { .. } => {
+            OpStyle::Search { .. } => {
                 let pooled = self.pool(x, PoolKind::Average, half);
                 (pooled, main(self))
             }
-            Style::Train => {
+            OpStyle::Train => {
                 let y = main(self);
                 (self.pool(x, PoolKind::Average, half), y)
             }
         };
         let shortcut = self.conv(&format!("{name}.downsample.1"), pooled, co, 1, 1);
-        let terms = if self.style == Style::Train { [shortcut, y] } else { [y, shortcut] };
+        let terms = if self.style == OpStyle::Train { [shortcut, y] } else { [y, shortcut] };
         self.sum(terms.map(|x| Term { x, coef: Coef::One }).to_vec())
     }
 

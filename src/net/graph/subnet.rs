@@ -1,6 +1,6 @@
 //! The graphs of the three evaluation networks, from the cells of a genotype.
 
-use super::build::{Builder, Style};
+use super::build::{Builder, OpStyle};
 use super::{Coef, Graph, Op, Term, Value};
 use crate::error::{Error, Result};
 use crate::net::SubnetConfig;
@@ -17,7 +17,7 @@ pub fn graph(plan: &Plan, config: &SubnetConfig) -> Graph {
 /// `NetworkCIFAR` and `NetworkImageNet` of quark0/darts `cnn/model.py`.
 fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
     let SubnetConfig { family, channels, cells, classes, auxiliary, .. } = *config;
-    let mut b = Builder::new(Style::Train);
+    let mut b = Builder::new(OpStyle::Train);
     let imagenet = family == Family::ImageNet;
     let (mut s0, mut s1) = if imagenet {
         let y = b.conv_bn("stem0", 0, Builder::INPUT, channels / 2, 2);
@@ -86,7 +86,7 @@ fn darts_cell(
 /// `TinyNetwork` of AutoDL-Projects: stem, three stages of `InferCell`s with residual blocks between, head.
 fn nas_bench_201(plan: &Plan, config: &SubnetConfig) -> Graph {
     let SubnetConfig { channels, cells, classes, .. } = *config;
-    let mut b = Builder::new(Style::Train);
+    let mut b = Builder::new(OpStyle::Train);
     let mut x = b.conv_bn("stem", 0, Builder::INPUT, channels, 1);
     for k in 0..3 * cells + 2 {
         let name = format!("cells.{k}");

@@ -3,7 +3,7 @@
 //! Names are those of the authors' PyTorch code: `cells.0.edges.1<-0.3.op.1.weight` in NAS-Bench-201,
 //! `cells.0.edges.0<-1.ops.2.op_a.op.1.weight` in the DARTS space.
 
-use super::build::{Builder, Style};
+use super::build::{Builder, OpStyle};
 use super::{Coef, Graph, Order, Term, Value};
 use crate::net::SupernetConfig;
 use crate::space::{Candidate, Edge, Mask, SearchSpace, Topology};
@@ -11,7 +11,7 @@ use crate::space::{Candidate, Edge, Mask, SearchSpace, Topology};
 /// The graph; `config` is checked, and the mask is one of the space.
 pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph {
     let (c, n) = (config.channels, config.cells);
-    let mut b = Builder::new(Style::Search { pool_norm: config.pool_norm });
+    let mut b = Builder::new(OpStyle::Search { pool_norm: config.pool_norm });
     let stem = match space.topology() {
         Topology::NasBench201 => c,
         Topology::Darts => 3 * c,
@@ -22,7 +22,7 @@ pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph
     for k in 0..blocks(config) {
         let width = c << (usize::from(k >= n) + usize::from(k > 2 * n));
         let reduction = is_reduction(config, k);
-        let block = Block { space, mask, k, width, reduction };
+        let block = BuiltCell { space, mask, k, width, reduction };
         let out = match space.topology() {
             Topology::NasBench201 if reduction => b.residual_block(&block.name(), s1, width),
             Topology::NasBench201 => block.nodes(&mut b, vec![s1]).pop().unwrap_or(s1),
@@ -77,7 +77,7 @@ pub fn name_of(space: &SearchSpace, block: usize, edge: Edge, op: usize) -> Stri
 }
 
 /// A cell, or what stands in its place.
-struct Block<'a> {
+struct BuiltCell<'a> {
     space: &'a SearchSpace,
     mask: &'a Mask,
     k: usize,
@@ -86,7 +86,7 @@ struct Block<'a> {
     reduction: bool,
 }
 
-impl Block<'_> {
+impl BuiltCell<'_> {
     fn name(&self) -> String {
         format!("cells.{}", self.k)
     }

@@ -5,7 +5,7 @@
 //! pixels: in a phase, the taps that reach it are fixed, so no product with an inserted zero is computed.
 
 use super::copy::{AddGradient, PadGradient, PadInput};
-use super::gemm::{Operand, Product, Tap, nn, tn};
+use super::gemm::{GemmTap, Operand, Product, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Simd};
 
@@ -16,7 +16,7 @@ pub(super) struct Rows {
     x_hw: (usize, usize),
     /// For each output pixel, its first input value.
     x: Vec<u32>,
-    taps: Vec<Tap>,
+    taps: Vec<GemmTap>,
     /// The padded output gradient: height, width, and where its pixel (0, 0) is.
     dz_hw: (usize, usize),
     dz_at: (usize, usize),
@@ -28,7 +28,7 @@ pub(super) struct Rows {
 /// Input pixels that are reached by the same taps.
 #[derive(Clone, Debug)]
 struct Phase {
-    taps: Vec<Tap>,
+    taps: Vec<GemmTap>,
     /// For each pixel of the phase, its row of the padded output gradient and of the image.
     dz: Vec<u32>,
     x: Vec<u32>,
@@ -44,7 +44,10 @@ impl Rows {
         let x = grid(ho, wo).map(|(y, x)| at(y * s.stride, x * s.stride, x_hw.1, cip)).collect();
         let taps = grid(s.k, s.k)
             .enumerate()
-            .map(|(t, (ky, kx))| Tap { a: (ky * s.dilation * x_hw.1 + kx * s.dilation) * cip, b: t * s.matrix_len() })
+            .map(|(t, (ky, kx))| GemmTap {
+                a: (ky * s.dilation * x_hw.1 + kx * s.dilation) * cip,
+                b: t * s.matrix_len(),
+            })
             .collect();
 
         let (ys, xs) = (reached(s, s.h, ho), reached(s, s.w, wo));
@@ -57,7 +60,7 @@ impl Rows {
                     .enumerate()
                     .filter_map(|(t, (ky, kx))| {
                         let (y, x) = (ys.offset(s, py, ky)?, xs.offset(s, px, kx)?);
-                        Some(Tap { a: (y * dz_hw.1 + x) * cop, b: t * s.matrix_len() })
+                        Some(GemmTap { a: (y * dz_hw.1 + x) * cop, b: t * s.matrix_len() })
                     })
                     .collect(),
                 dz: phase(s, py, px).map(|(y, x)| at(y / s.stride, x / s.stride, dz_hw.1, cop)).collect(),
@@ -122,7 +125,7 @@ impl Rows {
             let x = &x[image * s.in_len()..][..s.in_len()];
             plan.level_in.run(PadInput { shape: s, to: (s.pad, s.pad), width: self.x_hw.1, relu, x, copy });
             for (i, filter) in filters.iter().enumerate() {
-                plan.level_out.run(Forward {
+                plan.level_out.run(DirectForward {
                     rows: self,
                     shape: s,
                     x: copy,
@@ -170,7 +173,7 @@ impl Rows {
                 let (dz, to, width) = (dz[i], self.dz_at, self.dz_hw.1);
                 plan.level_out.run(PadGradient { shape: s, dz, image, to, width, copy: dz_copy });
                 let accumulate = image > 0;
-                plan.level_out.run(FilterGradient {
+                plan.level_out.run(DirectFilterGradient {
                     rows: self,
                     shape: s,
                     x: copy,
@@ -181,7 +184,14 @@ impl Rows {
                 if dx.is_some() {
                     let w = filter.transposed();
                     let accumulate = i > 0;
-                    plan.level_in.run(InputGradient { rows: self, shape: s, dz: dz_copy, w, gradient, accumulate });
+                    plan.level_in.run(DirectInputGradient {
+                        rows: self,
+                        shape: s,
+                        dz: dz_copy,
+                        w,
+                        gradient,
+                        accumulate,
+                    });
                 }
             }
             if let Some(dx) = dx.as_deref_mut().filter(|_| !filters.is_empty()) {
@@ -235,7 +245,7 @@ impl Reached {
 }
 
 /// z of one image and one convolution.
-struct Forward<'a, T> {
+struct DirectForward<'a, T> {
     rows: &'a Rows,
     shape: &'a ConvShape,
     x: &'a [T],
@@ -244,7 +254,7 @@ struct Forward<'a, T> {
     stats: &'a mut [f64],
 }
 
-impl<T: Operand> Kernel for Forward<'_, T> {
+impl<T: Operand> Kernel for DirectForward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -267,7 +277,7 @@ impl<T: Operand> Kernel for Forward<'_, T> {
 }
 
 /// dw of one convolution (+)= one image's part.
-struct FilterGradient<'a> {
+struct DirectFilterGradient<'a> {
     rows: &'a Rows,
     shape: &'a ConvShape,
     x: &'a [f32],
@@ -276,7 +286,7 @@ struct FilterGradient<'a> {
     accumulate: bool,
 }
 
-impl Kernel for FilterGradient<'_> {
+impl Kernel for DirectFilterGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -296,7 +306,7 @@ impl Kernel for FilterGradient<'_> {
 }
 
 /// The gradient of relu(x), one image, (+)= one convolution's part.
-struct InputGradient<'a> {
+struct DirectInputGradient<'a> {
     rows: &'a Rows,
     shape: &'a ConvShape,
     dz: &'a [f32],
@@ -305,7 +315,7 @@ struct InputGradient<'a> {
     accumulate: bool,
 }
 
-impl Kernel for InputGradient<'_> {
+impl Kernel for DirectInputGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

@@ -1,6 +1,6 @@
 //! Packed weights of one convolution: what the forward pass and the input gradient multiply by.
 
-use super::{ConvPlan, LINE, Method, winograd};
+use super::{ConvMethod, ConvPlan, LINE, winograd};
 use crate::ops::simd::Level;
 
 /// Memory that starts on a cache line.
@@ -41,8 +41,8 @@ impl PackedFilter {
     /// Room for the weights of `plan`, all zeros.
     pub fn new(plan: &ConvPlan) -> Self {
         let (taps, len) = (plan.shape.k * plan.shape.k, plan.shape.matrix_len());
-        let matrices = |method: &Method| if let Method::Winograd(_) = method { winograd::POINTS } else { taps };
-        let any = [&plan.forward, &plan.backward].iter().any(|m| matches!(m, Method::Winograd(_)));
+        let matrices = |method: &ConvMethod| if let ConvMethod::Winograd(_) = method { winograd::POINTS } else { taps };
+        let any = [&plan.forward, &plan.backward].iter().any(|m| matches!(m, ConvMethod::Winograd(_)));
         Self {
             forward: Lines::zeros(if plan.exact { 0 } else { matrices(&plan.forward) * len }),
             exact: vec![0.0; if plan.exact { taps * len } else { 0 }],
@@ -68,8 +68,8 @@ impl PackedFilter {
             }
         };
         let g = self.taps.get_mut();
-        let mut fill = |method: &Method, level: Level, to: &mut [f32], index: &dyn Fn(usize, usize) -> usize| {
-            if let Method::Winograd(_) = method {
+        let mut fill = |method: &ConvMethod, level: Level, to: &mut [f32], index: &dyn Fn(usize, usize) -> usize| {
+            if let ConvMethod::Winograd(_) = method {
                 g.fill(0.0);
                 scatter(g, index);
                 winograd::transform_filter(level, len, g, to);

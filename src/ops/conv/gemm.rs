@@ -13,7 +13,7 @@ use std::ops::Range;
 
 /// One kernel tap: where its operand starts relative to a row, and where its matrix starts in B.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::ops) struct Tap {
+pub(in crate::ops) struct GemmTap {
     pub a: usize,
     pub b: usize,
 }
@@ -44,7 +44,7 @@ pub(in crate::ops) fn panel_index(rows: usize, cols: usize, lanes: usize, k: usi
 /// Sizes of one product.
 #[derive(Clone, Copy)]
 pub(in crate::ops) struct Product<'a> {
-    pub taps: &'a [Tap],
+    pub taps: &'a [GemmTap],
     /// Rows of B that are summed over (`nn`); the rest of `b_rows` are known to meet zeros.
     pub k: usize,
     /// Rows of B as stored, a multiple of 8.

@@ -101,17 +101,17 @@ pub struct ConvPlan {
     /// Vectors over input channels and over output channels.
     level_in: Level,
     level_out: Level,
-    forward: Method,
+    forward: ConvMethod,
     /// Whether the forward pass, then direct, is in f64.
     exact: bool,
-    backward: Method,
+    backward: ConvMethod,
 }
 
 /// Multiply-adds of a whole batch up to which a layer is small (module docs).
 pub(in crate::ops) const SMALL: u64 = 4_000_000;
 
 #[derive(Clone, Debug)]
-enum Method {
+enum ConvMethod {
     Winograd(winograd::Tiling),
     /// The second for groups of small images.
     Direct(direct::Rows, Option<Positions>),
@@ -135,9 +135,9 @@ impl ConvPlan {
         let (level_in, level_out) = (level.dividing(s.c_in_p()), level.dividing(s.c_out_p()));
         let method = |direct: bool| {
             if (s.k, s.stride, s.pad, s.dilation) == (3, 1, 1, 1) && !direct {
-                Method::Winograd(winograd::Tiling::new(s))
+                ConvMethod::Winograd(winograd::Tiling::new(s))
             } else {
-                Method::Direct(direct::Rows::new(s), Positions::new(s))
+                ConvMethod::Direct(direct::Rows::new(s), Positions::new(s))
             }
         };
         Self { shape, level_in, level_out, forward: method(exact || strict), exact, backward: method(exact || strict) }
@@ -150,9 +150,9 @@ impl ConvPlan {
 
     /// f32s of scratch that [`forward`] and [`backward`] need for blocks of up to `images` and up to `convs` siblings.
     pub fn scratch_len(&self, _images: usize, convs: usize) -> usize {
-        let len = |method: &Method| match method {
-            Method::Winograd(t) => t.scratch_len(&self.shape, convs),
-            Method::Direct(r, p) => {
+        let len = |method: &ConvMethod| match method {
+            ConvMethod::Winograd(t) => t.scratch_len(&self.shape, convs),
+            ConvMethod::Direct(r, p) => {
                 r.scratch_len(&self.shape).max(p.as_ref().map_or(0, |_| Positions::scratch_len(&self.shape)))
             }
         };
@@ -198,9 +198,9 @@ pub fn forward(
     stats.iter_mut().for_each(|t| t.fill(0.0));
     let mut scratch = Scratch::new(scratch);
     match &plan.forward {
-        Method::Winograd(t) => t.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
-        Method::Direct(_, Some(p)) if n >= GROUP => p.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
-        Method::Direct(r, _) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        ConvMethod::Winograd(t) => t.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        ConvMethod::Direct(_, Some(p)) if n >= GROUP => p.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
+        ConvMethod::Direct(r, _) => r.forward(plan, filters, relu, n, x, z, stats, &mut scratch),
     }
 }
 
@@ -293,9 +293,9 @@ pub fn backward(
     assert!(scratch.len() >= plan.scratch_len(n, filters.len()), "scratch");
     let mut scratch = Scratch::new(scratch);
     match &plan.backward {
-        Method::Winograd(t) => t.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
-        Method::Direct(_, Some(p)) if n >= GROUP => p.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
-        Method::Direct(r, _) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        ConvMethod::Winograd(t) => t.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        ConvMethod::Direct(_, Some(p)) if n >= GROUP => p.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
+        ConvMethod::Direct(r, _) => r.backward(plan, filters, relu, n, x, dz, dx, dw, &mut scratch),
     }
 }
 

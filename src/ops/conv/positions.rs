@@ -6,7 +6,7 @@
 
 use super::copy::{AddGradient, PadGradient, PadInput};
 use super::direct::grid;
-use super::gemm::{Operand, Product, Tap, nn, tn};
+use super::gemm::{GemmTap, Operand, Product, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Simd};
 
@@ -21,9 +21,9 @@ const APART: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Positions {
     /// For each output pixel, the input pixels it reads, each with its tap.
-    read: Vec<Vec<Tap>>,
+    read: Vec<Vec<GemmTap>>,
     /// For each input pixel, the output pixels that read it, each with its tap.
-    readers: Vec<Vec<Tap>>,
+    readers: Vec<Vec<GemmTap>>,
     /// For each tap, (input pixel, output pixel).
     pairs: Vec<Vec<(u32, u32)>>,
 }
@@ -43,8 +43,8 @@ impl Positions {
                 if (s.pad..s.pad + s.h).contains(&y) && (s.pad..s.pad + s.w).contains(&x) {
                     let p = (y - s.pad) * s.w + x - s.pad;
                     let (from, to, b) = (p * s.c_in_p(), q * s.c_out_p(), t * s.matrix_len());
-                    read[q].push(Tap { a: from, b });
-                    readers[p].push(Tap { a: to, b });
+                    read[q].push(GemmTap { a: from, b });
+                    readers[p].push(GemmTap { a: to, b });
                     pairs[t].push((from as u32, to as u32));
                 }
             }
@@ -98,7 +98,7 @@ impl Positions {
             for (i, filter) in filters.iter().enumerate() {
                 let z = &mut z[i][first * s.out_len()..][..images * s.out_len()];
                 let (w, stats) = (weights(filter), &mut *stats[i]);
-                plan.level_out.run(Forward { positions: self, shape: s, images, x: copy, w, z, stats });
+                plan.level_out.run(PositionsForward { positions: self, shape: s, images, x: copy, w, z, stats });
             }
         }
     }
@@ -144,10 +144,18 @@ impl Positions {
                     });
                 }
                 let (x, dz, accumulate) = (&*copy, &*dz_copy, first > 0);
-                plan.level_out.run(FilterGradient { positions: self, shape: s, x, dz, dw: dw[i], accumulate });
+                plan.level_out.run(PositionsFilterGradient { positions: self, shape: s, x, dz, dw: dw[i], accumulate });
                 if dx.is_some() {
                     let (w, accumulate) = (filter.transposed(), i > 0);
-                    plan.level_in.run(InputGradient { positions: self, shape: s, images, dz, w, gradient, accumulate });
+                    plan.level_in.run(PositionsInputGradient {
+                        positions: self,
+                        shape: s,
+                        images,
+                        dz,
+                        w,
+                        gradient,
+                        accumulate,
+                    });
                 }
             }
             if let Some(dx) = dx.as_deref_mut().filter(|_| !filters.is_empty()) {
@@ -167,7 +175,7 @@ fn gather<T: Operand>(plan: &ConvPlan, relu: bool, x: &[f32], copy: &mut [T]) {
 }
 
 /// z of a group of images and one convolution.
-struct Forward<'a, T> {
+struct PositionsForward<'a, T> {
     positions: &'a Positions,
     shape: &'a ConvShape,
     images: usize,
@@ -177,7 +185,7 @@ struct Forward<'a, T> {
     stats: &'a mut [f64],
 }
 
-impl<T: Operand> Kernel for Forward<'_, T> {
+impl<T: Operand> Kernel for PositionsForward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -196,7 +204,7 @@ impl<T: Operand> Kernel for Forward<'_, T> {
 }
 
 /// dw of one convolution (+)= the part of a group of images.
-struct FilterGradient<'a> {
+struct PositionsFilterGradient<'a> {
     positions: &'a Positions,
     shape: &'a ConvShape,
     x: &'a [f32],
@@ -205,14 +213,14 @@ struct FilterGradient<'a> {
     accumulate: bool,
 }
 
-impl Kernel for FilterGradient<'_> {
+impl Kernel for PositionsFilterGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let (x_apart, dz_apart) = (self.shape.in_len() + APART, self.shape.out_len() + APART);
         for (t, pairs) in self.positions.pairs.iter().enumerate() {
             let product = Product {
-                taps: &[Tap { a: 0, b: t * self.shape.matrix_len() }],
+                taps: &[GemmTap { a: 0, b: t * self.shape.matrix_len() }],
                 k: self.shape.c_in_p(),
                 b_rows: self.shape.c_in_p(),
                 cols: self.shape.c_out_p(),
@@ -228,7 +236,7 @@ impl Kernel for FilterGradient<'_> {
 }
 
 /// The gradient of relu(x), a group of images, (+)= one convolution's part.
-struct InputGradient<'a> {
+struct PositionsInputGradient<'a> {
     positions: &'a Positions,
     shape: &'a ConvShape,
     images: usize,
@@ -238,7 +246,7 @@ struct InputGradient<'a> {
     accumulate: bool,
 }
 
-impl Kernel for InputGradient<'_> {
+impl Kernel for PositionsInputGradient<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {

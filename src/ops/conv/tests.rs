@@ -141,11 +141,11 @@ fn error(got: &[f32], expected: &[f64], one_tap: f64) -> f64 {
 /// Of `values` results that each sum `products`. Rounded once, they are off by half of an f32's last place at most. Sums in
 /// f32 are off by 1e-6 (Winograd's by 2e-6) as long as they have up to a thousand terms, and then by the root of their length
 /// more; so is their rms if they are many, but a few of them may be the unlucky ones.
-fn bound(method: &Method, exact: bool, products: usize, values: usize) -> f64 {
+fn bound(method: &ConvMethod, exact: bool, products: usize, values: usize) -> f64 {
     if exact {
         return 6e-8;
     }
-    let short = if matches!(method, Method::Winograd(_)) { 2e-6 } else { 1e-6 };
+    let short = if matches!(method, ConvMethod::Winograd(_)) { 2e-6 } else { 1e-6 };
     short * (products as f64 / 1000.0).sqrt().max(1.0) * (1.0 + 5.0 / (values as f64).sqrt())
 }
 
@@ -344,7 +344,7 @@ fn products_of_any_number_of_rows_and_vectors_match_their_definition() {
                 let mut b = vec![0.0; b_rows * cols];
                 (0..k * cols).for_each(|i| b[at(i / cols, i % cols)] = matrix[i]);
                 let before = if accumulate { 0.5 } else { f32::NAN };
-                let taps = &[gemm::Tap { a: 0, b: 0 }];
+                let taps = &[gemm::GemmTap { a: 0, b: 0 }];
                 let product = gemm::Product { taps, k, b_rows, cols, rows, accumulate };
                 let (out, stats, back) = level.run(BothProducts { product, a: &a, b: &b, before });
                 let start = if accumulate { 0.5 } else { 0.0 };

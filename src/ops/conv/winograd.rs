@@ -8,7 +8,7 @@
 //!
 //! Everything goes by rows of tiles, a few rows (a group) at a time, so that V and M stay in the L2 cache.
 
-use super::gemm::{Product, Tap, add_lanes, nn, tn};
+use super::gemm::{GemmTap, Product, add_lanes, nn, tn};
 use super::{ConvPlan, ConvShape, Dz, LINE, PackedFilter, Scratch};
 use crate::ops::simd::{Kernel, Level, Simd, unrolled};
 
@@ -410,7 +410,8 @@ impl Kernel for Multiply<'_> {
     fn run<S: Simd>(self, s: S) {
         let (c_a, c_out) = self.c;
         let (rows, accumulate) = (self.rows, self.accumulate);
-        let product = Product { taps: &[Tap { a: 0, b: 0 }], k: self.k, b_rows: c_a, cols: c_out, rows, accumulate };
+        let product =
+            Product { taps: &[GemmTap { a: 0, b: 0 }], k: self.k, b_rows: c_a, cols: c_out, rows, accumulate };
         for p in 0..POINTS {
             let a = &self.a[p * self.stride.0..][..rows * c_a];
             let b = &self.b[p * c_a * c_out..][..c_a * c_out];
@@ -440,7 +441,7 @@ impl Kernel for MultiplyTransposed<'_> {
     fn run<S: Simd>(self, s: S) {
         let (c_a, c_d) = self.c;
         let (rows, accumulate) = (self.rows, self.accumulate);
-        let product = Product { taps: &[Tap { a: 0, b: 0 }], k: c_a, b_rows: c_a, cols: c_d, rows, accumulate };
+        let product = Product { taps: &[GemmTap { a: 0, b: 0 }], k: c_a, b_rows: c_a, cols: c_d, rows, accumulate };
         for p in 0..POINTS {
             let a = &self.a[p * self.stride.0..][..rows * c_a];
             let d = &self.d[p * self.stride.1..][..rows * c_d];

@@ -9,14 +9,14 @@ use crate::ops::simd::{Kernel, Simd};
 
 /// One kernel tap: where the pixel that output (0, 0) reads begins, and its weights.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tap {
+pub(super) struct DepthwiseTap {
     pub x: usize,
     pub v: usize,
 }
 
 /// `out[y, x, c] (+)= sum over taps of src[y, x, c from tap] v[tap, c]`. Steps are floats from row to row, pixel to pixel.
 pub(super) struct Gather<'a> {
-    pub taps: &'a [Tap],
+    pub taps: &'a [DepthwiseTap],
     pub v: &'a [f32],
     pub x: &'a [f32],
     pub x_step: (usize, usize),
@@ -29,12 +29,12 @@ pub(super) struct Gather<'a> {
     /// Sum in f64 and round once; overwrites.
     pub exact: bool,
     /// Of the window that slides over the pixels of a row, where one does.
-    pub window: Option<Window>,
+    pub window: Option<SlidingWindow>,
 }
 
 /// Taps in rows of `k`, each `dilation` pixels behind the one before; output pixels that follow each other read pixels that do.
 #[derive(Clone, Copy)]
-pub(super) struct Window {
+pub(super) struct SlidingWindow {
     pub k: usize,
     pub dilation: usize,
 }

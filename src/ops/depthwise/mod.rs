@@ -32,7 +32,7 @@ use crate::ops::conv::{Dz, SMALL, Scratch};
 use crate::ops::padded;
 use crate::ops::simd::Level;
 use frame::Frame;
-use kernel::{FormGradient, Gather, Window};
+use kernel::{FormGradient, Gather, SlidingWindow};
 use pointwise::{Pointwise, PointwiseFilterGradient, PointwiseInputGradient};
 use std::ops::Range;
 use tap_gradient::TapGradient;
@@ -152,7 +152,7 @@ impl SeparablePlan {
 }
 
 /// The frames around the images of siblings, and their scratch memory.
-struct Work<'a> {
+struct SeparableWork<'a> {
     input: Frame,
     /// The image in its frame.
     x: &'a mut [f32],
@@ -169,7 +169,7 @@ struct Work<'a> {
     gx: &'a mut [f32],
 }
 
-impl<'a> Work<'a> {
+impl<'a> SeparableWork<'a> {
     fn frames(plans: &[&SeparablePlan]) -> (Frame, Frame) {
         let s = &plans[0].shape;
         let border = plans.iter().map(|p| p.shape.pad()).max().unwrap_or(0);
@@ -197,13 +197,13 @@ impl<'a> Work<'a> {
         if backward {
             output.clear_border(dd);
         }
-        Work { input, x, output, dd, d, wide: bytemuck::cast_slice_mut(wide), dz, gx }
+        SeparableWork { input, x, output, dd, d, wide: bytemuck::cast_slice_mut(wide), dz, gx }
     }
 }
 
 /// f32s of scratch that [`forward`] or [`backward`] of these siblings needs.
 pub fn scratch_len(plans: &[&SeparablePlan], backward: bool) -> usize {
-    Work::sizes(plans, backward).iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
+    SeparableWork::sizes(plans, backward).iter().map(|&l| Scratch::size(l)).sum::<usize>() + Scratch::SLACK
 }
 
 fn check(plans: &[&SeparablePlan], filters: &[&SeparableFilter], n: usize, x: &[f32], scratch: usize, backward: bool) {
@@ -235,7 +235,7 @@ pub fn forward(
     assert!((z.len(), stats.len()) == (plans.len(), plans.len()), "siblings");
     assert!(plans.iter().zip(&*z).all(|(p, z)| z.len() == n * p.shape.out_len()), "z");
     assert!(plans.iter().zip(&*stats).all(|(p, t)| t.len() == 2 * p.shape.c_out_p()), "stats");
-    let mut work = Work::new(plans, false, scratch);
+    let mut work = SeparableWork::new(plans, false, scratch);
     let in_len = plans[0].shape.in_len();
     stats.iter_mut().for_each(|t| t.fill(0.0));
     for image in 0..n {
@@ -271,7 +271,7 @@ pub fn backward(
         assert_eq!(dw.len(), plan.dw_len(), "dw");
     }
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
-    let mut work = Work::new(plans, true, scratch);
+    let mut work = SeparableWork::new(plans, true, scratch);
     let in_len = plans[0].shape.in_len();
     let mut tap_sums: Vec<Vec<f64>> = plans.iter().map(|p| vec![0.0; p.shape.taps() * p.shape.c_in_p()]).collect();
     dw.iter_mut().for_each(|dw| dw.fill(0.0));
@@ -301,10 +301,11 @@ pub fn backward(
 
 impl SeparablePlan {
     /// d of some rows of the image in the frame.
-    fn depthwise(&self, filter: &SeparableFilter, work: &mut Work<'_>, rows: Range<usize>) {
+    fn depthwise(&self, filter: &SeparableFilter, work: &mut SeparableWork<'_>, rows: Range<usize>) {
         let (s, c, wo) = (&self.shape, self.shape.c_in_p(), self.shape.out_hw().1);
         let x_row = s.stride * work.input.row();
-        let taps: Vec<kernel::Tap> = self.taps_of(&work.input).map(|(t, x)| kernel::Tap { x, v: t * c }).collect();
+        let taps: Vec<kernel::DepthwiseTap> =
+            self.taps_of(&work.input).map(|(t, x)| kernel::DepthwiseTap { x, v: t * c }).collect();
         let gather = Gather {
             taps: &taps,
             v: filter.taps(),
@@ -322,9 +323,9 @@ impl SeparablePlan {
         self.level_in.run(gather);
     }
 
-    fn window(&self) -> Option<Window> {
+    fn window(&self) -> Option<SlidingWindow> {
         let s = &self.shape;
-        (s.stride == 1).then_some(Window { k: s.k, dilation: s.dilation })
+        (s.stride == 1).then_some(SlidingWindow { k: s.k, dilation: s.dilation })
     }
 
     /// For each tap, where the pixel that output (0, 0) reads lies in the frame.
@@ -335,7 +336,7 @@ impl SeparablePlan {
     }
 
     /// z = d w of a band, and its sums.
-    fn pointwise(&self, filter: &SeparableFilter, work: &mut Work<'_>, z: &mut [f32], stats: &mut [f64]) {
+    fn pointwise(&self, filter: &SeparableFilter, work: &mut SeparableWork<'_>, z: &mut [f32], stats: &mut [f64]) {
         let shape = &self.shape;
         let d = &work.d[..z.len() / shape.c_out_p() * shape.c_in_p()];
         if self.exact {
@@ -355,7 +356,7 @@ impl SeparablePlan {
         image: usize,
         rows: Range<usize>,
         dw: &mut [f32],
-        work: &mut Work<'_>,
+        work: &mut SeparableWork<'_>,
     ) {
         let (s, (ho, wo)) = (&self.shape, self.shape.out_hw());
         let pixels = rows.len() * wo;
@@ -370,7 +371,7 @@ impl SeparablePlan {
     }
 
     /// sums += the gradient of the depthwise weights, `[tap, c]`.
-    fn tap_gradient(&self, work: &mut Work<'_>, sums: &mut [f64]) {
+    fn tap_gradient(&self, work: &mut SeparableWork<'_>, sums: &mut [f64]) {
         let (s, c) = (&self.shape, self.shape.c_in_p());
         let (ho, wo) = s.out_hw();
         let first = work.input.border - s.pad();
@@ -391,7 +392,7 @@ impl SeparablePlan {
     }
 
     /// gx (+)= the gradient of relu(x): pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
-    fn input_gradient(&self, filter: &SeparableFilter, accumulate: bool, work: &mut Work<'_>) {
+    fn input_gradient(&self, filter: &SeparableFilter, accumulate: bool, work: &mut SeparableWork<'_>) {
         let (s, c) = (&self.shape, self.shape.c_in_p());
         let met = |phase: usize, k: usize| {
             let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
@@ -401,10 +402,10 @@ impl SeparablePlan {
         for (py, px) in (0..s.stride.min(s.h)).flat_map(|y| (0..s.stride.min(s.w)).map(move |x| (y, x))) {
             let tap = |t: usize| {
                 let (y, x) = (met(py, t / s.k)?, met(px, t % s.k)?);
-                Some(kernel::Tap { x: work.output.at(y, x), v: t * c })
+                Some(kernel::DepthwiseTap { x: work.output.at(y, x), v: t * c })
             };
             // The last tap meets the first pixel.
-            let taps: Vec<kernel::Tap> = (0..s.taps()).rev().filter_map(tap).collect();
+            let taps: Vec<kernel::DepthwiseTap> = (0..s.taps()).rev().filter_map(tap).collect();
             let gather = Gather {
                 taps: &taps,
                 v: filter.taps(),

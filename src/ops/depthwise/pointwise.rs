@@ -2,7 +2,7 @@
 
 use super::SeparableShape;
 use super::frame::Frame;
-use crate::ops::conv::gemm::{Operand, Product, Tap, nn, tn};
+use crate::ops::conv::gemm::{GemmTap, Operand, Product, nn, tn};
 use crate::ops::simd::{Kernel, Simd};
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub(super) struct Pointwise<'a, T> {
 }
 
 /// The matrix of a 1x1 convolution is a single tap.
-const ONE: [Tap; 1] = [Tap { a: 0, b: 0 }];
+const ONE: [GemmTap; 1] = [GemmTap { a: 0, b: 0 }];
 
 impl<T: Operand> Kernel for Pointwise<'_, T> {
     type Output = ();

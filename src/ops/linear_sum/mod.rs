@@ -53,8 +53,13 @@ pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
             for group in 0..groups {
                 let of = group * TOGETHER..((group + 1) * TOGETHER).min(sources.len());
                 let (first, last) = (group == 0, group + 1 == groups);
-                let part =
-                    Part { t: first.then_some(&t), a: &a[of.clone()], sources: &sources[of], start: i * block, last };
+                let part = SumPart {
+                    t: first.then_some(&t),
+                    a: &a[of.clone()],
+                    sources: &sources[of],
+                    start: i * block,
+                    last,
+                };
                 let whole = y.len() - y.len() % LANES;
                 for at in (0..whole).step_by(LANES) {
                     part.add::<LANES>(at, at % row, &mut sums, y);
@@ -68,7 +73,7 @@ pub fn linear_sum(y: &mut [f32], t: &[f64], sources: &[Source<'_>]) {
 }
 
 /// What a group of sources adds to a block.
-struct Part<'a> {
+struct SumPart<'a> {
     /// Where the sums begin, if this is the first group.
     t: Option<&'a Vec<f64>>,
     a: &'a [Vec<f64>],
@@ -79,7 +84,7 @@ struct Part<'a> {
     last: bool,
 }
 
-impl Part<'_> {
+impl SumPart<'_> {
     /// Adds `L` numbers from `at` in the block; their coefficients are those from `i`.
     #[inline(always)]
     fn add<const L: usize>(&self, at: usize, i: usize, sums: &mut [f64], y: &mut [f32]) {

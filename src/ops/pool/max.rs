@@ -55,7 +55,7 @@ pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
 pub fn max3_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image, stride: usize) {
     let (out, c) = (size.strided(stride), size.c);
     let (n, line) = (out.w * c, size.w * c);
-    let mut rows: [Row; 3] = std::array::from_fn(|_| Row { max: vec![0.0; n], tap: vec![0; n], g: vec![0.0; n] });
+    let mut rows: [MaxRow; 3] = std::array::from_fn(|_| MaxRow { max: vec![0.0; n], tap: vec![0; n], g: vec![0.0; n] });
     let (mut best, mut winner) = (vec![0f32; n], vec![0u32; n]);
     // A row of the image and one pixel on either side.
     let mut framed = vec![0f32; line + 2 * c];
@@ -101,7 +101,7 @@ pub fn max3_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image, str
 }
 
 /// One row of the image as the windows see it.
-struct Row {
+struct MaxRow {
     /// The maximum of the (up to) 3 pixels around each output column, and which of them has it first.
     max: Vec<f32>,
     tap: Vec<u32>,
@@ -109,7 +109,7 @@ struct Row {
     g: Vec<f32>,
 }
 
-impl Row {
+impl MaxRow {
     /// Take the maxima of a row of the image. Beyond the edges the edge pixel stands again: it never wins over itself.
     #[inline(always)]
     fn find(&mut self, row: &[f32], framed: &mut [f32], c: usize, stride: usize) {

@@ -26,19 +26,19 @@ fn close(got: &[f32], want: &[f32]) -> bool {
 }
 
 /// A pool, its backward, and its definition.
-type Pool = (
+type PoolCase = (
     fn(&[f32], &mut [f32], Image, usize),
     fn(&[f32], &[f32], &mut [f32], Image, usize),
     fn(&Tensor, usize) -> candle_core::Result<Tensor>,
 );
 
-const POOLS: [Pool; 2] = [
+const POOLS: [PoolCase; 2] = [
     (avg3_add, |_, dy, dx, size, stride| avg3_backward_add(dy, dx, size, stride), tensor::avg_pool3),
     (max3, max3_backward_add, tensor::max_pool3),
 ];
 
 /// The same of the 2x2 average, whose stride is 2.
-const AVERAGE_2X2: Pool = (
+const AVERAGE_2X2: PoolCase = (
     |x, y, size, _| avg2(x, y, size),
     |_, dy, dx, size, _| avg2_backward_add(dy, dx, size),
     |x, _| tensor::avg_pool2(x),
@@ -46,7 +46,7 @@ const AVERAGE_2X2: Pool = (
 
 /// `out`: the size of the output.
 fn equals_its_definition(
-    (forward, backward, definition): Pool,
+    (forward, backward, definition): PoolCase,
     n: usize,
     s: Image,
     stride: usize,

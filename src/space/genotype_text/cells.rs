@@ -1,13 +1,13 @@
 //! The cells of the DARTS topology in literals: inputs in one list, by node in nested lists, or with the number of their node.
 
-use super::{Literal, Plan, Primitive, Reader, Topology, Value};
+use super::{Literal, LiteralValue, Plan, Primitive, Reader, Topology};
 use crate::error::Result;
 use crate::space::custom::MOST_NODES;
 use crate::space::genotype::keyword;
 use crate::space::{Candidate, CellType};
 
 /// An op and the node it reads, as one stands in a list; its node, where that is written too.
-pub(super) struct Input<'a> {
+pub(super) struct CellInput<'a> {
     op: &'a str,
     op_at: usize,
     pub from: usize,
@@ -18,19 +18,19 @@ pub(super) struct Input<'a> {
 const INPUT: &str = "an op in quotes and the number of the node it reads: ('sep_conv_3x3', 0)";
 
 pub(super) fn integer(literal: &Literal) -> Option<i64> {
-    if let Value::Int(n) = literal.value { Some(n) } else { None }
+    if let LiteralValue::Int(n) = literal.value { Some(n) } else { None }
 }
 
 /// Whether a literal is one input, rather than a list of some: it holds an op's name itself.
 pub(super) fn is_input(literal: &Literal) -> bool {
     match &literal.value {
-        Value::List(items) => items.iter().any(|i| match &i.value {
-            Value::Text(text) => !text.contains('~'),
-            Value::Word(_) => true,
+        LiteralValue::List(items) => items.iter().any(|i| match &i.value {
+            LiteralValue::Text(text) => !text.contains('~'),
+            LiteralValue::Word(_) => true,
             _ => false,
         }),
-        Value::Text(text) => text.contains('~'),
-        Value::Dict(pairs) => pairs.iter().any(|(_, v)| matches!(v.value, Value::Text(_))),
+        LiteralValue::Text(text) => text.contains('~'),
+        LiteralValue::Dict(pairs) => pairs.iter().any(|(_, v)| matches!(v.value, LiteralValue::Text(_))),
         _ => false,
     }
 }
@@ -38,15 +38,15 @@ pub(super) fn is_input(literal: &Literal) -> bool {
 impl Reader<'_> {
     /// `('op', from)`, `('op', from, value)`, `('op', node, from)` or `('op', from, node)` (a node comes behind what it reads),
     /// `'op~from'`, `{"op": "op", "from": 0}`.
-    pub(super) fn input<'a>(&self, literal: &'a Literal) -> Result<Input<'a>> {
+    pub(super) fn input<'a>(&self, literal: &'a Literal) -> Result<CellInput<'a>> {
         let wrong = || self.error(literal.at, INPUT);
         let parts: Vec<&Literal> = match &literal.value {
-            Value::List(items) => items.iter().collect(),
-            Value::Dict(pairs) => pairs.iter().map(|(_, value)| value).collect(),
-            Value::Text(text) => {
+            LiteralValue::List(items) => items.iter().collect(),
+            LiteralValue::Dict(pairs) => pairs.iter().map(|(_, value)| value).collect(),
+            LiteralValue::Text(text) => {
                 let (op, from) = text.split_once('~').ok_or_else(wrong)?;
                 let from = from.trim().parse().map_err(|_| wrong())?;
-                return Ok(Input { op, op_at: literal.at + 1, from, from_at: literal.at, node: None });
+                return Ok(CellInput { op, op_at: literal.at + 1, from, from_at: literal.at, node: None });
             }
             _ => return Err(wrong()),
         };
@@ -54,30 +54,30 @@ impl Reader<'_> {
         for part in &parts {
             match &part.value {
                 // An array of texts has its numbers in quotes, too.
-                Value::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => {
+                LiteralValue::Text(text) if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => {
                     numbers.push((text.parse().unwrap_or(usize::MAX), part.at));
                 }
-                Value::Text(text) if op.is_none() => op = Some((text.as_str(), part.at + 1)),
-                Value::Int(n) => numbers.push((usize::try_from(*n).unwrap_or(usize::MAX), part.at)),
+                LiteralValue::Text(text) if op.is_none() => op = Some((text.as_str(), part.at + 1)),
+                LiteralValue::Int(n) => numbers.push((usize::try_from(*n).unwrap_or(usize::MAX), part.at)),
                 // What a search thought of it.
-                Value::Float(_) | Value::None => {}
-                Value::Word(_) => return Err(self.error(part.at, "an op in quotes")),
+                LiteralValue::Float(_) | LiteralValue::None => {}
+                LiteralValue::Word(_) => return Err(self.error(part.at, "an op in quotes")),
                 other => return Err(self.wrong(part.at, format!("{} in an input", other.kind()), INPUT)),
             }
         }
         let (op, op_at) = op.ok_or_else(wrong)?;
         match numbers[..] {
-            [(from, from_at)] => Ok(Input { op, op_at, from, from_at, node: None }),
+            [(from, from_at)] => Ok(CellInput { op, op_at, from, from_at, node: None }),
             [a, b] => {
                 let ((from, from_at), (node, _)) = if a.0 < b.0 { (a, b) } else { (b, a) };
-                Ok(Input { op, op_at, from, from_at, node: Some(node) })
+                Ok(CellInput { op, op_at, from, from_at, node: Some(node) })
             }
             _ => Err(wrong()),
         }
     }
 
     /// Its op; in a space, one of the space's, and on an edge into `(cell type, node)` one of that edge's.
-    pub(super) fn op(&self, input: &Input, to: Option<(usize, usize)>) -> Result<Primitive> {
+    pub(super) fn op(&self, input: &CellInput, to: Option<(usize, usize)>) -> Result<Primitive> {
         let at = |e: crate::Error| e.at(self.place(input.op_at));
         let Some(space) = self.space else { return Primitive::parse_among(input.op, &Primitive::ALL).map_err(at) };
         let op = Primitive::parse_among(input.op, space.ops()).map_err(at)?;
@@ -94,7 +94,7 @@ impl Reader<'_> {
     pub(super) fn darts(&self, cells: [(&Literal, Option<&Literal>); 2]) -> Result<Plan> {
         let (mut read, mut outputs, mut concats) = (vec![], vec![], vec![]);
         for (cell_type, (inputs, concat)) in cells.into_iter().enumerate() {
-            let concat = concat.filter(|c| c.value != Value::None).map(|c| self.concat(c)).transpose()?;
+            let concat = concat.filter(|c| c.value != LiteralValue::None).map(|c| self.concat(c)).transpose()?;
             let named = concat.iter().flatten().max().map_or(0, |last| last.saturating_sub(1));
             read.push(self.nodes(cell_type, inputs, named)?);
             concats.push(concat);
@@ -143,7 +143,7 @@ impl Reader<'_> {
     /// `range(2, 6)`, `[2, 3, 4, 5]` or `(2, 3, 4, 5)`
     fn concat(&self, literal: &Literal) -> Result<Vec<usize>> {
         let numbers: Option<Vec<i64>> = match &literal.value {
-            Value::List(items) => items.iter().map(integer).collect(),
+            LiteralValue::List(items) => items.iter().map(integer).collect(),
             _ => None,
         };
         let expected = "the nodes that are the output, each once: `range(2, 6)` or `[2, 3, 4, 5]`";
@@ -161,16 +161,16 @@ impl Reader<'_> {
 
     /// The inputs of each node; `named`: how many nodes the output speaks of, for those at the end that have no inputs.
     fn nodes(&self, cell_type: usize, literal: &Literal, named: usize) -> Result<Vec<Vec<(Primitive, usize)>>> {
-        let grouped: Vec<(Option<usize>, Vec<Input>)> = match &literal.value {
-            Value::List(items) if items.iter().all(is_input) => {
+        let grouped: Vec<(Option<usize>, Vec<CellInput>)> = match &literal.value {
+            LiteralValue::List(items) if items.iter().all(is_input) => {
                 let inputs = items.iter().map(|i| self.input(i)).collect::<Result<Vec<_>>>()?;
                 self.grouped(literal.at, inputs)?
             }
-            Value::List(items) => match items.iter().find(|i| !is_input(i)) {
+            LiteralValue::List(items) => match items.iter().find(|i| !is_input(i)) {
                 Some(stray) if items.iter().any(is_input) => return Err(self.error(stray.at, INPUT)),
                 _ => items.iter().map(|item| Ok((None, self.inputs_of(item)?))).collect::<Result<_>>()?,
             },
-            Value::Dict(pairs) => self.by_key(pairs)?,
+            LiteralValue::Dict(pairs) => self.by_key(pairs)?,
             other => return Err(self.wrong(literal.at, other.kind(), "a list of the inputs of the nodes")),
         };
         let is_numbered = grouped.iter().any(|(node, _)| node.is_some());
@@ -208,13 +208,13 @@ impl Reader<'_> {
     }
 
     /// One list: by the nodes that are written, or else two for each.
-    fn grouped<'a>(&self, at: usize, inputs: Vec<Input<'a>>) -> Result<Vec<(Option<usize>, Vec<Input<'a>>)>> {
+    fn grouped<'a>(&self, at: usize, inputs: Vec<CellInput<'a>>) -> Result<Vec<(Option<usize>, Vec<CellInput<'a>>)>> {
         let numbered = inputs.iter().filter(|i| i.node.is_some()).count();
         if numbered > 0 && numbered < inputs.len() {
             let got = format!("{numbered} of {} inputs with the number of their node", inputs.len());
             return Err(self.wrong(at, got, "all or none"));
         }
-        let mut groups: Vec<(Option<usize>, Vec<Input>)> = vec![];
+        let mut groups: Vec<(Option<usize>, Vec<CellInput>)> = vec![];
         if numbered == 0 {
             if inputs.len() % 2 == 1 || inputs.is_empty() {
                 return Err(self.wrong(at, format!("{} inputs", inputs.len()), "two for each node, of 2, 3, ..."));
@@ -237,24 +237,24 @@ impl Reader<'_> {
         Ok(groups)
     }
 
-    fn inputs_of<'a>(&self, literal: &'a Literal) -> Result<Vec<Input<'a>>> {
+    fn inputs_of<'a>(&self, literal: &'a Literal) -> Result<Vec<CellInput<'a>>> {
         match &literal.value {
-            Value::List(items) => items.iter().map(|i| self.input(i)).collect(),
+            LiteralValue::List(items) => items.iter().map(|i| self.input(i)).collect(),
             _ => Err(self.error(literal.at, "a list of inputs")),
         }
     }
 
     /// `{"2": [...], "3": [...]}`, counted from 2, the first computed node, or from 0; `{(from, to): 'op'}`.
-    fn by_key<'a>(&self, pairs: &'a [(Literal, Literal)]) -> Result<Vec<(Option<usize>, Vec<Input<'a>>)>> {
-        let mut groups: Vec<(Option<usize>, Vec<Input>)> = vec![];
+    fn by_key<'a>(&self, pairs: &'a [(Literal, Literal)]) -> Result<Vec<(Option<usize>, Vec<CellInput<'a>>)>> {
+        let mut groups: Vec<(Option<usize>, Vec<CellInput>)> = vec![];
         for (key, value) in pairs {
             let number = |l: &Literal| match &l.value {
-                Value::Int(n) => usize::try_from(*n).ok(),
-                Value::Text(text) => text.trim().parse().ok(),
+                LiteralValue::Int(n) => usize::try_from(*n).ok(),
+                LiteralValue::Text(text) => text.trim().parse().ok(),
                 _ => None,
             };
             let edge = match (&key.value, &value.value) {
-                (Value::List(ends), Value::Text(op)) if ends.len() == 2 => {
+                (LiteralValue::List(ends), LiteralValue::Text(op)) if ends.len() == 2 => {
                     number(&ends[0]).zip(number(&ends[1])).zip(Some(op))
                 }
                 _ => None,
@@ -263,7 +263,7 @@ impl Reader<'_> {
                 (Some(node), _) => (node, self.inputs_of(value)?),
                 (None, Some(((a, b), op))) => {
                     let (from, node) = (a.min(b), a.max(b));
-                    (node, vec![Input { op, op_at: value.at + 1, from, from_at: key.at, node: Some(node) }])
+                    (node, vec![CellInput { op, op_at: value.at + 1, from, from_at: key.at, node: Some(node) }])
                 }
                 _ => return Err(self.error(key.at, "the number of a node")),
             };

@@ -1,6 +1,6 @@
 //! After a pass over a node: what its blocks left, added up in their order, as gradients and as norms of what comes before.
 
-use super::{DzMap, Pass, Work};
+use super::{BackwardPass, BackwardWork, DzMap};
 use crate::net::engine::Engine;
 use crate::net::engine::forward::{add_blocks, same_stride};
 use crate::net::engine::norm::narrow;
@@ -14,7 +14,7 @@ const SUM_LEN: usize = 2048;
 
 impl Engine {
     /// Add up the blocks' weight gradients, in their order.
-    pub(super) fn collect_weights(&self, work: &Work, pass: &mut Pass<'_>) {
+    pub(super) fn collect_weights(&self, work: &BackwardWork, pass: &mut BackwardPass<'_>) {
         let lens: Vec<usize> = work.convs.iter().map(|&c| self.plans[c].dw_len()).collect();
         let begins = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len)));
         let all: usize = lens.iter().sum();
@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// The gradients of the weights before copies and pools.
-    pub(super) fn collect_dots(&self, work: &Work, pass: &mut Pass<'_>) {
+    pub(super) fn collect_dots(&self, work: &BackwardWork, pass: &mut BackwardPass<'_>) {
         let node = &self.program.nodes[work.node];
         let copies = node.copies.iter().map(|&(_, coef)| coef);
         let pools = same_stride(&node.pools3).concat().into_iter().map(|(.., coef)| coef);
@@ -56,7 +56,7 @@ impl Engine {
 
     /// The gradients of the weights of candidates into a node that were not computed, where each stands as a bare number in the
     /// sum: what arrives at the node, summed over all of it.
-    pub(super) fn collect_ghosts(&self, work: &Work, pass: &mut Pass<'_>) {
+    pub(super) fn collect_ghosts(&self, work: &BackwardWork, pass: &mut BackwardPass<'_>) {
         let node = &self.program.nodes[work.node];
         let sums = add_blocks(&work.sums, (1 + work.into.len()) * node.size.c);
         let sum: f64 = sums[..node.channels].iter().sum();
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     /// The norms of the convolutions into a node, now that its gradient is known.
-    pub(super) fn collect_norms(&self, work: &Work, pass: &mut Pass<'_>) {
+    pub(super) fn collect_norms(&self, work: &BackwardWork, pass: &mut BackwardPass<'_>) {
         let node = &self.program.nodes[work.node];
         let c_p = node.size.c;
         let pixels = self.batch * node.size.h * node.size.w;

@@ -1,6 +1,6 @@
 //! What arrives at a node from all that reads it, but for the convolutions.
 
-use super::{FromHead, Pass};
+use super::{BackwardPass, FromHead};
 use crate::net::engine::Engine;
 use crate::net::engine::fill::{Pooled, Scaled, add_pooled, slices};
 use crate::net::engine::forward::same_stride;
@@ -22,7 +22,7 @@ impl Engine {
         i: usize,
         image: usize,
         head: &'a FromHead,
-        pass: &'a Pass<'_>,
+        pass: &'a BackwardPass<'_>,
     ) -> Arriving<'a> {
         let node = &self.program.nodes[i];
         let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
@@ -51,7 +51,7 @@ impl Engine {
         &self,
         x: &[f32],
         arriving: &Arriving<'_>,
-        pass: &Pass<'_>,
+        pass: &BackwardPass<'_>,
         (i, first): (usize, usize),
         (dx, dots): (&mut [f32], &mut [f64]),
         scratch: &mut [f32],
