@@ -121,7 +121,7 @@ impl Reader<'_> {
                 }
                 let allowed = match self.space {
                     Some(space) => space.ops_of(0, to * (to - 1) / 2 + from),
-                    None => Primitive::ALL.to_vec(),
+                    None => Primitive::known(),
                 };
                 inputs.push((Primitive::parse_among(word, &allowed).map_err(|e| e.at(place))?, from));
                 cursor.expect(&format!("~{from}|"), &format!("`~{from}|` after the op of edge {to}<-{from}"))?;

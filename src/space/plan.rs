@@ -120,7 +120,7 @@ impl Plan {
             Some(space) => space.clone(),
             None if holds(&shipped) => shipped,
             None => {
-                let ops: Vec<Primitive> = Primitive::ALL.into_iter().filter(|op| used.contains(op)).collect();
+                let ops: Vec<Primitive> = Primitive::known().into_iter().filter(|op| used.contains(op)).collect();
                 SearchSpace::custom("custom", self.topology, nodes, &ops)?
             }
         };

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::sync::{PoisonError, RwLock};
 
 /// What an operation is made of, on `c` channels at stride `s` (1, or 2 on the inputs of a reduction cell).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,14 @@ pub fn strides(kernels: &[(usize, usize)], stride: usize) -> Vec<(usize, usize)>
     (0..kernels.len()).map(|i| (at(i, tall), at(i, wide))).collect()
 }
 
+/// What is known of an op: its name, what it is made of, its other names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Row {
+    name: &'static str,
+    form: Form,
+    aliases: &'static [&'static str],
+}
+
 /// Makes the enum and its table out of rows `/// text` `Variant = "name", form, "alias" ...;`.
 macro_rules! primitives {
     ($($(#[doc = $text:literal])+ $variant:ident = $name:literal, $form:expr $(, $alias:literal)*;)+) => {
@@ -49,15 +58,20 @@ macro_rules! primitives {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Primitive {
             $($(#[doc = $text])+ $variant,)+
+            /// An op that the program around this library added: [`Primitive::add`].
+            Own(Own),
         }
 
-        /// Each with its name, what it is made of, and its other names.
-        const TABLE: &[(Primitive, &str, Form, &[&str])] =
-            &[$((Primitive::$variant, $name, $form, &[$($alias),*]),)+];
-
         impl Primitive {
-            /// All of them.
-            pub const ALL: [Primitive; TABLE.len()] = [$(Primitive::$variant),+];
+            /// Those of the table.
+            pub const ALL: [Primitive; [$($name),+].len()] = [$(Primitive::$variant),+];
+
+            fn row(self) -> Row {
+                match self {
+                    $(Primitive::$variant => Row { name: $name, form: $form, aliases: &[$($alias),*] },)+
+                    Primitive::Own(own) => own.row(),
+                }
+            }
         }
     };
 }
@@ -96,29 +110,109 @@ primitives! {
     Noise = "noise", Form::Noise;
 }
 
+/// Number of an op among those added; files have its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Own(usize);
+
+static ADDED: RwLock<Vec<Row>> = RwLock::new(Vec::new());
+
+impl Own {
+    fn row(self) -> Row {
+        ADDED.read().unwrap_or_else(PoisonError::into_inner)[self.0]
+    }
+}
+
+impl From<Own> for String {
+    fn from(own: Own) -> String {
+        own.row().name.to_string()
+    }
+}
+
+impl TryFrom<String> for Own {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        match Primitive::parse(&name)? {
+            Primitive::Own(own) => Ok(own),
+            known => Err(Error::invalid("op of one's own", known, "one that the program has added")),
+        }
+    }
+}
+
 impl Primitive {
-    fn row(self) -> &'static (Primitive, &'static str, Form, &'static [&'static str]) {
-        &TABLE[self as usize]
+    /// Adds an op of one's own to this process, made of a known form: spaces, supernets, evaluation networks, costs, ONNX files
+    /// and the CPU engine then have it. The same op again is the same primitive.
+    ///
+    /// ```
+    /// use isdarts_host::space::{Primitive, primitive::Form};
+    /// let op = Primitive::add("sep_conv_9x9", Form::SeparableTwice { kernel: 9 })?;
+    /// assert_eq!(Primitive::parse("sep_conv_9x9")?, op);
+    /// # Ok::<(), isdarts_host::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A name that a genotype could not hold, or that another op has; kernels that are no odd number from 1 to 63; no kernel; a
+    /// dilation of 0 or above 8.
+    pub fn add(name: &str, form: Form) -> Result<Self> {
+        let what = || format!("op `{name}` of one's own");
+        let letters = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(letters) {
+            return Err(Error::invalid(what(), "its name", "small letters, digits and _, a letter first"));
+        }
+        let (kernels, dilation): (Vec<usize>, usize) = match form {
+            Form::Zero | Form::Identity | Form::Noise | Form::AveragePool | Form::MaximumPool => (vec![1], 1),
+            Form::Convs(list) => (list.iter().flat_map(|&(h, w)| [h, w]).collect(), 1),
+            Form::Separable { kernel, dilation } => (vec![kernel], dilation),
+            Form::SeparableTwice { kernel } => (vec![kernel], 1),
+        };
+        if kernels.is_empty() || kernels.iter().any(|k| k % 2 == 0 || *k > 63) || !(1..=8).contains(&dilation) {
+            let got = format!("kernels {kernels:?}, dilation {dilation}");
+            return Err(Error::invalid(
+                what(),
+                got,
+                "at least one kernel, odd, from 1 to 63, and a dilation from 1 to 8",
+            ));
+        }
+        let known = |op: &Primitive| op.name() == name || op.row().aliases.contains(&name);
+        if let Some(op) = Self::known().into_iter().find(known) {
+            return match matches!(op, Primitive::Own(_)) && op.form() == form {
+                true => Ok(op),
+                false => {
+                    Err(Error::invalid(what(), format!("{form:?}"), format!("another name: this is {:?}", op.form())))
+                }
+            };
+        }
+        let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
+        // For as long as the process lives, as the names of the table.
+        added.push(Row { name: Box::leak(name.to_string().into_boxed_str()), form, aliases: &[] });
+        Ok(Primitive::Own(Own(added.len() - 1)))
+    }
+
+    /// Those of the table, and those added.
+    pub fn known() -> Vec<Self> {
+        let added = ADDED.read().unwrap_or_else(PoisonError::into_inner).len();
+        Self::ALL.into_iter().chain((0..added).map(|i| Primitive::Own(Own(i)))).collect()
     }
 
     /// The name in genotypes.
     pub fn name(self) -> &'static str {
-        self.row().1
+        self.row().name
     }
 
     /// What it is made of.
     pub fn form(self) -> Form {
-        self.row().2
+        self.row().form
     }
 
     /// By name; also the authors' names (`dua_sepc_3x3`, `dil_sepc_3x3`). Unknown names are an error with the nearest.
     pub fn parse(name: &str) -> Result<Self> {
-        Self::parse_among(name, &Self::ALL)
+        Self::parse_among(name, &Self::known())
     }
 
     /// By name, where only some ops are allowed: the error lists those and the nearest of them.
     pub fn parse_among(name: &str, allowed: &[Primitive]) -> Result<Self> {
-        (allowed.iter().copied().find(|p| p.name() == name || p.row().3.contains(&name)))
+        (allowed.iter().copied().find(|p| p.name() == name || p.row().aliases.contains(&name)))
             .ok_or_else(|| Error::unknown_name("op", name, allowed.iter().map(|p| p.name())))
     }
 
@@ -141,10 +235,10 @@ mod tests {
     #[test]
     fn every_name_reads_back_and_so_do_the_authors_names_and_all_differ() {
         let mut seen = std::collections::BTreeSet::new();
-        for (i, (p, name, _, aliases)) in TABLE.iter().enumerate() {
-            assert_eq!(*p as usize, i);
-            for text in [&[*name], *aliases].concat() {
-                assert_eq!(Primitive::parse(text).unwrap(), *p);
+        for p in Primitive::ALL {
+            let Row { name, aliases, .. } = p.row();
+            for text in [&[name], aliases].concat() {
+                assert_eq!(Primitive::parse(text).unwrap(), p);
                 assert!(seen.insert(text), "{text} twice");
             }
             assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name} would not read in a genotype");
@@ -159,6 +253,33 @@ mod tests {
         }
         let message = Primitive::parse("transformer").unwrap_err().to_string();
         assert!(!message.contains("did you mean") && message.contains("dil_conv_5x5"), "{message}");
+    }
+
+    #[test]
+    fn an_op_of_ones_own_is_one_row_and_reads_back_and_wrong_ones_are_refused() {
+        let form = Form::Convs(&[(1, 5), (5, 1)]);
+        let op = Primitive::add("conv_5x1_1x5", form).unwrap();
+        assert_eq!((op.name(), op.form(), Primitive::parse("conv_5x1_1x5").unwrap()), ("conv_5x1_1x5", form, op));
+        assert_eq!(Primitive::add("conv_5x1_1x5", form).unwrap(), op);
+        let text = serde_json::to_string(&op).unwrap();
+        assert_eq!(
+            (text.as_str(), serde_json::from_str::<Primitive>(&text).unwrap()),
+            ("{\"Own\":\"conv_5x1_1x5\"}", op)
+        );
+        assert!(serde_json::from_str::<Primitive>("{\"Own\":\"conv_4\"}").is_err());
+        for (name, form, message) in [
+            ("skip_connect", Form::Identity, "expected another name: this is Identity"),
+            ("dua_sepc_3x3", Form::Identity, "another name"),
+            ("conv_5x1_1x5", Form::Zero, "another name"),
+            ("Conv", Form::Zero, "small letters"),
+            ("a|b", Form::Zero, "small letters"),
+            ("conv_4", Form::Convs(&[(4, 4)]), "odd, from 1 to 63"),
+            ("none_at_all", Form::Convs(&[]), "at least one kernel"),
+            ("far", Form::Separable { kernel: 3, dilation: 0 }, "dilation from 1 to 8"),
+        ] {
+            let error = Primitive::add(name, form).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Reader<'_> {
     /// Its op; in a space, one of the space's, and on an edge into `(cell type, node)` one of that edge's.
     pub(super) fn op(&self, input: &CellInput, to: Option<(usize, usize)>) -> Result<Primitive> {
         let at = |e: crate::Error| e.at(self.place(input.op_at));
-        let Some(space) = self.space else { return Primitive::parse_among(input.op, &Primitive::ALL).map_err(at) };
+        let Some(space) = self.space else { return Primitive::parse(input.op).map_err(at) };
         let op = Primitive::parse_among(input.op, space.ops()).map_err(at)?;
         if let Some((cell_type, to)) = to
             && let Some(edge) = space.edges().iter().find(|e| (e.from, e.to) == (input.from, to))
