@@ -13,6 +13,7 @@ mod hash;
 mod idx;
 mod imagenet16;
 mod images;
+mod in_memory;
 pub mod inventory;
 pub mod loader;
 mod locate;
@@ -26,6 +27,7 @@ pub mod whole;
 
 pub use augment::Augment;
 pub use dataset::{DataOptions, Dataset, Splits};
+pub use in_memory::InMemory;
 pub use inventory::Inventory;
 pub use loader::{Batch, BatchPlan, Batches, Rest};
 pub use locate::first_root;
