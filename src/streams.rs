@@ -56,7 +56,7 @@ pub fn transcribe(text: &str) -> Result<()> {
 /// A result and a line end on stdout; on a terminal without orders to it but colours.
 ///
 /// # Errors
-/// It cannot be written. A reader that is gone is [`is_gone`].
+/// The text cannot be written. If that is because its reader is gone, [`is_gone`] is true of the error.
 pub fn print(text: &str) -> Result<()> {
     static TERMINAL: LazyLock<bool> = LazyLock::new(|| std::io::stdout().is_terminal());
     let mut out = std::io::stdout().lock();

@@ -6,7 +6,7 @@ use isdarts_host::{Error, Result};
 use serde_json::{Map, Value};
 use std::path::{Path, absolute};
 
-/// What the run in `dir` was asked: it must be asked the same again, unless changes are to be accepted. Threads may differ; a
+/// The command line of the run in `dir`: it must be asked the same again, unless changes are to be accepted. Threads may differ; a
 /// device may too, at the price of other bits. Work goes on in the folder where it began, if there is such a folder, so that
 /// what was named from there is found.
 ///

@@ -1,4 +1,4 @@
-//! What is dear to compute is kept: decoded folders of images, statistics. Files in `$ISDARTS_CACHE`, or else in
+//! Results that are dear to compute are kept: decoded folders of images, statistics. Files in `$ISDARTS_CACHE`, or else in
 //! `isdarts-host` below `$XDG_CACHE_HOME` or `~/.cache`; without any of these, nothing is kept.
 //!
 //! A file that does not check out is as good as none, and one that cannot be written is not missed.

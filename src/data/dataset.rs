@@ -37,7 +37,7 @@ pub struct Dataset {
     /// Augmentation that suits training on it: crops padded by an eighth of the side, flips unless a mirrored image
     /// means something else (digits), no cutout.
     pub augment: super::Augment,
-    /// Of training pictures: the whole ones, of which augmentation as photographs takes parts.
+    /// The whole pictures of a training set of photographs, of which augmentation takes parts.
     pub wholes: Option<Arc<Wholes>>,
 }
 
@@ -46,7 +46,7 @@ pub struct Dataset {
 pub struct Splits {
     /// For training.
     pub train: Dataset,
-    /// For the final word.
+    /// The images for testing.
     pub test: Dataset,
     /// Hex fingerprint of the bytes and options (for the manifest).
     pub fingerprint: String,
@@ -62,8 +62,8 @@ pub struct DataOptions {
     /// At most this many training images per class, drawn by `seed`; they keep their order, and a smaller limit draws
     /// from what a larger one of the same seed does. The test images stay as they are.
     pub limit: Option<usize>,
-    /// Of a folder of pictures without test pictures: the share of each class that is for training, drawn by `seed`; the rest
-    /// is for testing.
+    /// The share of each class that is for training, drawn by `seed`, in a folder of pictures without test pictures. The rest is
+    /// for testing.
     pub split: Option<f64>,
     /// Seed of `limit` and `split`.
     pub seed: u64,

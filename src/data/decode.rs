@@ -89,7 +89,7 @@ pub(super) fn sized(picture: RgbImage, shorter: u32) -> RgbImage {
     if (w, h) == (sw, sh) { picture } else { image::imageops::resize(&picture, sw, sh, FilterType::Triangle) }
 }
 
-/// As it is, if it has this side; else sized, and its middle.
+/// The picture as it is, if it has this side; else the middle of it, after it was sized.
 fn fit(picture: RgbImage, side: u32) -> RgbImage {
     if picture.dimensions() == (side, side) {
         return picture;
@@ -146,7 +146,7 @@ mod tests {
         assert!(thin.dimensions() == (32, 32) && thin.pixels().all(|p| p.0 == [9, 8, 7]));
     }
 
-    /// What is cut off anywhere is an error, or the decoder had all of the picture before the cut.
+    /// A file that is cut off anywhere is an error, or the decoder had all of the picture before the cut.
     #[test]
     fn a_picture_of_any_kind_that_is_cut_off_is_no_picture() {
         let dir = tempfile::tempdir().unwrap();

@@ -88,7 +88,7 @@ const CATALOGUE: [Catalogue; 4] = [
 /// Sees bytes done, and of how many if that is known: the file, done, all.
 pub type Watch<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
-/// Download the data set `name` to a folder in `root` and unpack it; that folder. What is there already stays. `base`: a
+/// Download the data set `name` to a folder in `root` and unpack it; gives that folder. What is there already stays. `base`: a
 /// mirror in place of the official address; the sums must be the same.
 ///
 /// # Errors

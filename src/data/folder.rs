@@ -219,8 +219,8 @@ fn decoded(pictures: &[Picture], side: usize) -> Result<Images> {
     Ok(Images { channels: 3, side, pixels, labels, files })
 }
 
-/// Of paths and what the file system says of them: sizes, times of change, and where it can, number and time of the entry, which
-/// a file of the same size and time in the place of another has not.
+/// A hash of paths and of what the file system says of them: sizes, times of change and, where it can, number and time of the
+/// entry, by which a file that took another's place differs even if it has the same size and time.
 fn identity(pictures: &[Picture]) -> Result<u128> {
     let mut hash = Xxh3::new();
     for Picture { path, label } in pictures {

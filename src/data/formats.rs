@@ -320,7 +320,7 @@ impl Format {
         }
     }
 
-    /// Of a format whose files have fixed names; pictures add to it what they find.
+    /// The inventory of a format whose files have fixed names; a folder of pictures adds to it what it finds.
     fn inventory(&self, dir: &Path) -> Inventory {
         let files: Vec<&str> = self.train.iter().chain(self.test).map(|(file, _)| *file).collect();
         let mut inventory = Inventory::of(files.len());

@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3;
 pub(super) struct Hash(Xxh3);
 
 impl Hash {
-    /// Of nothing yet.
+    /// The fingerprint of nothing yet.
     pub fn new() -> Self {
         Hash(Xxh3::new())
     }

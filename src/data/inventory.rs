@@ -32,22 +32,22 @@ impl Why {
     }
 }
 
-/// Of one data set.
+/// What was read of one data set's folder, and what was left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
     /// Files that were read.
     pub read: usize,
-    /// Why, how many, the first of them; in the order of their reasons.
+    /// What was left out: why, how many, the first of them; in the order of the reasons.
     left_out: Vec<(Why, usize, String)>,
 }
 
 impl Inventory {
-    /// Of so many files read.
+    /// An inventory of so many files read, with nothing left out.
     pub(super) fn of(read: usize) -> Self {
         Inventory { read, left_out: vec![] }
     }
 
-    /// Note what is left out; `path` below `root`, which messages leave away.
+    /// Note that `path` is left out, and why; messages name it without `root`.
     pub(super) fn leave_out(&mut self, why: Why, root: &Path, path: &Path) {
         match self.left_out.iter_mut().find(|(known, ..)| *known == why) {
             Some((_, n, _)) => *n += 1,

@@ -81,7 +81,7 @@ fn recognise(dir: &Path, divides: bool) -> Result<(&'static Format, PathBuf)> {
     }
 }
 
-/// Those that can be opened by name, each once.
+/// The formats that can be opened by name, each name once.
 fn placed() -> Vec<&'static Format> {
     let mut all: Vec<&Format> = FORMATS.iter().filter(|f| f.has_place()).collect();
     all.dedup_by_key(|f| f.name);

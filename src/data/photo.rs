@@ -6,7 +6,7 @@ use super::Dataset;
 use super::random::below;
 use rand::{Rng, RngCore};
 
-/// Of the area of the picture, and of width over height.
+/// Bounds of the part that is cut out: its share of the picture's area, and its width over its height.
 const AREA: (f64, f64) = (0.08, 1.0);
 const RATIO: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
 /// Largest changes of brightness, contrast, saturation (factors around 1) and hue (of a turn).
@@ -27,12 +27,12 @@ pub(super) struct PhotoDraw {
     flip: bool,
     /// In their order: 0 brightness, 1 contrast, 2 saturation (with factors), 3 hue (with a shift in turns).
     changes: [(usize, f32); 4],
-    /// Added to red, green and blue.
+    /// What is added to red, green and blue.
     light: [f32; 3],
 }
 
 impl PhotoDraw {
-    /// By `rng`, for pictures of `h x w`.
+    /// A draw by `rng`, for pictures of `h x w`.
     pub fn new((h, w): (usize, usize), flip: bool, rng: &mut impl RngCore) -> Self {
         let part = part(h, w, rng);
         let flip = below(rng, 2) == 1 && flip;

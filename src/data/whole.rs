@@ -26,7 +26,7 @@ pub struct Wholes {
 }
 
 impl Wholes {
-    /// Of these files; `side`: that of the images.
+    /// The pictures of these files, not yet decoded; `side` is that of the images.
     pub(super) fn new(files: Vec<PathBuf>, side: usize) -> Self {
         Wholes { files, side, decoded: OnceLock::new() }
     }

@@ -23,9 +23,9 @@ pub struct How<'a> {
     pub auxiliary: bool,
     /// Whether gradients of the weights will be asked for; without, no graph of them is kept.
     pub track: bool,
-    /// What it computes in: f64 as an oracle (parameters stay f32).
+    /// The type that it computes in: f64 as an oracle (parameters stay f32).
     pub dtype: DType,
-    /// What the draws of [`Op::Noise`] follow from, besides their place and the images.
+    /// The seed of the draws of [`Op::Noise`], which follow besides from their place and the images.
     pub seed: u64,
 }
 
@@ -178,7 +178,7 @@ impl Steps<'_> {
         })
     }
 
-    /// The sum of the terms that are drawn; the others as [`Paths`] says.
+    /// The sum of the terms that are drawn; [`Paths`] says what becomes of the others.
     fn sum(
         &self,
         terms: &[Term],

@@ -18,7 +18,7 @@ impl DropPath {
         self.masks[path].iter().map(|m| (f64::from(*m) / self.keep) as f32)
     }
 
-    /// Those of all paths, one after the other.
+    /// The factors of all paths, one path after the other.
     pub fn all_factors(&self) -> Vec<f32> {
         (0..self.masks.len()).flat_map(|path| self.factors(path)).collect()
     }

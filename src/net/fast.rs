@@ -1,8 +1,8 @@
 //! The CPU engine behind candle's graph: one custom op from the mixing weights to the logits and to what the auxiliary head
 //! reads.
 //!
-//! Its backward returns the gradient of the mixing weights, so that any loss made of logits in tensor algebra reaches them; the
-//! gradients of the weights it leaves in a slot ([`Fast::take_gradients`]).
+//! The backward pass of that op returns the gradient of the mixing weights, so that any loss made of logits in tensor algebra
+//! reaches them. A custom op returns one gradient and no more: those of the weights wait in a slot ([`Fast::take_gradients`]).
 
 use super::engine::{Engine, Forward, Input};
 use super::graph::Graph;
@@ -62,7 +62,8 @@ impl Fast {
         let want_mix = mix.track_op();
         let mix = match want_mix {
             true => mix.clone(),
-            // Backward visits only what depends on a variable, and has to come by for the gradients of the weights.
+            // Candle's backward pass visits only what depends on a variable. Here it has to call `bwd`, which makes the
+            // gradients of the weights and leaves them in the slot; so the constants become a variable.
             false if net.graph.n_mix > 0 => Var::from_tensor(mix)?.into_inner(),
             false => Var::zeros(1, DType::F32, &Device::Cpu)?.into_inner(),
         };
@@ -137,7 +138,7 @@ struct NetworkOp {
     net: Runnable,
     x: Tensor,
     how: pass::Pass,
-    /// Of drop path.
+    /// The factors of drop path, if any.
     scales: Option<Vec<f32>>,
     auxiliary: bool,
     want_mix: bool,

@@ -43,7 +43,7 @@ enum Made {
         stride: usize,
     },
     Zero,
-    /// Norm of a node, and its ReLU: what goes before the head.
+    /// The norm of a node and its ReLU, which stand before the head.
     Last {
         src: usize,
         norm: AffineNorm,

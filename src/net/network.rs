@@ -25,7 +25,7 @@ pub struct Network {
     device: Device,
     /// The CPU engine; without it, every pass is the [`definition`].
     fast: Option<Arc<Fast>>,
-    /// What the definition computes in.
+    /// The type that the definition computes in.
     dtype: DType,
     seed: u64,
 }
@@ -103,7 +103,7 @@ impl Network {
         self.fast.as_ref().map(|fast| fast.score(&self.run, x, mix))
     }
 
-    /// Backward from a scalar made of logits of this network.
+    /// The gradients of a scalar made of logits of this network.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
         let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
         take()?;

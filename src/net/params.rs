@@ -1,4 +1,4 @@
-//! Named weights and buffers, under the names of the authors' PyTorch state dict. May use: `graph`, safetensors.
+//! Named weights and buffers, under the names of the authors' PyTorch state dict.
 
 use super::graph::{Init, ParamSpec, Role};
 use super::sealed;
@@ -32,7 +32,7 @@ pub struct Params {
 }
 
 impl Params {
-    /// Those of `specs`, initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `seed`.
+    /// The parameters of `specs`, initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `seed`.
     pub fn of_specs(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let list: Result<Vec<Param>> = specs
@@ -191,9 +191,9 @@ fn initial_values(spec: &ParamSpec, random: &mut ChaCha8Rng) -> Vec<f32> {
 
 /// What a backward pass left.
 pub struct Gradients {
-    /// By position in [`Params`]; `None` where nothing flowed (count it as zero).
+    /// The gradients of the weights, by position in [`Params`]; `None` where nothing flowed (count it as zero).
     pub params: Vec<Option<Tensor>>,
-    /// Of everything else in the graph: architecture parameters.
+    /// The gradients of everything else in the graph: of architecture parameters.
     pub graph: GradStore,
 }
 

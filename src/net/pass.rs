@@ -20,12 +20,12 @@ pub enum Mode {
 /// is the gradient of the mixing weight. So where nothing asks for that, of a constant mix, it never is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Paths {
-    /// Every live one, if gradients flow to the mix.
+    /// Every live candidate, if gradients flow to the mix.
     #[default]
     All,
-    /// Those whose mixing weight is not 0; the gradient of a weight of 0 is 0.
+    /// The candidates whose mixing weight is not 0; the gradient of a weight of 0 is 0.
     Drawn,
-    /// The same, and each of the other live ones stands as its bare mixing weight, one number, in the sum of the node, as in
+    /// The same, and each of the other live candidates stands as its bare mixing weight, one number, in the sum of the node, as in
     /// GDAS' code: the gradient of that weight is what arrives at the node, summed over images, channels and pixels.
     DrawnWithGhosts,
 }
@@ -50,6 +50,6 @@ impl From<Mode> for Pass {
 pub struct Logits {
     /// `[b, classes]`
     pub logits: Tensor,
-    /// Those of the auxiliary head, in training.
+    /// The logits of the auxiliary head, in training.
     pub auxiliary: Option<Tensor>,
 }

@@ -1,10 +1,10 @@
 //! A network under a mask, lowered to a list of nodes: the form that the CPU engine runs. Plain data.
 //!
-//! A node is an image; it is a sum of terms, or made of other nodes without arithmetic ([`Origin`]), and convolutions read it.
-//! That is all there is: mixed ops, the middle of a separable convolution, stem and reduction blocks are nodes. One forward
+//! A node is an image. It is a sum of terms, or is made of other nodes ([`Origin`]): side by side, or by a pool. Convolutions
+//! read it, and their outputs are terms of other nodes. Mixed ops, stem and reduction blocks all come to such nodes. One forward
 //! pass over a node computes it and at once, while a block of images is in cache, every convolution that reads it; the
-//! backward pass mirrors it. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
-//! candidates have no term, so cost nothing.
+//! backward pass mirrors that. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
+//! candidates have no term, so they cost nothing.
 
 mod paths;
 
@@ -124,7 +124,7 @@ pub enum Filter {
     Pool {
         /// Average or maximum.
         kind: PoolKind,
-        /// Of the images in it.
+        /// Size of the images that it reads.
         size: Image,
         /// Stride.
         stride: usize,
@@ -166,7 +166,7 @@ pub struct Conv {
     pub relu: bool,
     /// What it multiplies by.
     pub filter: Filter,
-    /// What is behind it.
+    /// The norm behind it.
     pub norm: Norm,
 }
 
@@ -209,7 +209,7 @@ pub struct Head {
 pub struct AuxiliaryTap {
     /// Which.
     pub node: usize,
-    /// The pool's; without padding.
+    /// The window of the pool, which has no padding.
     pub window: Window,
 }
 
@@ -220,11 +220,11 @@ pub struct Program {
     pub nodes: Vec<Node>,
     /// All convolutions.
     pub convs: Vec<Conv>,
-    /// Of each convolution, the positions of the biases that its norm cancels; read for whether they are finite.
+    /// For each convolution, the positions of the biases that its norm cancels: they are read only for whether they are finite.
     pub cancelled: Vec<Vec<usize>>,
     /// The end.
     pub head: Head,
-    /// Another output.
+    /// The node that the auxiliary head reads, in training.
     pub tap: Option<AuxiliaryTap>,
     /// Number of mixing weights, all cell types.
     pub n_mix: usize,

@@ -1,4 +1,4 @@
-//! Weights files with a sum over all that is in them. May use: safetensors.
+//! Weights files with a sum over all that is in them.
 //!
 //! The sum is the XXH3 (64 bits, in hex) of the file with [`BLANK`] in its place. It stands in the metadata: as entry
 //! `isdarts-sum`, or as the last member of that name of the JSON object that is the one entry. Files of other programs have

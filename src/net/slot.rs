@@ -45,8 +45,8 @@ impl<K: PartialEq> Slot<K> {
         self.pass
     }
 
-    /// Backward from the gradient of what the last forward pass gave: that of the mixing weights; those of the weights stay
-    /// here until [`Slot::take_gradients`].
+    /// Goes back from the gradient of what the last forward pass gave, and gives the gradient of the mixing weights. Those of the
+    /// weights stay here until [`Slot::take_gradients`].
     pub fn backward(&mut self, params: &Params, gradient: &[f32], want_mix: bool) -> Result<Vec<f32>> {
         let Slot { engine: Some((_, engine)), gradients, .. } = self else {
             return Err(Error::invalid("backward", "no forward pass", "a forward pass before it"));

@@ -80,9 +80,9 @@ impl BufferPool {
         Buffer::zeros(len)
     }
 
-    /// For a while: a free buffer of its class, or a new one. A class is what one power of two is large enough for, and none
-    /// stands in for another; so what is borrowed and given back in the same order once more finds everything there. The
-    /// capacity of a new one is that power (pages that nobody touches are no memory).
+    /// For a while: a free buffer whose capacity is `len` rounded up to a power of two, or a new one. Buffers of another capacity
+    /// are left alone, so that a sequence of loans that is repeated finds all its buffers there. (Pages of a buffer that nobody
+    /// touches are no memory.)
     pub fn borrow(&mut self, len: usize) -> Result<Buffer> {
         let most = len.next_power_of_two();
         if let Some(buffer) = self.smallest(len, most) {

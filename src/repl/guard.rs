@@ -1,4 +1,4 @@
-//! A panic is a bug of the program: caught, told as one, and the prompt comes back.
+//! A panic is a bug of the program: it is caught and told as one, and the prompt comes back.
 
 use crate::error::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};

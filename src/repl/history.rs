@@ -1,4 +1,4 @@
-//! What was typed, from start to start: one file in the user's data folder.
+//! The history of what was typed, which lasts from start to start: one file in the user's data folder.
 
 use super::helper::ScriptHelper;
 use crate::error::{Error, Result};

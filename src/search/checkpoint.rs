@@ -24,7 +24,7 @@ const BLANK: &str = "----------------";
 pub struct State {
     /// Named tensors.
     pub tensors: BTreeMap<String, Tensor>,
-    /// Everything else.
+    /// Everything else of the state.
     pub json: Value,
 }
 
@@ -101,7 +101,7 @@ pub fn load(dir: &Path) -> Result<Option<(Vec<(String, State)>, Value)>> {
     Ok(Some((states, plain["meta"].clone())))
 }
 
-/// Of the text and, in the order of their names, all tensors: name, type, shape, bytes.
+/// The checksum of the text and, in the order of their names, of all tensors: name, type, shape, bytes.
 fn checksum(text: &str, file: &SafeTensors<'_>) -> u64 {
     let mut sum = Xxh3::new();
     sum.update(text.as_bytes());

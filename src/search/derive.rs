@@ -13,13 +13,13 @@ pub fn genotype(space: &SearchSpace, importance: &PerCandidate<f64>, mask: &Mask
     derive(space, importance, mask, &Derivation::default())
 }
 
-/// What a paper has otherwise.
+/// How a paper's rule differs from the usual one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Derivation {
     /// The most important op of every edge, `none` included, in every space (`genotype_edge_all` of the authors of SNAS).
     pub every_edge: bool,
-    /// In the place of a candidate whose importance is less, or NaN, there is `none` (`threshold_sparse` of the authors of
-    /// FairDARTS, who leave it out: 0.85).
+    /// A candidate whose importance is less than this, or NaN, is replaced by `none` (`threshold_sparse` of the authors of
+    /// FairDARTS, who leave its edge out: 0.85).
     pub threshold: Option<f64>,
 }
 
@@ -43,7 +43,8 @@ pub fn derive(space: &SearchSpace, importance: &PerCandidate<f64>, mask: &Mask, 
     Genotype::new(space, &chosen)
 }
 
-/// `none` in the place of those below the threshold: on its edge, or, where that has one already, on another into the node.
+/// Puts `none` in the place of candidates below the threshold: on the same edge or, where that has one already, on another one
+/// into the node.
 fn above(
     space: &SearchSpace,
     importance: &PerCandidate<f64>,

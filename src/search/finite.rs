@@ -1,5 +1,5 @@
-//! Not finite is an error: what a network gives is looked at where it leaves the engine, and the error says what it was, where,
-//! and what was not finite before it.
+//! A number that is not finite is an error. What a network gives is looked at where it leaves the engine; the error says which
+//! number it was, where, and what was not finite before it.
 
 use crate::error::{Error, Result};
 use crate::net::Params;
@@ -24,7 +24,7 @@ pub(super) fn check(
     }
 }
 
-/// What of a network and what goes into it is not finite, in brackets.
+/// The first of the images, the mixing weights and the parameters of a network that is not finite, in words and in brackets.
 pub(super) fn cause(params: &Params, input: &Tensor, mixing: &[Tensor]) -> String {
     let bad = |x: &Tensor| not_finite(x).ok().flatten();
     let input = bad(input).map(|v| format!("the images hold {v}"));

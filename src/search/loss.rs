@@ -16,7 +16,7 @@ pub fn cross_entropy(logits: &Tensor, y: &Tensor, smoothing: f64) -> Result<Tens
     Ok(((right * (smoothing - 1.0))? - (smooth * smoothing)?)?)
 }
 
-/// That of the logits, plus `weight` times that of the auxiliary head.
+/// The cross-entropy of the logits, plus `weight` times that of the auxiliary head's logits.
 pub fn total(out: &Logits, y: &Tensor, weight: f64, smoothing: f64) -> Result<Tensor> {
     let loss = cross_entropy(&out.logits, y, smoothing)?;
     match &out.auxiliary {

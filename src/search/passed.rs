@@ -17,7 +17,7 @@ pub(super) struct Passed {
 
 /// What an error names where numbers are not finite.
 pub(super) struct Where<'a> {
-    /// The network's.
+    /// The parameters of the network.
     pub params: &'a Params,
     /// The images.
     pub x: &'a Tensor,

@@ -20,16 +20,16 @@ use crate::error::{Error, Result};
 use crate::net::subnet::{Family, SubnetConfig};
 use serde::{Deserialize, Serialize};
 
-/// Whose settings.
+/// Whose settings a network is trained with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recipe {
-    /// Of the IS-DARTS paper.
+    /// Those of the IS-DARTS paper.
     #[serde(rename = "paper")]
     Paper,
-    /// Of quark0/darts.
+    /// Those of quark0/darts.
     #[serde(rename = "quark0")]
     Quark0,
-    /// Of the NAS-Bench-201 table.
+    /// Those that made the NAS-Bench-201 table.
     #[serde(rename = "nas-bench-201")]
     NasBench201,
 }

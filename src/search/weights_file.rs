@@ -36,7 +36,7 @@ pub struct About {
 }
 
 impl About {
-    /// Of a network and the images it learnt from.
+    /// What is known of a network and of the images that it learnt from.
     pub fn new(net: &Subnet, data: &Dataset) -> Self {
         let (_, h, w) = data.shape;
         About {

@@ -82,12 +82,12 @@ impl Reader<'_> {
         Cursor { text: self.text, at }.place()
     }
 
-    /// With what stands there.
+    /// An error at a place that quotes what stands there.
     fn error(&self, at: usize, expected: &str) -> Error {
         Cursor { text: self.text, at }.error(expected)
     }
 
-    /// With what it is.
+    /// An error at a place that says in words what stands there.
     fn wrong(&self, at: usize, got: impl Into<String>, expected: impl std::fmt::Display) -> Error {
         Error::invalid(self.place(at), got.into(), expected)
     }

@@ -61,7 +61,7 @@ impl<T> PerCandidate<T> {
 }
 
 /// One measurement. `score = mean of 3 (x - m)^2 / s^6` over images, channels, pixels, averaged over the cells of a type
-/// (the larger, the less important; +inf for `none`); `IIM = 1 / score` (DESIGN: paper's eq., authors' averaging).
+/// (the larger, the less important; +inf for `none`); `IIM = 1 / score`: the paper's equation, averaged as in its authors' code.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Iim {
     /// Score per candidate; NaN where the candidate was dead when measured.

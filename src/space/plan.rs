@@ -1,5 +1,5 @@
 //! The cells of a network as a text names them: what feeds each node, in the order in which a network numbers its ops, and
-//! which nodes are the output. More than a [`Genotype`] of a space can say: an op may stand twice into a node, a node may
+//! which nodes are the output. A plan can say more than a [`Genotype`] of a space: an op may stand twice into a node, a node may
 //! have any number of inputs.
 
 use super::genotype::keyword;

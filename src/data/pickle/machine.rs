@@ -35,10 +35,10 @@ struct Machine<'a> {
 /// How many times its own length a pickle may build: numpy's write a text, its bytes and an array of them, once each; but what
 /// is remembered can be copied again and again for a few bytes.
 const TIMES: usize = 8;
-/// And so much besides, for short ones.
+/// How many bytes a pickle may build besides, however short it is.
 const BESIDES: usize = 1 << 16;
 
-/// In words, what was got.
+/// A value, or what was got instead of one, in words.
 type Parsed<T> = std::result::Result<T, String>;
 
 impl<'a> Machine<'a> {

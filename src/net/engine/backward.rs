@@ -21,9 +21,9 @@ use rayon::prelude::*;
 
 /// What a backward pass comes to.
 pub struct Backward {
-    /// By position in [`crate::net::Params`]; `None` where nothing flows.
+    /// The gradients of the weights, by position in [`crate::net::Params`]; `None` where nothing flows.
     pub params: Vec<Option<Vec<f32>>>,
-    /// Of the mixing weights; zero unless asked for.
+    /// The gradient of the mixing weights; zero unless asked for.
     pub mix: Vec<f32>,
 }
 
@@ -31,13 +31,13 @@ pub struct Backward {
 struct BackwardPass<'a> {
     values: Values<'a>,
     want_mix: bool,
-    /// Of each node: the convolutions that read it and that a gradient comes back through.
+    /// For each node, the convolutions that read it and that a gradient comes back through.
     groups: Vec<Vec<Vec<usize>>>,
     /// Gradient of what went out by the tap.
     tapped: &'a [f32],
     /// Gradient of each node, while it is needed.
     dy: Vec<Buffer>,
-    /// Of each convolution whose `dst` is done.
+    /// For each convolution whose `dst` is done, how the gradient at its output is made.
     norms: Vec<Option<DzMap>>,
     mix: Vec<f64>,
     params: Vec<Option<Vec<f32>>>,
@@ -63,7 +63,7 @@ struct BackwardBlock<'a> {
 /// What a pass writes for one node.
 struct BackwardWork {
     node: usize,
-    /// That read it, and that are terms of it.
+    /// The convolutions that read the node, and those that are terms of it.
     convs: Vec<usize>,
     into: Vec<usize>,
     dx: Buffer,

@@ -6,7 +6,7 @@ use crate::net::program::{Origin, Term};
 use crate::ops::linear_sum::{Source, linear_sum};
 use crate::ops::{channels, pool};
 
-/// Coefficients per channel, and the batch of images that they stand before.
+/// Coefficients, one a channel, and the images that they multiply.
 pub(super) type Scaled<'a> = (Vec<f64>, &'a [f32]);
 
 /// `t + sum of a x`, and sums that go through a 3x3 average.
@@ -19,7 +19,7 @@ pub(super) struct NodeSum<'a> {
 /// A sum that goes through a 3x3 average (or comes back through one).
 pub(super) struct Pooled<'a> {
     pub stride: usize,
-    /// Of the images in the sum.
+    /// Size of the images in the sum.
     pub size: pool::Image,
     pub terms: Vec<Scaled<'a>>,
 }

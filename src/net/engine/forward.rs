@@ -34,9 +34,9 @@ struct ForwardBlock<'a> {
     /// First image.
     first: usize,
     images: usize,
-    /// Of the node, where it is kept.
+    /// The images of the node, where it is kept.
     x: Option<&'a mut [f32]>,
-    /// Per convolution that reads the node.
+    /// The outputs of the convolutions that read the node.
     z: Vec<&'a mut [f32]>,
     stats: Vec<&'a mut [f64]>,
     scores: &'a mut Vec<(usize, f64)>,

@@ -1,4 +1,4 @@
-//! The CPU engine: runs a [`Program`] forward and backward on planned NHWC buffers. May use: `ops`, rayon; no tensors.
+//! The CPU engine: runs a [`Program`] forward and backward on planned NHWC buffers. It uses `ops` and rayon, and no tensors.
 //!
 //! One pass per stage (a few nodes that do not read each other), over blocks of images that run side by side:
 //! - forward ([`forward`]): compute the node of the block ([`fill`]: add up its terms, or put its parts together), then, while
@@ -23,7 +23,7 @@
 //!
 //! The blocks depend on the sizes alone and partial sums are added in their order, so the bits do not depend on threads.
 //!
-//! What strategies ask of it, and where it is said:
+//! What strategies ask of the engine, and where each is said:
 //! - any mixing tensor, with its gradient ([`Coef::Mix`]). Products and sums in front of it are tensor algebra of the caller's:
 //!   edge weights, an auxiliary skip beside the candidate of that name (exact where that has no weights of its own: stride 1),
 //!   dropout of whole ops, samples with a straight-through gradient;
@@ -32,7 +32,7 @@
 //! - scales that differ from image to image ([`Coef::Image`]: drop path of evaluation networks; [`Coef::MixImage`]: of
 //!   supernets, beside a mixing weight). The nodes before and behind them are computed image by image.
 //!
-//! Not yet, and the place of each:
+//! What the engine cannot do yet, and where it would go:
 //! - partial channels: an [`Origin`] that is some channels of a node, as [`Origin::Concat`] is for the way back (with the
 //!   shuffle as an order of its parts), a case in `fill` and in `gather` with a kernel in `ops::channels`; then
 //!   [`super::lower`] puts it before and behind the candidates of an edge;
@@ -73,7 +73,7 @@ pub struct Input<'a> {
     pub x: &'a [f32],
     /// Mixing weights of all cell types, one after the other.
     pub mix: &'a [f32],
-    /// Of each [`Coef::Image`], one for each image: `[n, b]`.
+    /// The scales that [`Coef::Image`] names, one for each image: `[n, b]`.
     pub scales: &'a [f32],
     /// Statistics of the affine norms.
     pub mode: Mode,
@@ -85,7 +85,7 @@ pub struct Input<'a> {
 pub struct Engine {
     /// Every live candidate.
     full: Program,
-    /// What is computed of it now.
+    /// The part of it that is computed now.
     program: Program,
     /// The mixing weights of the candidates that are left out now.
     left_out: Vec<bool>,
@@ -102,7 +102,7 @@ pub struct Engine {
     /// One for each convolution; those of equal size share it.
     plans: Vec<Arc<Plan>>,
     filters: Vec<Packed>,
-    /// Of each node: the convolutions that read it and are computed, group by group of siblings.
+    /// For each node, the convolutions that read it and are computed, group by group of siblings.
     groups: Vec<Vec<Vec<usize>>>,
     /// Node images, of nodes that are kept.
     x: Vec<Buffer>,
@@ -118,7 +118,7 @@ pub struct Engine {
     by_image: Vec<bool>,
     mode: Mode,
     paths: Paths,
-    /// Of a block of any pass, one a thread.
+    /// Scratch memory for a block of any pass, one a thread.
     scratch: Mutex<Vec<Buffer>>,
     scratch_len: usize,
     pool: BufferPool,

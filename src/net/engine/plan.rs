@@ -1,4 +1,4 @@
-//! The convolutions of a program, dense or separable, and its pools with a norm, under one roof. May use: `ops`.
+//! The convolutions of a program, dense or separable, and its pools with a norm, under one roof.
 
 use super::Values;
 use crate::net::graph::PoolKind;
@@ -16,7 +16,7 @@ pub(super) enum Plan {
     Pool(NormedPool),
 }
 
-/// Its weights, packed.
+/// The weights of a convolution, packed.
 pub(super) enum Packed {
     Dense(PackedFilter),
     Separable(SeparableFilter),
@@ -24,7 +24,7 @@ pub(super) enum Packed {
 }
 
 impl Plan {
-    /// For batches of `images`.
+    /// The plan of a convolution for batches of `images`.
     pub fn new(filter: &Filter, images: usize, strict: bool) -> Self {
         match *filter {
             Filter::Dense { shape, .. } | Filter::Halves { shape, .. } => {
@@ -117,7 +117,7 @@ impl Packed {
     }
 }
 
-/// Siblings: all dense, or all separable; a pool is alone.
+/// Siblings, which are computed together: all dense, or all separable; a pool is alone.
 pub(super) enum Group<'a> {
     Dense(&'a ConvPlan, Vec<&'a PackedFilter>),
     Separable(Vec<&'a SeparablePlan>, Vec<&'a SeparableFilter>),

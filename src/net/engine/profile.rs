@@ -18,9 +18,9 @@ static TABLE: Mutex<BTreeMap<ProfiledPart, ProfiledCost>> = Mutex::new(BTreeMap:
 /// A kind of work in the passes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProfiledPart {
-    /// Of the forward pass, or of the backward pass.
+    /// Whether it is done in the backward pass.
     pub backward: bool,
-    /// What.
+    /// The kind of work.
     pub op: String,
     /// Pixels a side and channels of the node that the pass is over; 0 where it is over none.
     pub pixels: usize,
@@ -28,14 +28,14 @@ pub struct ProfiledPart {
     pub channels: usize,
 }
 
-/// What it took.
+/// What a kind of work took.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ProfiledCost {
-    /// Of all threads together.
+    /// Seconds of all threads together.
     pub seconds: f64,
-    /// Floating point.
+    /// Operations in floating point.
     pub operations: u64,
-    /// Read and written.
+    /// Bytes read and written.
     pub bytes: u64,
 }
 
@@ -47,7 +47,7 @@ pub fn start() {
     ON.store(true, Relaxed);
 }
 
-/// Stop; what was counted.
+/// Stop counting; gives what was counted.
 pub fn stop() -> Vec<(ProfiledPart, ProfiledCost)> {
     ON.store(false, Relaxed);
     TABLE.lock().map(|mut t| std::mem::take(&mut *t)).unwrap_or_default().into_iter().collect()

@@ -11,7 +11,7 @@ use crate::ops::buffer::{Buffer, BufferPool};
 use std::mem::take;
 
 impl Engine {
-    /// Every live candidate.
+    /// From now on computes every live candidate.
     pub(super) fn compute_all(&mut self) -> Result<()> {
         let wanted = if self.all { vec![true; self.full.nodes.len()] } else { self.full.useful() };
         self.place(self.full.clone(), wanted, BufferPool::take)?;
@@ -19,7 +19,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What `paths` asks for of a mix; nothing to do where that is what is computed already.
+    /// From now on computes what `paths` asks for of a mix; does nothing where that is computed already.
     pub(super) fn route(&mut self, mix: &[f32], paths: Paths) -> Result<()> {
         let mut out = vec![false; self.full.n_mix];
         if paths != Paths::All {
@@ -39,7 +39,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Of each node, the convolutions that read it, group by group of siblings, without those into nodes that are not in `nodes`.
+    /// For each node, the convolutions from it into one of `nodes`, group by group of siblings.
     pub(super) fn computed(&self, nodes: &[bool]) -> Vec<Vec<Vec<usize>>> {
         let kept = |g: &Vec<usize>| g.iter().copied().filter(|&c| nodes[self.program.convs[c].dst]).collect();
         let groups =

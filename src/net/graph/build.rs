@@ -13,13 +13,13 @@ use std::collections::HashMap;
 /// How the ops of cells are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpStyle {
-    /// As candidates: their norms have neither affine part nor running statistics, and cancel the biases of the convolutions in
+    /// Ops are candidates: their norms have neither affine part nor running statistics, and cancel the biases of the convolutions in
     /// front of them.
     Search {
         /// Whether there is a norm behind pools, too.
         pool_norm: bool,
     },
-    /// As parts of a network that is trained: affine norms with running statistics, no biases.
+    /// Ops are parts of a network that is trained: affine norms with running statistics, no biases.
     Train,
 }
 
@@ -39,12 +39,12 @@ impl Builder {
     /// The images.
     pub const INPUT: Value = Value(0);
 
-    /// With the input alone.
+    /// A graph of the input alone.
     pub fn new(style: OpStyle) -> Self {
         Self::of_input(style, 3)
     }
 
-    /// With an input of `channels`.
+    /// A graph of an input of `channels` alone.
     pub fn of_input(style: OpStyle, channels: usize) -> Self {
         let steps = vec![Step { op: Op::Input, channels }];
         Builder { style, steps, params: vec![], index: HashMap::new(), drop_paths: 0, pools: HashMap::new() }

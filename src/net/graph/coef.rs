@@ -1,4 +1,4 @@
-//! What stands before a term of a sum.
+//! The coefficient that a term of a sum is multiplied by.
 
 /// The weight of a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

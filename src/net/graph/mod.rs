@@ -114,7 +114,7 @@ pub struct Graph {
 /// The order in which the engine computes the steps, which decides what is in cache and how long gradients live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As they stand.
+    /// In the order in which they were built.
     AsBuilt,
     /// Level by level: those that can be computed together stand together.
     ByLevel,

@@ -1,4 +1,4 @@
-//! An evaluation network in eval mode as an ONNX file, opset 17. May use: `subnet`.
+//! An evaluation network in eval mode as an ONNX file, opset 17.
 //!
 //! Input `images`, f32 `[batch, 3, h, w]`, normalised as in training; output `logits`, `[batch, classes]`. Batch norms stay,
 //! or are folded into the convolutions in front of them. Field numbers: `onnx.proto` of <https://github.com/onnx/onnx>.

@@ -13,11 +13,11 @@ pub(super) struct Nodes<'a> {
     pub initializers: Vec<Message>,
     graph: &'a Graph,
     params: &'a Params,
-    /// Of each value, the ONNX name that holds it.
+    /// For each value, the ONNX name that holds it.
     names: Vec<String>,
-    /// Of each convolution that takes one in: the norm, and where its channels begin in it.
+    /// For each convolution that takes in a norm: that norm, and where the convolution's channels begin in it.
     folded: Vec<Option<(AffineNorm, usize)>>,
-    /// Norms that are gone.
+    /// The norms that convolutions have taken in.
     gone: Vec<bool>,
 }
 
@@ -28,7 +28,7 @@ struct Affine {
 }
 
 impl<'a> Nodes<'a> {
-    /// Of a network in eval mode.
+    /// The nodes of a network in eval mode.
     pub fn of(net: &'a Subnet, fold: bool) -> Result<Self> {
         let (graph, params) = (net.graph(), net.params());
         let n = graph.steps.len();
@@ -202,7 +202,7 @@ impl<'a> Nodes<'a> {
         Ok(())
     }
 
-    /// By the running statistics, in f64.
+    /// The map of a norm by its running statistics, in f64.
     fn affine(&self, norm: AffineNorm) -> Result<Affine> {
         let values = |i: usize| -> Result<Vec<f64>> {
             Ok(self.params.at(i).var.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
@@ -265,12 +265,12 @@ fn int(name: &str, value: i64) -> Message {
     Message::default().bytes(1, name).int(3, value).int(20, 2)
 }
 
-/// Of a float.
+/// `AttributeProto` of a float.
 fn float(name: &str, value: f32) -> Message {
     Message::default().bytes(1, name).float(2, value).int(20, 1)
 }
 
-/// Of a list of whole numbers.
+/// `AttributeProto` of a list of whole numbers.
 fn ints(name: &str, values: &[i64]) -> Message {
     Message::default().bytes(1, name).each(values, |m, &v| m.int(8, v)).int(20, 7)
 }

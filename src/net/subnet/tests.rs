@@ -72,8 +72,8 @@ fn a_network_of_any_published_cell_has_the_parameters_of_its_cost() {
     }
 }
 
-/// Of every op that an evaluation network may have, values and gradients of the CPU engine beside those of the definition in
-/// f64, in training (with drop path and auxiliary head) and in eval mode.
+/// Compares values and gradients of the CPU engine with those of the definition in f64, for every op that an evaluation network
+/// may have, in training (with drop path and auxiliary head) and in eval mode.
 #[test]
 fn the_engine_keeps_to_the_definition_in_every_op() {
     let cells = |ops: [&str; 4]| {

@@ -30,12 +30,12 @@ fn affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     x.broadcast_mul(&column(weight)?)?.broadcast_add(&column(bias)?)
 }
 
-/// Without affine part, by the batch's statistics: `x: [b, c, h, w]`, the same shape out.
+/// Batch norm without affine part, by the batch's statistics: `x: [b, c, h, w]`, the same shape out.
 pub fn batch_norm(x: &Tensor) -> Result<Tensor> {
     swap(&normalised(&swap(x)?)?.0)
 }
 
-/// With affine part, by the batch's statistics; moves the running ones, where they are finite. All of `weight`, `bias`, `running_*` are `[c]`.
+/// Batch norm with affine part, by the batch's statistics; moves the running ones, where they are finite. All of `weight`, `bias`, `running_*` are `[c]`.
 /// An error for a batch of a single value per channel, whose unbiased variance does not exist.
 pub fn batch_norm_train(
     x: &Tensor,
@@ -58,7 +58,7 @@ pub fn batch_norm_train(
     swap(&affine(&y, weight, bias)?)
 }
 
-/// With affine part, by the batch's statistics; no running ones move. An error as of [`batch_norm_train`].
+/// Batch norm with affine part, by the batch's statistics; no running ones move. Its errors are those of [`batch_norm_train`].
 pub fn batch_norm_affine(x: &Tensor, weight: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check(x)?;
     swap(&affine(&normalised(&swap(x)?)?.0, weight, bias)?)
@@ -74,7 +74,7 @@ fn check(x: &Tensor) -> Result<usize> {
     Ok(n)
 }
 
-/// With affine part, by the running statistics.
+/// Batch norm with affine part, by the running statistics.
 pub fn batch_norm_eval(
     x: &Tensor,
     weight: &Tensor,

@@ -17,7 +17,7 @@ const PIXELS: usize = 64;
 /// Values between two images, so that the same pixel of all does not fall into one set of the cache.
 const APART: usize = 16;
 
-/// What meets what, as places within an image.
+/// Which input pixels meet which output pixels, as places within an image.
 #[derive(Clone, Debug)]
 pub(super) struct Positions {
     /// For each output pixel, the input pixels it reads, each with its tap.
@@ -29,7 +29,7 @@ pub(super) struct Positions {
 }
 
 impl Positions {
-    /// None where images are large.
+    /// The positions of a shape; none where images are large.
     pub fn new(s: &ConvShape) -> Option<Self> {
         let (ho, wo) = s.out_hw();
         if (ho * wo).max(s.h * s.w) > PIXELS {

@@ -138,9 +138,9 @@ fn error(got: &[f32], expected: &[f64], one_tap: f64) -> f64 {
     if wrong.iter().all(|&w| w == 0.0) { 0.0 } else { rms(&wrong) / rms(expected).max(one_tap) }
 }
 
-/// Of `values` results that each sum `products`. Rounded once, they are off by half of an f32's last place at most. Sums in
-/// f32 are off by 1e-6 (Winograd's by 2e-6) as long as they have up to a thousand terms, and then by the root of their length
-/// more; so is their rms if they are many, but a few of them may be the unlucky ones.
+/// The largest error, as an rms, that `values` results may have which each sum `products`. Results that are rounded once are off
+/// by half of an f32's last place at most. Sums in f32 are off by 1e-6 (Winograd's by 2e-6) up to a thousand terms; beyond, the
+/// error grows with the root of their number. Few results may all be unlucky, so their bound is wider.
 fn bound(method: &ConvMethod, exact: bool, products: usize, values: usize) -> f64 {
     if exact {
         return 6e-8;

@@ -28,7 +28,7 @@ pub(super) struct Gather<'a> {
     pub accumulate: bool,
     /// Sum in f64 and round once; overwrites.
     pub exact: bool,
-    /// Of the window that slides over the pixels of a row, where one does.
+    /// The window that slides over the pixels of a row, where one does.
     pub window: Option<SlidingWindow>,
 }
 
@@ -79,7 +79,7 @@ impl Gather<'_> {
         }
     }
 
-    /// With a window of K and dilation E; K = 0: without one.
+    /// Runs with a window of K taps and dilation E; K = 0: without one.
     #[inline(always)]
     fn all<S: Simd, const K: usize, const E: usize>(&mut self, s: S) {
         for y in 0..self.rows {

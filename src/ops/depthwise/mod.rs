@@ -156,7 +156,7 @@ struct SeparableWork<'a> {
     input: Frame,
     /// The image in its frame.
     x: &'a mut [f32],
-    /// Of the gradient that arrives at d.
+    /// The frame of the gradient that arrives at d.
     output: Frame,
     dd: &'a mut [f32],
     /// d of a band of rows.

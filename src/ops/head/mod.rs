@@ -36,7 +36,7 @@ pub fn mean(x: &[f32], c: usize, pixels: usize, p: &mut [f32]) {
     }
 }
 
-/// Its gradient, overwritten: `dn = dp / pixels`.
+/// The gradient of that mean, overwritten: `dn = dp / pixels`.
 pub fn mean_backward(c: usize, pixels: usize, dp: &[f32], dn: &mut [f32]) {
     for (dp, dn) in dp.chunks_exact(c).zip(dn.chunks_exact_mut(pixels * c)) {
         let scaled: Vec<f32> = dp.iter().map(|d| d / pixels as f32).collect();
@@ -44,7 +44,7 @@ pub fn mean_backward(c: usize, pixels: usize, dp: &[f32], dn: &mut [f32]) {
     }
 }
 
-/// What reaches the batch norm: `dn = 0` where `a x + t <= 0`, else (NaN, too) `dp / pixels`; `dn: [n, pixels, c]`, overwritten.
+/// The gradient that reaches the batch norm: `dn = 0` where `a x + t <= 0`, else (NaN, too) `dp / pixels`; `dn: [n, pixels, c]`, overwritten.
 pub fn pool_backward(x: &[f32], a: &[f32], t: &[f32], pixels: usize, dp: &[f32], dn: &mut [f32]) {
     let c = a.len();
     for ((x, dp), dn) in x.chunks_exact(pixels * c).zip(dp.chunks_exact(c)).zip(dn.chunks_exact_mut(pixels * c)) {

@@ -78,7 +78,7 @@ struct SumPart<'a> {
     t: Option<&'a Vec<f64>>,
     a: &'a [Vec<f64>],
     sources: &'a [Source<'a>],
-    /// Of the block in the sources.
+    /// Where the block begins in the sources.
     start: usize,
     /// Whether the sums are complete then and go to `y`.
     last: bool,

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
-/// What draws for these images follow from.
+/// The key that the draws for these images follow from.
 pub fn key(images: &Tensor, seed: u64) -> Result<u64> {
     let mut hash = Xxh3::with_seed(seed);
     for value in images.flatten_all()?.to_vec1::<f32>()? {

@@ -13,7 +13,7 @@ pub(super) struct Log {
     path: PathBuf,
     header: &'static [&'static str],
     length: u64,
-    /// Of the bytes up to `length`.
+    /// The sum of the bytes up to `length`.
     sum: Xxh3,
 }
 
