@@ -40,10 +40,11 @@ def darts(run, cfg):
 
 
 def beta_darts(run, cfg):
-    """Ye et al., CVPR 2022, arXiv:2203.01665; github.com/Sunshine-Ye/Beta-DARTS, `nasbench201/architect.py`:
-    `loss + weight_beta * mean(logsumexp(arch_parameters, -1))`, the weight 50 * epoch / epochs, epoch from 0."""
+    """Ye et al., CVPR 2022, arXiv:2203.01665; github.com/Sunshine-Ye/Beta-DARTS, `optimizers/darts/architect.py`:
+    `loss + weights * mean(logsumexp(arch_parameters, -1))`, the weight 50 * epoch / 100, epoch from 0; an edge has alphas of its own
+    ops alone."""
     def penalty(alphas, epoch):
-        edges = torch.cat([torch.logsumexp(a, -1) for a in alphas])
+        edges = torch.cat([torch.logsumexp(a.masked_fill(m == 0, -math.inf), -1) for a, m in zip(alphas, run.mask)])
         return cfg["beta_weight"] * (epoch - 1) / cfg["epochs"] * edges.mean()
     return bilevel(run, cfg, lambda alphas, epoch: softmax(run, alphas), penalty)
 

@@ -78,7 +78,7 @@ def i_darts(run, cfg):
 def s_darts(run, cfg):
     train, valid = run.halves()
     net = run.supernet(cfg)
-    alphas = run.architecture()
+    alphas = run.architecture(std=cfg.get("arch_init", 1e-3))
     w, a = Sgd(run, net, cfg), Adam(run, alphas, cfg)
     softmax = lambda: [torch.softmax(a.masked_fill(m == 0, -math.inf), -1).nan_to_num() for a, m in zip(alphas, run.mask)]
     for epoch in range(1, cfg["epochs"] + 1):

@@ -10,8 +10,8 @@ from darts import softmax
 def hard_sample(run, alphas, tau):
     """`forward_gdas`: one-hot of the largest of softmax((log_softmax(alpha) + Gumbel) / tau), with the gradient of the latter."""
     mix = []
-    for a in alphas:
-        p = ((torch.log_softmax(a, -1) + run.draw("gumbel_like")) / tau).softmax(-1)
+    for a, m in zip(alphas, run.mask):
+        p = ((torch.log_softmax(a.masked_fill(m == 0, -math.inf), -1) + run.draw("gumbel_like")) / tau).softmax(-1)
         hard = torch.zeros_like(p).scatter_(-1, p.argmax(-1, keepdim=True), 1.0)
         mix.append(hard - p.detach() + p)
     return mix
