@@ -34,7 +34,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("show", &[]),
     ("run", &["script", "show"]),
     ("handles", &["script", "show", "run"]),
-    ("docs", &["script"]),
+    ("docs", &["script", "run"]),
     ("chapters", &["script", "show", "run", "handles", "docs"]),
     ("session", &["script", "show", "run", "handles", "docs", "chapters"]),
     ("complete", &["script", "run", "docs", "session"]),

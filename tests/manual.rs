@@ -12,9 +12,9 @@ fn every_example_of_the_manual_runs() {
     let mut failures = Vec::new();
     for doc in host::manual().unwrap() {
         if let Err(error) =
-            host::eval_expression(&format!("{};", doc.example), &RunOptions::default(), Rc::new(Silent), &Look::PLAIN)
+            host::eval_expression(&format!("{};", doc.example()), &RunOptions::default(), Rc::new(Silent), &Look::PLAIN)
         {
-            failures.push(format!("{}:\n{}\n{error}\n", doc.name, doc.example));
+            failures.push(format!("{}:\n{}\n{error}\n", doc.name, doc.example()));
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
@@ -25,8 +25,13 @@ fn every_entry_of_the_manual_is_complete() {
     let docs = host::manual().unwrap();
     assert!(docs.len() > 80);
     for doc in &docs {
-        assert!(doc.signature.contains(doc.name) && doc.text.ends_with('.') && !doc.chapter.is_empty(), "{doc:?}");
-        assert!(doc.example.contains(doc.name), "the example of `{}` does not use it", doc.name);
+        assert!(
+            doc.lines().iter().all(|line| line.contains(doc.name))
+                && doc.text().ends_with('.')
+                && !doc.chapter.is_empty(),
+            "{doc:?}"
+        );
+        assert!(doc.example().contains(doc.name), "the example of `{}` does not use it", doc.name);
     }
 }
 
@@ -70,7 +75,7 @@ fn markdown_and_definition_files_hold_every_entry() {
     let paths = host::write_definitions(dir.path()).unwrap();
     let texts: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     for doc in host::manual().unwrap() {
-        assert!(markdown.contains(&format!("### `{}`", doc.name)) && markdown.contains(doc.example), "{}", doc.name);
+        assert!(markdown.contains(&format!("### `{}`", doc.name)) && markdown.contains(&doc.example()), "{}", doc.name);
         let named = doc.name.chars().all(|c| c.is_alphanumeric() || c == '_');
         let defined = [format!("fn {}(", doc.name), format!("fn get {}(", doc.name)];
         assert!(!named || defined.iter().any(|d| texts.contains(d)), "{}", doc.name);

@@ -22,7 +22,7 @@ pub mod show;
 
 pub use complete::Completion;
 pub use run::{RunOptions, device_name};
-pub use script::api::Doc;
+pub use script::doc::Doc;
 pub use script::lexer;
 pub use script::modules::STDLIB;
 pub use session::{Outcome, Session};
@@ -68,7 +68,7 @@ pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Resul
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut session = Session::over(Scripts::new(host.clone(), folder));
     let result = session.run_text(&text, &name);
-    let result = result.and_then(|()| settings::all_read(&host)).and_then(|()| host.output.check());
+    let result = result.and_then(|()| settings::all_read(&host.settings)).and_then(|()| host.output.check());
     let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
     let ended = manifest.end(&host, &result);
     host.folder.take();
@@ -119,5 +119,5 @@ pub fn write_definitions(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
 
 /// All entries of the manual.
 pub fn manual() -> Result<Vec<Doc>> {
-    Ok(Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs)
+    Ok(Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs.to_vec())
 }

@@ -2,6 +2,7 @@
 
 mod optimiser;
 
+use super::settings::{Ranged, Settings, settings};
 use super::{Learner, State, Stateful, Trace, derive, finite};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
@@ -14,46 +15,31 @@ use rand_chacha::ChaCha8Rng;
 
 pub use optimiser::ArchOptimiser;
 
-/// Settings of architecture parameters. The defaults are those of DARTS: Adam with coupled weight decay, lr 3e-4, betas
-/// 0.5/0.999, decay 1e-3.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ArchConfig {
-    /// `adam` or `sgd`.
-    pub arch_optimiser: ArchOptimiser,
-    /// Learning rate.
-    pub arch_lr: f64,
-    /// First beta of Adam.
-    pub arch_beta1: f64,
-    /// Second beta of Adam.
-    pub arch_beta2: f64,
-    /// Momentum of SGD.
-    pub arch_momentum: f64,
-    /// L2 added to the gradient.
-    pub arch_weight_decay: f64,
-    /// Largest norm of the gradients of all cell types together; 0 = no clipping.
-    pub arch_clip: f64,
-    /// Mean of the initial values.
-    pub arch_mean: f64,
-    /// Standard deviation of the initial values.
-    pub arch_init: f64,
-}
-
-impl Default for ArchConfig {
-    fn default() -> Self {
-        ArchConfig {
-            arch_optimiser: ArchOptimiser::Adam,
-            arch_lr: 3e-4,
-            arch_beta1: 0.5,
-            arch_beta2: 0.999,
-            arch_momentum: 0.0,
-            arch_weight_decay: 1e-3,
-            arch_clip: 0.0,
-            arch_mean: 0.0,
-            arch_init: 1e-3,
-        }
+settings! {
+    /// Settings of architecture parameters. The defaults are those of DARTS: Adam with coupled weight decay.
+    pub struct ArchConfig {
+        /// The optimiser: `adam` or `sgd`.
+        arch_optimiser: ArchOptimiser = ArchOptimiser::Adam, Any;
+        /// Learning rate.
+        arch_lr: f64 = 3e-4, NotNegative;
+        /// First beta of Adam.
+        arch_beta1: f64 = 0.5, BelowOne;
+        /// Second beta of Adam.
+        arch_beta2: f64 = 0.999, BelowOne;
+        /// Momentum of SGD.
+        arch_momentum: f64 = 0.0, BelowOne;
+        /// L2 added to the gradient.
+        arch_weight_decay: f64 = 1e-3, NotNegative;
+        /// Largest norm of the gradients of all cell types together; 0: no clipping.
+        arch_clip: f64 = 0.0, NotNegative;
+        /// Mean of the initial values.
+        arch_mean: f64 = 0.0, Finite;
+        /// Standard deviation of the initial values.
+        arch_init: f64 = 1e-3, NotNegative;
     }
 }
+
+impl Ranged for ArchOptimiser {}
 
 /// One `[edges, ops]` variable per cell type and the state of its optimiser.
 pub struct ArchParams {

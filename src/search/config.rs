@@ -1,77 +1,36 @@
 //! Settings of training, with the paper's defaults.
 
-use crate::error::{Error, Result};
-use serde::{Deserialize, Serialize};
+use super::settings::settings;
 
-/// Settings of weight training (DESIGN section 2, row "training"). Unknown keys are errors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainConfig {
-    /// E
-    pub epochs: usize,
-    /// Images a batch.
-    pub batch_size: usize,
-    /// Learning rate at the start.
-    pub lr: f64,
-    /// Learning rate at the end of the cosine (per step).
-    pub lr_min: f64,
-    /// Momentum.
-    pub momentum: f64,
-    /// Nesterov's momentum (the authors of IS-DARTS, AutoDL), or plain (quark0/darts and what follows it).
-    pub nesterov: bool,
-    /// L2 added to the gradient: 5e-4 (paper) or 3e-4 (authors' code).
-    pub weight_decay: f64,
-    /// Largest norm of all gradients together; 0 = no clipping.
-    pub clip: f64,
-    /// Augment training images.
-    pub augment: bool,
-    /// Side of cutout; 0 = none.
-    pub cutout: usize,
-    /// Probability that an edge is left out for an image, in training; 0 = none.
-    pub drop_path: f64,
-}
-
-impl Default for TrainConfig {
-    fn default() -> Self {
-        TrainConfig {
-            epochs: 30,
-            batch_size: 64,
-            lr: 0.025,
-            lr_min: 0.001,
-            momentum: 0.9,
-            nesterov: true,
-            weight_decay: 5e-4,
-            clip: 5.0,
-            augment: true,
-            cutout: 0,
-            drop_path: 0.0,
-        }
+settings! {
+    /// Settings of weight training.
+    pub struct TrainConfig {
+        /// Epochs of the run, over which the learning rate falls.
+        epochs: usize = 30, AtLeastOne;
+        /// Images a batch; also of measurements and evaluations.
+        batch_size: usize = 64, AtLeastOne;
+        /// Learning rate at the start.
+        lr: f64 = 0.025, NotNegative;
+        /// Learning rate at the end of the cosine, which falls step by step.
+        lr_min: f64 = 0.001, NotNegative;
+        /// Momentum.
+        momentum: f64 = 0.9, BelowOne;
+        /// Nesterov's momentum (the authors of IS-DARTS, AutoDL), or plain (quark0/darts and what follows it).
+        nesterov: bool = true, Any;
+        /// L2 added to the gradient: 5e-4 (paper) or 3e-4 (authors' code).
+        weight_decay: f64 = 5e-4, NotNegative;
+        /// Largest norm of all gradients together; 0: no clipping.
+        clip: f64 = 5.0, NotNegative;
+        /// Augment training images.
+        augment: bool = true, Any;
+        /// Side of cutout in pixels; 0: none.
+        cutout: usize = 0, Any;
+        /// Probability that an edge is left out for an image, in training; 0: none.
+        drop_path: f64 = 0.0, BelowOne;
     }
 }
 
 impl TrainConfig {
-    /// An error for the first value out of range.
-    pub fn check(&self) -> Result<()> {
-        let count = |what: &str, v: usize| match v {
-            0 => Err(Error::invalid(format!("setting `{what}`"), v, "at least 1")),
-            _ => Ok(()),
-        };
-        let number = |what: &str, v: f64, limit: f64, expected: &str| match v >= 0.0 && v < limit {
-            false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
-            true => Ok(()),
-        };
-        // Steps compute in single precision.
-        let most = f64::from(f32::MAX);
-        count("epochs", self.epochs)?;
-        count("batch_size", self.batch_size)?;
-        number("lr", self.lr, most, "a finite number, 0 or more")?;
-        number("lr_min", self.lr_min, most, "a finite number, 0 or more")?;
-        number("momentum", self.momentum, 1.0, "0 or more, and less than 1")?;
-        number("weight_decay", self.weight_decay, most, "a finite number, 0 or more")?;
-        number("drop_path", self.drop_path, 1.0, "0 or more, and less than 1")?;
-        number("clip", self.clip, most, "a finite number, 0 (no clipping) or more")
-    }
-
     /// Learning rate of a step: `lr_min + (lr - lr_min) / 2 (1 + cos(pi t / T))` with `t` the steps done before it and `T`
     /// those of all epochs. `epoch` counts from 1 (past the last one: the end of the cosine), `index` from 0.
     pub fn learning_rate(&self, epoch: usize, index: usize, steps: usize) -> f64 {
@@ -84,6 +43,7 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::settings::Settings;
 
     #[test]
     fn the_learning_rate_falls_by_a_cosine_step_by_step() {

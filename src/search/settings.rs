@@ -1,4 +1,5 @@
-//! One mechanism for settings that come as maps, and what is wrong with them in words.
+//! Settings: a struct of them says of each its name, type, default, range and meaning, in one place. Defaults, checks, the
+//! words of errors and the table of the manual follow from that; and so does what is taken of a map.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -8,6 +9,135 @@ use std::any::TypeId;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+/// What a setting may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Range {
+    /// Anything of its type.
+    Any,
+    /// A whole number from 1.
+    AtLeastOne,
+    /// A number from 0; steps compute in single precision.
+    NotNegative,
+    /// A number that is neither infinite nor NaN.
+    Finite,
+    /// A number from 0 that is below 1.
+    BelowOne,
+}
+
+impl Range {
+    /// In words; empty where anything goes.
+    pub fn words(self) -> &'static str {
+        match self {
+            Range::Any => "",
+            Range::AtLeastOne => "at least 1",
+            Range::NotNegative => "a finite number, 0 or more",
+            Range::Finite => "a finite number",
+            Range::BelowOne => "0 or more, and less than 1",
+        }
+    }
+
+    fn holds(self, x: f64) -> bool {
+        match self {
+            Range::Any => true,
+            Range::AtLeastOne => x >= 1.0,
+            Range::NotNegative => x >= 0.0 && x < f64::from(f32::MAX),
+            Range::Finite => x.is_finite(),
+            Range::BelowOne => (0.0..1.0).contains(&x),
+        }
+    }
+}
+
+/// What is known of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Setting {
+    /// Its name in maps.
+    pub name: &'static str,
+    /// What it means.
+    pub text: &'static str,
+    /// What it may be.
+    pub range: Range,
+    /// Its value, of a number.
+    pub number: Option<f64>,
+}
+
+/// A struct of settings.
+pub trait Settings {
+    /// All of them, with their values here.
+    fn all(&self) -> Vec<Setting>;
+
+    /// An error for the first value out of range.
+    fn check(&self) -> Result<()> {
+        let outside = |s: &Setting| s.number.filter(|x| !s.range.holds(*x)).map(|x| (s.name, x, s.range));
+        match self.all().iter().find_map(outside) {
+            Some((name, x, range)) => Err(Error::invalid(format!("setting `{name}`"), x, range.words())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A value whose range may be checked.
+pub trait Ranged {
+    /// As a number, if it is one.
+    fn number(&self) -> Option<f64> {
+        None
+    }
+}
+
+impl Ranged for usize {
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
+}
+
+impl Ranged for f64 {
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
+}
+
+impl Ranged for bool {}
+
+impl Ranged for String {}
+
+/// Defines a struct of settings: `key: type = default, range;` for each, under what it means. Without `= default` the struct
+/// has a `Default` of its own.
+macro_rules! settings {
+    ($(#[$about:meta])* pub struct $name:ident {
+        $($(#[doc = $doc:expr])* $key:ident: $ty:ty = $default:expr, $range:ident;)*
+    }) => {
+        $crate::search::settings::settings! {
+            $(#[$about])*
+            pub struct $name { $($(#[doc = $doc])* $key: $ty, $range;)* }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                $name { $($key: $default,)* }
+            }
+        }
+    };
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[doc = $doc:expr])* $key:ident: $ty:ty, $range:ident;)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            $($(#[doc = $doc])* pub $key: $ty,)*
+        }
+
+        impl $crate::search::settings::Settings for $name {
+            fn all(&self) -> Vec<$crate::search::settings::Setting> {
+                vec![$($crate::search::settings::Setting {
+                    name: stringify!($key),
+                    text: concat!($($doc),*).trim_ascii(),
+                    range: $crate::search::settings::Range::$range,
+                    number: $crate::search::settings::Ranged::number(&self.$key),
+                }),*]
+            }
+        }
+    };
+}
+pub(crate) use settings;
 
 thread_local! {
     static KEYS: RefCell<HashMap<TypeId, Rc<[String]>>> = RefCell::default();

@@ -2,58 +2,62 @@
 
 use super::TrainConfig;
 use super::recipe::Recipe;
-use super::settings::pick;
+use super::settings::{Ranged, Settings, pick, settings};
 use crate::error::{Error, Result};
 use crate::net::subnet::{Family, SubnetConfig};
 use crate::space::Topology;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Settings of `train_genotype`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvalConfig {
-    /// Whose settings they are, where none is given.
-    pub recipe: Recipe,
-    /// The skeleton: `cifar`, `imagenet`, `nas-bench-201`; empty: the one that suits the cells and the images.
-    pub network: String,
-    /// C (0: the recipe's).
-    pub channels: usize,
-    /// DARTS cells in all; NAS-Bench-201: cells a stage, N (0: the recipe's).
-    pub cells: usize,
-    /// E, those of the warm-up among them (0: the recipe's).
-    pub epochs: usize,
-    /// Epochs in which the learning rate rises from 0 to `lr`, step by step.
-    pub warmup: usize,
-    /// Images a batch (0: the recipe's).
-    pub batch_size: usize,
-    /// Learning rate after the warm-up.
-    pub lr: f64,
-    /// Learning rate at the end.
-    pub lr_min: f64,
-    /// How it falls after the warm-up.
-    pub schedule: Schedule,
-    /// Momentum.
-    pub momentum: f64,
-    /// Nesterov's momentum, or plain.
-    pub nesterov: bool,
-    /// L2 added to the gradient.
-    pub weight_decay: f64,
-    /// Largest norm of all gradients together; 0 = no clipping.
-    pub clip: f64,
-    /// Augment training images.
-    pub augment: bool,
-    /// Augment as photographs: a random resized crop in place of the padded one, colour jitter, light.
-    pub photo: bool,
-    /// Side of cutout in pixels; 0 = none.
-    pub cutout: usize,
-    /// Probability at the end of training that a path is dropped; it grows linearly from 0, epoch by epoch.
-    pub drop_path: f64,
-    /// Weight of the auxiliary head's loss; 0 = no such head.
-    pub auxiliary: f64,
-    /// Label smoothing.
-    pub label_smoothing: f64,
+settings! {
+    /// Settings of `train_genotype`.
+    pub struct EvalConfig {
+        /// Whose settings they are, where none is given: `paper`, `quark0` or `nas-bench-201`.
+        recipe: Recipe, Any;
+        /// The skeleton: `cifar`, `imagenet`, `nas-bench-201`; empty: the one that suits the cells and the images.
+        network: String, Any;
+        /// C; 0: the recipe's.
+        channels: usize, Any;
+        /// DARTS cells in all; NAS-Bench-201: cells a stage, N; 0: the recipe's.
+        cells: usize, Any;
+        /// Epochs in all, those of the warm-up among them; 0: the recipe's.
+        epochs: usize, AtLeastOne;
+        /// Epochs in which the learning rate rises from 0 to `lr`, step by step.
+        warmup: usize, Any;
+        /// Images a batch; 0: the recipe's.
+        batch_size: usize, AtLeastOne;
+        /// Learning rate after the warm-up.
+        lr: f64, NotNegative;
+        /// Learning rate at the end.
+        lr_min: f64, NotNegative;
+        /// How it falls after the warm-up: `step`, `epoch` or `exponential`.
+        schedule: Schedule, Any;
+        /// Momentum.
+        momentum: f64, BelowOne;
+        /// Nesterov's momentum, or plain.
+        nesterov: bool, Any;
+        /// L2 added to the gradient.
+        weight_decay: f64, NotNegative;
+        /// Largest norm of all gradients together; 0: no clipping.
+        clip: f64, NotNegative;
+        /// Augment training images.
+        augment: bool, Any;
+        /// Augment as photographs: a random resized crop in place of the padded one, colour jitter, light.
+        photo: bool, Any;
+        /// Side of cutout in pixels; 0: none.
+        cutout: usize, Any;
+        /// Probability at the end of training that a path is dropped; it grows linearly from 0, epoch by epoch.
+        drop_path: f64, BelowOne;
+        /// Weight of the auxiliary head's loss; 0: no such head.
+        auxiliary: f64, NotNegative;
+        /// Label smoothing.
+        label_smoothing: f64, BelowOne;
+    }
 }
+
+impl Ranged for Recipe {}
+
+impl Ranged for Schedule {}
 
 /// How the learning rate falls after the warm-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,20 +126,6 @@ impl EvalConfig {
         let family = Family::parse(&self.network)?;
         let (channels, cells, auxiliary) = (self.channels, self.cells, self.auxiliary > 0.0);
         Ok(SubnetConfig { family, channels, cells, auxiliary, classes, seed })
-    }
-
-    /// An error for the first value out of range.
-    pub fn check(&self) -> Result<()> {
-        let EvalConfig { epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, .. } = *self;
-        TrainConfig { epochs, batch_size, lr, lr_min, momentum, weight_decay, clip, ..TrainConfig::default() }
-            .check()?;
-        let below = |what: &str, v: f64, limit: f64, expected: &str| match v >= 0.0 && v < limit {
-            false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
-            true => Ok(()),
-        };
-        below("drop_path", self.drop_path, 1.0, "0 or more, and less than 1")?;
-        below("label_smoothing", self.label_smoothing, 1.0, "0 or more, and less than 1")?;
-        below("auxiliary", self.auxiliary, f64::INFINITY, "a finite number, 0 or more")
     }
 
     /// Learning rate of a step (`epoch` from 1, `index` from 0, `steps` in an epoch): `lr (t + 1) / W` in the `W` steps of

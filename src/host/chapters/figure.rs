@@ -1,17 +1,36 @@
 //! `write_figure`: a script's figure.
 
-use crate::error::Error;
 use crate::host::run::{Host, files};
 use crate::host::script::api::Api;
-use crate::host::script::errors::{Fallible, raise, wrong};
+use crate::host::script::errors::{Fallible, wrong};
+use crate::host::script::functions::functions;
+use crate::host::script::types::{Keys, Options};
 use crate::host::script::value::{float, shown};
 use crate::host::show::figure::{Figure, Panel, Series, svg};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
+/// What `write_figure`, a panel and a series take.
+struct FigureKeys;
+struct PanelKeys;
+struct SeriesKeys;
+
+impl Keys for FigureKeys {
+    const WHAT: &'static str = "key of a figure";
+    const KEYS: &'static [&'static str] = &["title", "x", "y", "log_x", "log_y", "scatter", "series", "panels"];
+}
+
+impl Keys for PanelKeys {
+    const WHAT: &'static str = "key of a panel";
+    const KEYS: &'static [&'static str] = &["title", "series"];
+}
+
+impl Keys for SeriesKeys {
+    const WHAT: &'static str = "key of a series";
+    const KEYS: &'static [&'static str] = &["name", "points"];
+}
+
 fn figure(map: &Map) -> Fallible<Figure> {
-    const KEYS: [&str; 8] = ["title", "x", "y", "log_x", "log_y", "scatter", "series", "panels"];
-    known(map, &KEYS)?;
     let flag = |key: &str| match map.get(key) {
         None => Ok(false),
         Some(v) => v.as_bool().map_err(|_| wrong(format!("{key} of a figure"), shown(v), "true or false")),
@@ -34,7 +53,7 @@ fn figure(map: &Map) -> Fallible<Figure> {
 
 fn panel(value: &Dynamic) -> Fallible<Panel> {
     let map = value.read_lock::<Map>().ok_or_else(|| wrong("panel of a figure", shown(value), "a map"))?;
-    known(&map, &["title", "series"])?;
+    Options::<PanelKeys>::check(&map)?;
     let series = map.get("series").ok_or_else(|| wrong("panel of a figure", "no `series`", "#{ title, series }"))?;
     Ok(Panel { title: text(&map, "title")?, series: all_series(series)? })
 }
@@ -50,7 +69,7 @@ fn all_series(value: &Dynamic) -> Fallible<Vec<Series>> {
     let one = |value: &Dynamic| {
         let map =
             value.read_lock::<Map>().ok_or_else(|| wrong("series of a figure", shown(value), "#{ name, points }"))?;
-        known(&map, &["name", "points"])?;
+        Options::<SeriesKeys>::check(&map)?;
         let points =
             map.get("points").ok_or_else(|| wrong("series of a figure", "no `points`", "#{ name, points }"))?;
         Ok(Series {
@@ -59,13 +78,6 @@ fn all_series(value: &Dynamic) -> Fallible<Vec<Series>> {
         })
     };
     array(value, "series of a figure")?.iter().map(one).collect()
-}
-
-fn known(map: &Map, keys: &[&str]) -> Fallible<()> {
-    match map.keys().find(|k| !keys.contains(&k.as_str())) {
-        Some(key) => Err(raise(Error::unknown_name("key of a figure", key, keys.iter().copied()))),
-        None => Ok(()),
-    }
 }
 
 fn array(value: &Dynamic, what: &str) -> Fallible<Array> {
@@ -81,21 +93,19 @@ fn text(map: &Map, key: &str) -> Fallible<String> {
 
 /// Register `write_figure`.
 pub fn register(api: &mut Api, host: &Rc<Host>) {
-    let h = host.clone();
-    api.def(
-        [
-            "write_figure",
-            "write_figure(name, #{ title, x, y, log_x, log_y, scatter, series | panels }) -> string",
-            "Draw a figure as an SVG file in the run folder (without one: a temporary folder of the process); its path. `series`: \
-             [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several `panels`, each #{ \
-             title, series }. `x`, `y` name the axes, `log_x`, `log_y` make them logarithmic (then only positive values \
-             are drawn). What is not finite is left out.",
-            "write_figure(\"loss.svg\", #{ title: \"loss\", x: \"epoch\", log_y: true,\n    \
-             series: [#{ name: \"train\", points: [[1, 2.3], [2, 1.1], [3, 0.7]] }] });",
-        ],
-        move |name: &str, map: Map| -> Fallible<String> {
-            let text = svg(&figure(&map)?).map_err(raise)?;
-            files::write(&h, name, text.as_bytes()).map_err(raise)
-        },
-    );
+    functions! { api, [host];
+        /// Draw a figure as an SVG file in the run folder (without one: a temporary folder of the process); its path.
+        /// `series`: [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several
+        /// `panels`, each #{ title, series }. `x`, `y` name the axes, `log_x`, `log_y` make them logarithmic (then
+        /// only positive values are drawn). What is not finite is left out.
+        ///
+        /// ```rhai
+        /// write_figure("loss.svg", #{ title: "loss", x: "epoch", log_y: true,
+        ///     series: [#{ name: "train", points: [[1, 2.3], [2, 1.1], [3, 0.7]] }] });
+        /// ```
+        fn write_figure(name: String, options: Options<FigureKeys>) -> Fallible<String> {
+            let text = svg(&figure(&options.map)?)?;
+            Ok(files::write(&host, &name, text.as_bytes())?)
+        }
+    }
 }

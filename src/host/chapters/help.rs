@@ -1,29 +1,32 @@
 //! `help`: the manual within scripts.
 
-use crate::host::docs::{entry, overview};
+use crate::error::Result;
+use crate::host::docs;
 use crate::host::run::Host;
-use crate::host::script::api::{Api, Doc};
-use crate::host::script::errors::{Fallible, raise};
+use crate::host::script::api::Api;
+use crate::host::script::doc::Doc;
+use crate::host::script::functions::functions;
+use std::cell::OnceCell;
 use std::rc::Rc;
 
-/// Register `help`, which knows all entries registered before it (and itself).
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+/// The manual, once it is complete.
+pub type Manual = Rc<OnceCell<Rc<[Doc]>>>;
+
+/// Register `help`, which shows what is in `manual` when it is called.
+pub fn register(api: &mut Api, host: &Rc<Host>, manual: &Manual) {
     api.chapter("run");
-    api.note([
-        "help",
-        "help()\nhelp(name)",
-        "Print the manual in short; or the entry of a function, property or module.",
-        "help(\"measure_iim\");",
-    ]);
-    let docs: Rc<[Doc]> = api.docs().into();
-    let all = docs.clone();
-    let (out, out_of_name) = (host.clone(), host.clone());
-    api.also("help", move || -> Fallible<()> {
-        out.output.line(&overview(&all));
-        Ok(())
-    });
-    api.also("help", move |name: &str| -> Fallible<()> {
-        out_of_name.output.line(&entry(&docs, name).map_err(raise)?);
-        Ok(())
-    });
+    functions! { api, [host, manual];
+        /// Print the manual in short; or the entry of a function, property or module.
+        ///
+        /// ```rhai
+        /// help("measure_iim");
+        /// ```
+        fn help() -> Result<()> { help(&host, &manual, None) }
+        fn help(name: String) -> Result<()> { help(&host, &manual, Some(&name)) }
+    }
+}
+
+fn help(host: &Host, manual: &Manual, name: Option<&str>) -> Result<()> {
+    let entries = manual.get().map_or(&[][..], |docs| docs);
+    docs::text(entries, name).map(|text| host.output.line(&text))
 }

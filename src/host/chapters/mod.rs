@@ -19,15 +19,18 @@ pub mod statistics;
 pub mod supernet;
 pub mod tensor;
 pub mod tensor_math;
-mod tiny;
 pub mod train_genotype;
 
+use super::handles;
 use super::run::Host;
 use super::script::api::Api;
+use help::Manual;
 use std::rc::Rc;
 
-/// Register all chapters, in the order of the manual.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+/// Register all handles and chapters, in the order of the manual; where `help` looks for the manual.
+pub fn register(api: &mut Api, host: &Rc<Host>) -> Manual {
+    handles::register(api);
+    let manual = Manual::default();
     control::register(api, host);
     settings::register(api, host);
     state::register(api, host);
@@ -45,5 +48,6 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
     statistics::register(api);
     train_genotype::register(api, host);
     plot::register(api);
-    help::register(api, host);
+    help::register(api, host, &manual);
+    manual
 }

@@ -4,11 +4,11 @@ use crate::host::handles::importance::Importance;
 use crate::host::handles::values::{numbers, numeric_keys};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
+use crate::host::script::functions::functions;
 use crate::host::script::value::shown;
-use crate::host::show::Look;
 use crate::host::show::plot::{Plot, Series, sparkline};
-use crate::space::{Candidate, SearchSpace};
-use rhai::{Array, Dynamic, Map};
+use crate::space::{Candidate, Primitive, SearchSpace};
+use rhai::{Array, Map};
 
 /// What `plot` takes, in words.
 const HISTORY: &str =
@@ -51,7 +51,7 @@ fn by_op(space: &SearchSpace, history: &[Importance]) -> Vec<Series> {
         let alive: Vec<f64> = own.map(|c| *importance.table.get(c)).filter(|x| x.is_finite()).collect();
         if alive.is_empty() { f64::NAN } else { alive.iter().sum::<f64>() / alive.len() as f64 }
     };
-    let series = |(op, primitive): (usize, &crate::space::Primitive)| Series {
+    let series = |(op, primitive): (usize, &Primitive)| Series {
         name: primitive.name().to_string(),
         values: history.iter().map(|i| of(op, i)).collect(),
     };
@@ -71,47 +71,41 @@ fn curves(map: &Map) -> Fallible<Plot> {
     if series.is_empty() { Err(wrong("plot", "an empty map", HISTORY)) } else { Ok(Plot { series }) }
 }
 
+/// The curve of one key of a history of maps.
+fn curve(history: &Array, key: &str) -> Fallible<Plot> {
+    let maps: Option<Vec<Map>> = history.iter().map(|v| v.read_lock::<Map>().map(|m| m.clone())).collect();
+    let columns = numeric_keys(&maps.ok_or_else(|| wrong("plot with a key", "an array of other things", "maps"))?);
+    match columns.iter().find(|(name, _)| name == key) {
+        Some((name, values)) => Ok(Plot { series: vec![Series { name: name.clone(), values: values.clone() }] }),
+        None => {
+            let known: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+            Err(wrong("plot, key", format!("\"{key}\""), format!("one of {}", known.join(", "))))
+        }
+    }
+}
+
 /// Register `plot` and `sparkline`.
 pub fn register(api: &mut Api) {
     api.chapter("reports");
-    api.value::<Plot>("Plot", |p| p.draw(&Look::PLAIN));
-    api.def(
-        [
-            "plot",
-            "plot(history) -> Plot\nplot(history, key) -> Plot\nplot(map) -> Plot",
-            "Curves for the terminal, in braille dots. A history is an array: of numbers; of maps such as train_epoch gives \
-             (its loss and accuracy, or the values of `key`); of importances (the mean of each op over its live \
-             candidates). A map has one array of numbers a curve. What is not finite is a gap.",
-            "print(plot([1.0, 0.5, 0.25, 0.125]));\nprint(plot([#{ loss: 2.0 }, #{ loss: 1.0 }], \"loss\"));\n\
-             print(plot(#{ train: [3, 2, 1], test: [3, 3, 2] }));",
-        ],
-        |history: Array| plot(&history),
-    );
-    api.also("plot", |history: Array, key: &str| {
-        let maps: Option<Vec<Map>> = history.iter().map(|v| v.read_lock::<Map>().map(|m| m.clone())).collect();
-        let columns = numeric_keys(&maps.ok_or_else(|| wrong("plot with a key", "an array of other things", "maps"))?);
-        match columns.iter().find(|(name, _)| name == key) {
-            Some((name, values)) => Ok(Plot { series: vec![Series { name: name.clone(), values: values.clone() }] }),
-            None => {
-                let known: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-                Err(wrong("plot, key", format!("\"{key}\""), format!("one of {}", known.join(", "))))
-            }
-        }
-    });
-    api.also("plot", |map: Map| curves(&map));
-    api.def(
-        [
-            "sparkline",
-            "sparkline([number]) -> string",
-            "Numbers as a line of bars, from the least to the largest; a gap for what is not finite.",
-            "assert(sparkline([1, 2, 8]) == \"▁▂█\");",
-        ],
-        |values: Array| -> Fallible<String> {
-            let numbers = numbers(values.iter()).ok_or_else(|| {
-                let other = values.iter().find(|v: &&Dynamic| !v.is_int() && !v.is_float());
-                wrong("sparkline", other.map_or("nothing".into(), shown), "numbers")
-            })?;
-            Ok(sparkline(&numbers, 60))
-        },
-    );
+    functions! { api, [];
+        /// Curves for the terminal, in braille dots. A history is an array: of numbers; of maps such as train_epoch
+        /// gives (its loss and accuracy, or the values of `key`); of importances (the mean of each op over its live
+        /// candidates). A map has one array of numbers a curve. What is not finite is a gap.
+        ///
+        /// ```rhai
+        /// print(plot([1.0, 0.5, 0.25, 0.125]));
+        /// print(plot([#{ loss: 2.0 }, #{ loss: 1.0 }], "loss"));
+        /// print(plot(#{ train: [3, 2, 1], test: [3, 3, 2] }));
+        /// ```
+        fn plot(history: Array) -> Fallible<Plot> { plot(&history) }
+        fn plot(history: Array, key: String) -> Fallible<Plot> { curve(&history, &key) }
+        fn plot(map: Map) -> Fallible<Plot> { curves(&map) }
+
+        /// Numbers as a line of bars, from the least to the largest; a gap for what is not finite.
+        ///
+        /// ```rhai
+        /// assert(sparkline([1, 2, 8]) == "▁▂█");
+        /// ```
+        fn sparkline(numbers: Vec<f64>) -> String { sparkline(&numbers, 60) }
+    }
 }

@@ -1,19 +1,20 @@
 //! The chapter on reports: notes, tables, CSV files, the report on a found genotype.
 
+use crate::data::nas_bench;
 use crate::error::{Error, Result};
-use crate::host::handles::genotype::{Genotype, genotype_of};
+use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::run::{Host, files};
 use crate::host::script::api::Api;
-use crate::host::script::errors::{Fallible, raise, wrong};
-use crate::host::script::value::{count, float, shown};
+use crate::host::script::errors::{Fallible, wrong};
+use crate::host::script::functions::functions;
+use crate::host::script::types::Number;
+use crate::host::script::value::shown;
+use crate::space::Genotype;
 use rhai::{Array, Dynamic, NativeCallContext};
 use std::rc::Rc;
 
-fn numbers(values: &Array, what: &str) -> Fallible<Vec<f64>> {
-    if values.is_empty() {
-        return Err(wrong(what, "an empty array", "at least one number"));
-    }
-    values.iter().map(|v| float(v, what)).collect()
+fn some(numbers: &[f64], what: &str) -> Fallible<()> {
+    if numbers.is_empty() { Err(wrong(what, "an empty array", "at least one number")) } else { Ok(()) }
 }
 
 fn mean(xs: &[f64]) -> f64 {
@@ -65,7 +66,7 @@ fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
 }
 
 /// The name of a search: a field of tables and a part of genotype.txt's lines.
-fn label(text: &str) -> Fallible<String> {
+fn one_line(text: &str) -> Fallible<String> {
     match text.contains(char::is_control) {
         true => Err(wrong("label", format!("{text:?}"), "one line, without tabs and other control characters")),
         false => Ok(text.to_string()),
@@ -73,10 +74,10 @@ fn label(text: &str) -> Fallible<String> {
 }
 
 /// The genotype, its table row beside the paper's, and the folder; genotype.txt.
-fn report(host: &Host, label: &str, genotype: &crate::space::Genotype) -> Result<()> {
+fn report(host: &Host, label: &str, genotype: &Genotype) -> Result<()> {
     let title = if label.is_empty() { String::new() } else { format!("{label}: ") };
     host.output.line(&format!("{title}{genotype}"));
-    if let Ok(row) = crate::data::nas_bench::query(genotype) {
+    if let Ok(row) = nas_bench::query(genotype) {
         host.output.line(&format!("\n{}", row.beside_paper()?));
     }
     if let Some(folder) = host.folder.borrow_mut().as_mut() {
@@ -89,106 +90,87 @@ fn report(host: &Host, label: &str, genotype: &crate::space::Genotype) -> Result
 /// Register the functions of reports.
 pub fn register(api: &mut Api, host: &Rc<Host>) {
     api.chapter("reports");
-    let h = host.clone();
-    api.def(
-        [
-            "report",
-            "report(genotype)\nreport(label, genotype)",
-            "The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where \
-             the run folder is; write genotype.txt.",
-            "report(genotype(9930));",
-        ],
-        move |genotype: Dynamic| report(&h, &h.label.borrow(), &genotype_of(&genotype)?).map_err(raise),
-    );
-    let h = host.clone();
-    api.also("report", move |text: &str, genotype: Genotype| {
-        label(text).and_then(|label| report(&h, &label, &genotype.0).map_err(raise))
-    });
-    let h = host.clone();
-    api.def(
-        [
-            "note",
-            "note(text)",
-            "A line of progress, on stderr; none under --quiet. `print` writes results, on stdout.",
-            "note(\"half way\");",
-        ],
-        move |text: Dynamic| h.note(&text.to_string()),
-    );
-    let h = host.clone();
-    api.def(
-        [
-            "label",
-            "label(text)",
-            "Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.",
-            "label(\"i_darts, seed 1\");",
-        ],
-        move |text: &str| label(text).map(|label| *h.label.borrow_mut() = label),
-    );
-    api.also("mean", |values: Array| numbers(&values, "mean").map(|xs| mean(&xs)));
-    api.def(
-        [
-            "std",
-            "std([number]) -> float",
-            "Sample standard deviation (n - 1); 0 of one number.",
-            "assert(std([1, 3]) > 1.41 && std([5]) == 0.0);",
-        ],
-        |values: Array| numbers(&values, "std").map(|xs| std(&xs)),
-    );
-    api.def(
-        [
-            "fixed",
-            "fixed(number, digits) -> string",
-            "A number with so many digits after the point.",
-            "assert(fixed(94.363, 2) == \"94.36\");",
-        ],
-        |x: Dynamic, digits: rhai::INT| -> Fallible<String> {
-            Ok(format!("{:.*}", count(digits, "digits")?.min(17), float(&x, "fixed")?))
-        },
-    );
-    api.def(
-        [
-            "table",
-            "table(header, rows) -> string",
-            "A Markdown table whose columns line up; every row is an array as long as the header.",
-            "print(table([\"method\", \"test\"], [[\"is_darts\", 94.36]]));",
-        ],
-        |context: NativeCallContext, header: Array, rows: Array| {
+    functions! { api, [host];
+        /// The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where
+        /// the run folder is; write genotype.txt.
+        ///
+        /// ```rhai
+        /// report(genotype(9930));
+        /// ```
+        fn report(genotype: Dynamic) -> Fallible<()> {
+            Ok(report(&host, &host.label.borrow(), &GenotypeHandle::of(&genotype)?.0)?)
+        }
+        fn report(label: String, genotype: GenotypeHandle) -> Fallible<()> {
+            Ok(report(&host, &one_line(&label)?, &genotype.0)?)
+        }
+
+        /// A line of progress, on stderr; none under --quiet. `print` writes results, on stdout.
+        ///
+        /// ```rhai
+        /// note("half way");
+        /// ```
+        fn note(text: Dynamic) { host.note(&text.to_string()) }
+
+        /// Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.
+        ///
+        /// ```rhai
+        /// label("i_darts, seed 1");
+        /// ```
+        fn label(text: String) -> Fallible<()> {
+            *host.label.borrow_mut() = one_line(&text)?;
+            Ok(())
+        }
+
+        fn mean(numbers: Vec<f64>) -> Fallible<f64> { some(&numbers, "mean").map(|()| mean(&numbers)) }
+
+        /// Sample standard deviation (n - 1); 0 of one number.
+        ///
+        /// ```rhai
+        /// assert(std([1, 3]) > 1.41 && std([5]) == 0.0);
+        /// ```
+        fn std(numbers: Vec<f64>) -> Fallible<f64> { some(&numbers, "std").map(|()| std(&numbers)) }
+
+        /// A number with so many digits after the point.
+        ///
+        /// ```rhai
+        /// assert(fixed(94.363, 2) == "94.36");
+        /// ```
+        fn fixed(number: Number, digits: usize) -> String { format!("{:.*}", digits.min(17), number.0) }
+
+        /// A Markdown table whose columns line up; every row is an array as long as the header.
+        ///
+        /// ```rhai
+        /// print(table(["method", "test"], [["is_darts", 94.36]]));
+        /// ```
+        fn table(#context, header: Array, rows: Array) -> Fallible<String> {
             cells(&context, &header, &rows).map(|lines| table(&lines))
-        },
-    );
-    let h = host.clone();
-    api.def(
-        [
-            "write_csv",
-            "write_csv(name, header, rows) -> string",
-            "Write a CSV file into the run folder (without one: a temporary folder of the process); its path.",
-            "write_csv(\"results.csv\", [\"seed\", \"test\"], [[0, 94.36]]);",
-        ],
-        move |context: NativeCallContext, name: &str, header: Array, rows: Array| {
-            let lines = cells(&context, &header, &rows)?;
-            write_csv(&h, name, &lines).map_err(raise)
-        },
-    );
-    let h = host.clone();
-    api.def(
-        [
-            "write_text",
-            "write_text(name, text) -> string",
-            "Write a text file into the run folder (without one: a temporary folder of the process); its path.",
-            "write_text(\"cell.dot\", genotype(9930).to_dot());",
-        ],
-        move |name: &str, text: &str| files::write(&h, name, text.as_bytes()).map_err(raise),
-    );
-    let h = host.clone();
-    api.def(
-        [
-            "run_file",
-            "run_file(name) -> string",
-            "The path of a file in the run folder (without one: a temporary folder of the process).",
-            "assert(run_file(\"w.safetensors\").contains(\"w.safetensors\"));",
-        ],
-        move |name: &str| files::run_file(&h, name).map(|p| p.to_string_lossy().into_owned()).map_err(raise),
-    );
+        }
+
+        /// Write a CSV file into the run folder (without one: a temporary folder of the process); its path.
+        ///
+        /// ```rhai
+        /// write_csv("results.csv", ["seed", "test"], [[0, 94.36]]);
+        /// ```
+        fn write_csv(#context, name: String, header: Array, rows: Array) -> Fallible<String> {
+            Ok(write_csv(&host, &name, &cells(&context, &header, &rows)?)?)
+        }
+
+        /// Write a text file into the run folder (without one: a temporary folder of the process); its path.
+        ///
+        /// ```rhai
+        /// write_text("cell.dot", genotype(9930).to_dot());
+        /// ```
+        fn write_text(name: String, text: String) -> Result<String> { files::write(&host, &name, text.as_bytes()) }
+
+        /// The path of a file in the run folder (without one: a temporary folder of the process).
+        ///
+        /// ```rhai
+        /// assert(run_file("w.safetensors").contains("w.safetensors"));
+        /// ```
+        fn run_file(name: String) -> Result<String> {
+            files::run_file(&host, &name).map(|path| path.to_string_lossy().into_owned())
+        }
+    }
 }
 
 #[cfg(test)]

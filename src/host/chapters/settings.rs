@@ -3,55 +3,22 @@
 use crate::error::{Error, Result};
 use crate::host::handles::saved::to_json;
 use crate::host::run::Host;
-use crate::host::run::settings::{PictureConfig, SizeConfig, host_keys, search_keys, typed};
+use crate::host::run::settings::{PictureConfig, Settings, SizeConfig, host_keys, search_keys, typed};
 use crate::host::script::api::Api;
-use crate::host::script::errors::{Fallible, article, raise, wrong};
+use crate::host::script::errors::{Fallible, article, wrong};
+use crate::host::script::functions::functions;
 use crate::host::script::value::{from_json, kind, shown};
 use crate::search::{TrainConfig, arch::ArchConfig};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
-/// Register `settings` and `setting`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
-    api.chapter("run");
-    let h = host.clone();
-    api.def(
-        [
-            "setting",
-            "setting(key, choices) -> value",
-            "A setting that others depend on, to be read before them: the first of `choices`, or that of --set KEY=VALUE. \
-             Another value is an error that lists the choices. The map for `settings` then has the key, too.",
-            "let name = setting(\"method\", [\"darts\", \"gdas\"]);\nimport \"nas/\" + name as method;\n\
-             let cfg = settings(method::defaults() + #{ method: name });\nassert(cfg.method == \"darts\");",
-        ],
-        move |key: &str, choices: Array| setting(&h, key, &choices),
-    );
-    let h = host.clone();
-    api.def(
-        [
-            "settings",
-            "settings(defaults) -> map",
-            "The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose \
-             type is not that of its default, is an error. Known are the keys of `defaults` and those that the host \
-             takes: of training (epochs, batch_size, lr, lr_min, momentum, nesterov, weight_decay, clip, augment, cutout, \
-             drop_path), of architecture parameters (arch_optimiser, arch_lr, arch_beta1, arch_beta2, arch_momentum, \
-             arch_weight_decay, arch_clip, arch_mean, arch_init), of the supernet (channels, cells, strict, pool_norm, \
-             head_norm), of the data (resize, limit), of train_genotype (recipe, network, warmup, schedule, photo, auxiliary, \
-             label_smoothing). A function of a search refuses a key of train_genotype alone that the script does not name \
-             itself: it would do nothing.",
-            "let cfg = settings(#{ epochs: 3, temperature: 0.5 });\nassert(cfg.temperature == 0.5);",
-        ],
-        move |defaults: Map| settings(&h, defaults).map_err(raise),
-    );
-}
-
 /// `settings(defaults)`: the defaults, overridden by `--set`.
-fn settings(host: &Host, defaults: Map) -> Result<Map> {
+fn settings(own: &Settings, defaults: Map) -> Result<Map> {
     let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
-    host.declared.borrow_mut().extend(known.iter().cloned());
+    own.declared.borrow_mut().extend(known.iter().cloned());
     known.extend_from_slice(host_keys());
     let mut result = defaults;
-    for (key, value) in &host.options.sets {
+    for (key, value) in &own.sets {
         if !known.contains(key) {
             known.sort();
             known.dedup();
@@ -60,7 +27,7 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
         let value = alike(key, result.get(key.as_str()), from_json(value))?;
         // One of train_genotype alone is read when that takes it.
         if result.contains_key(key.as_str()) || search_keys().contains(key) {
-            host.read.borrow_mut().insert(key.clone());
+            own.read.borrow_mut().insert(key.clone());
         }
         result.insert(key.as_str().into(), value);
     }
@@ -68,7 +35,7 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
     typed::<ArchConfig>(&result)?;
     typed::<SizeConfig>(&result)?;
     typed::<PictureConfig>(&result)?;
-    let mut all = host.settings.borrow_mut();
+    let mut all = own.effective.borrow_mut();
     for (key, value) in &result {
         all.insert(key.to_string(), to_json(value, key)?);
     }
@@ -76,15 +43,15 @@ fn settings(host: &Host, defaults: Map) -> Result<Map> {
 }
 
 /// `setting(key, choices)`: the first, or what `--set` says, if it is one of them.
-fn setting(host: &Host, key: &str, choices: &Array) -> Fallible<Dynamic> {
-    host.declared.borrow_mut().insert(key.to_string());
+fn setting(settings: &Settings, key: &str, choices: &Array) -> Fallible<Dynamic> {
+    settings.declared.borrow_mut().insert(key.to_string());
     let Some(first) = choices.first() else {
         return Err(wrong(format!("setting `{key}`, choices"), "an empty list", "at least one"));
     };
-    let Some((_, value)) = host.options.sets.iter().rev().find(|(name, _)| name == key) else {
+    let Some((_, value)) = settings.sets.iter().rev().find(|(name, _)| name == key) else {
         return Ok(first.clone());
     };
-    host.read.borrow_mut().insert(key.to_string());
+    settings.read.borrow_mut().insert(key.to_string());
     let got = from_json(value).to_string();
     choices.iter().find(|choice| choice.to_string() == got).cloned().ok_or_else(|| {
         let names: Vec<String> = choices.iter().map(|choice| choice.to_string()).collect();
@@ -104,6 +71,38 @@ fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic
     Err(Error::invalid(
         format!("setting `{key}`"),
         shown(&value),
-        format!("{} as its default, {default}", article(&kind(default))),
+        format!("{} as its default, {default}", article(kind(default))),
     ))
+}
+
+/// Register `settings` and `setting`.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("run");
+    functions! { api, [host];
+        /// A setting that others depend on, to be read before them: the first of `choices`, or that of --set
+        /// KEY=VALUE. Another value is an error that lists the choices. The map for `settings` then has the key, too.
+        ///
+        /// ```rhai
+        /// let name = setting("method", ["darts", "gdas"]);
+        /// import "nas/" + name as method;
+        /// let cfg = settings(method::defaults() + #{ method: name });
+        /// assert(cfg.method == "darts");
+        /// ```
+        fn setting(key: String, choices: Array) -> Fallible<Dynamic> { setting(&host.settings, &key, &choices) }
+
+        /// The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose
+        /// type is not that of its default, is an error. Known are the keys of `defaults` and those that the host
+        /// takes: of training (epochs, batch_size, lr, lr_min, momentum, nesterov, weight_decay, clip, augment,
+        /// cutout, drop_path), of architecture parameters (arch_optimiser, arch_lr, arch_beta1, arch_beta2,
+        /// arch_momentum, arch_weight_decay, arch_clip, arch_mean, arch_init), of the supernet (channels, cells,
+        /// strict, pool_norm, head_norm), of the data (resize, limit), of train_genotype (recipe, network, warmup,
+        /// schedule, photo, auxiliary, label_smoothing). A function of a search refuses a key of train_genotype alone
+        /// that the script does not name itself: it would do nothing.
+        ///
+        /// ```rhai
+        /// let cfg = settings(#{ epochs: 3, temperature: 0.5 });
+        /// assert(cfg.temperature == 0.5);
+        /// ```
+        fn settings(defaults: Map) -> Result<Map> { settings(&host.settings, defaults) }
+    }
 }

@@ -2,21 +2,18 @@
 
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
-use crate::host::script::value::float;
-use rhai::{Array, Dynamic};
+use crate::host::script::functions::functions;
 
-/// Two lists of equal length, of at least two numbers.
-fn pair(a: &Array, b: &Array, what: &str) -> Fallible<(Vec<f64>, Vec<f64>)> {
+/// An error unless these are two lists of equal length, of at least two numbers.
+fn pair(a: &[f64], b: &[f64], what: &str) -> Fallible<()> {
     if a.len() != b.len() || a.len() < 2 {
         let got = format!("{} and {} numbers", a.len(), b.len());
         return Err(wrong(what, got, "two lists of equal length, at least 2"));
     }
-    let numbers = |list: &Array| list.iter().map(|v| float(v, what)).collect::<Fallible<Vec<f64>>>();
-    let (a, b) = (numbers(a)?, numbers(b)?);
-    if a.iter().chain(&b).any(|x| x.is_nan()) {
+    if a.iter().chain(b).any(|x| x.is_nan()) {
         return Err(wrong(what, "NaN", "numbers that can be compared"));
     }
-    Ok((a, b))
+    Ok(())
 }
 
 /// Kendall's tau-b: pairs in the same order less pairs in the opposite order, over the geometric mean of the pairs not
@@ -66,47 +63,39 @@ fn ranking(values: &[f64]) -> Vec<usize> {
 
 /// Register the statistics.
 pub fn register(api: &mut Api) {
-    api.def(
-        [
-            "ranking",
-            "ranking([number]) -> [integer]",
-            "The places of the numbers, from the largest to the smallest; equals stay in order, NaN goes last.",
-            "assert(ranking([0.5, 2, 1]) == [1, 2, 0]);",
-        ],
-        |values: Array| -> Fallible<Array> {
-            let values = values.iter().map(|v| float(v, "ranking")).collect::<Fallible<Vec<f64>>>()?;
-            Ok(ranking(&values).into_iter().map(|i| Dynamic::from(i as i64)).collect())
-        },
-    );
-    api.def(
-        [
-            "kendall",
-            "kendall([number], [number]) -> float",
-            "Kendall's rank correlation (tau-b) of two lists: 1 the same order, -1 the opposite; 0 if one list is all \
-             ties. NaN is an error.",
-            "assert(kendall([1, 2, 3], [10, 20, 30]) == 1.0 && kendall([1, 2], [2, 1]) == -1.0);",
-        ],
-        |a: Array, b: Array| pair(&a, &b, "kendall").map(|(a, b)| kendall(&a, &b)),
-    );
-    api.def(
-        [
-            "spearman",
-            "spearman([number], [number]) -> float",
-            "Spearman's rank correlation of two lists, ties at their mean rank; 0 if one list is all ties. NaN is an \
-             error.",
-            "assert(spearman([1, 2, 3], [1, 4, 9]) == 1.0);",
-        ],
-        |a: Array, b: Array| pair(&a, &b, "spearman").map(|(a, b)| pearson(&ranks(&a), &ranks(&b))),
-    );
-    api.def(
-        [
-            "pearson",
-            "pearson([number], [number]) -> float",
-            "Pearson's correlation of two lists; 0 if one list is constant. NaN is an error.",
-            "assert(pearson([1, 2, 3], [2, 4, 6]) == 1.0);",
-        ],
-        |a: Array, b: Array| pair(&a, &b, "pearson").map(|(a, b)| pearson(&a, &b)),
-    );
+    functions! { api, [];
+        /// The places of the numbers, from the largest to the smallest; equals stay in order, NaN goes last.
+        ///
+        /// ```rhai
+        /// assert(ranking([0.5, 2, 1]) == [1, 2, 0]);
+        /// ```
+        fn ranking(numbers: Vec<f64>) -> Vec<usize> { ranking(&numbers) }
+
+        /// Kendall's rank correlation (tau-b) of two lists: 1 the same order, -1 the opposite; 0 if one list is all
+        /// ties. NaN is an error.
+        ///
+        /// ```rhai
+        /// assert(kendall([1, 2, 3], [10, 20, 30]) == 1.0 && kendall([1, 2], [2, 1]) == -1.0);
+        /// ```
+        fn kendall(a: Vec<f64>, b: Vec<f64>) -> Fallible<f64> { pair(&a, &b, "kendall").map(|()| kendall(&a, &b)) }
+
+        /// Spearman's rank correlation of two lists, ties at their mean rank; 0 if one list is all ties. NaN is an
+        /// error.
+        ///
+        /// ```rhai
+        /// assert(spearman([1, 2, 3], [1, 4, 9]) == 1.0);
+        /// ```
+        fn spearman(a: Vec<f64>, b: Vec<f64>) -> Fallible<f64> {
+            pair(&a, &b, "spearman").map(|()| pearson(&ranks(&a), &ranks(&b)))
+        }
+
+        /// Pearson's correlation of two lists; 0 if one list is constant. NaN is an error.
+        ///
+        /// ```rhai
+        /// assert(pearson([1, 2, 3], [2, 4, 6]) == 1.0);
+        /// ```
+        fn pearson(a: Vec<f64>, b: Vec<f64>) -> Fallible<f64> { pair(&a, &b, "pearson").map(|()| pearson(&a, &b)) }
+    }
 }
 
 #[cfg(test)]

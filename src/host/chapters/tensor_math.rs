@@ -1,28 +1,29 @@
 //! Arithmetic and functions of tensors in scripts, all differentiable unless they say otherwise.
 
-use crate::host::handles::tensor::{Op, T, room};
+use crate::host::handles::tensor::{TensorHandle, room};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise_tensor, wrong};
-use crate::host::script::value::float;
+use crate::host::script::functions::functions;
+use crate::host::script::types::Number;
 use crate::memory;
 use candle_core::{D, DType, Tensor};
-use rhai::{Dynamic, INT};
+use rhai::INT;
 
-fn log_softmax(x: &Tensor) -> Op {
+fn log_softmax(x: &Tensor) -> candle_core::Result<Tensor> {
     candle_nn::ops::log_softmax(x, D::Minus1)
 }
 
 /// Softmax by differentiable steps.
-fn softmax(x: &Tensor) -> Op {
+fn softmax(x: &Tensor) -> candle_core::Result<Tensor> {
     log_softmax(x)?.exp()
 }
 
 /// Beside the largest (or least) of some numbers: 0, or NaN where one of them is NaN, which comparisons pass over.
-fn nan_in(x: &Tensor, sum: impl Fn(&Tensor) -> Op) -> Op {
+fn nan_in(x: &Tensor, sum: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> candle_core::Result<Tensor> {
     sum(&x.ne(x)?.where_cond(x, &x.zeros_like()?)?)
 }
 
-fn one_hot(x: &Tensor) -> Op {
+fn one_hot(x: &Tensor) -> candle_core::Result<Tensor> {
     if nan_in(&x.detach(), Tensor::sum_all)?.to_scalar::<f32>()?.is_nan() {
         candle_core::bail!("one_hot: got NaN, expected numbers of which one is the largest")
     }
@@ -33,7 +34,7 @@ fn one_hot(x: &Tensor) -> Op {
 }
 
 /// On one device, for an operation on both.
-fn beside(a: &Tensor, b: &Tensor) -> Op {
+fn beside(a: &Tensor, b: &Tensor) -> candle_core::Result<Tensor> {
     b.to_device(a.device())
 }
 
@@ -68,223 +69,214 @@ fn broadcast(a: &Tensor, b: &Tensor) -> Option<usize> {
     memory::product(&sizes)
 }
 
-fn cross_entropy(logits: &Tensor, labels: &Tensor) -> Op {
+fn cross_entropy(logits: &Tensor, labels: &Tensor) -> candle_core::Result<Tensor> {
     log_softmax(logits)?.gather(&labels.unsqueeze(1)?, 1)?.mean_all()?.neg()
+}
+
+/// What two tensors of any shapes that go together come to.
+type Both = fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>;
+
+fn both(a: &TensorHandle, b: &TensorHandle, op: Both) -> Fallible<TensorHandle> {
+    room(broadcast(&a.0, &b.0))?;
+    TensorHandle::of(&[a, b], || op(&a.0, &beside(&a.0, &b.0)?))
+}
+
+/// Along a dimension, which stays with length 1.
+fn along(
+    tensor: &TensorHandle,
+    name: &str,
+    dim: INT,
+    reduce: fn(&Tensor, usize) -> candle_core::Result<Tensor>,
+) -> Fallible<TensorHandle> {
+    let rank = tensor.0.rank();
+    match usize::try_from(dim) {
+        Ok(d) if d < rank => tensor.map(|t| reduce(t, d)),
+        _ => Err(wrong(format!("{name}, dim"), dim, format!("0 to {}", rank.saturating_sub(1)))),
+    }
 }
 
 /// Register arithmetic and functions.
 pub fn register(api: &mut Api) {
     arithmetic(api);
-    functions(api);
+    functions! { api, [];
+        /// Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for dead
+        /// ones; one [edges, ops] tensor per cell type, a mix.
+        ///
+        /// ```rhai
+        /// assert(tensor([0.0, 0.0]).softmax().to_array() == [0.5, 0.5]);
+        /// ```
+        fn softmax(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(softmax) }
+
+        /// Along the last dimension.
+        ///
+        /// ```rhai
+        /// assert(tensor([5.0]).log_softmax().to_array() == [0.0]);
+        /// ```
+        fn log_softmax(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(log_softmax) }
+
+        /// log(sum(exp x)) along the last dimension, which goes.
+        ///
+        /// ```rhai
+        /// assert(tensor([2.0]).logsumexp().to_float() == 2.0);
+        /// ```
+        fn logsumexp(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(|x| x.log_sum_exp(D::Minus1)) }
+
+        /// 1 / (1 + exp(-x)).
+        ///
+        /// ```rhai
+        /// assert(tensor(0.0).sigmoid().to_float() == 0.5);
+        /// ```
+        fn sigmoid(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(|x| (x.neg()?.exp()? + 1.0)?.recip()) }
+
+        /// Element by element.
+        ///
+        /// ```rhai
+        /// assert(tensor(0.0).exp().to_float() == 1.0);
+        /// ```
+        fn exp(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(Tensor::exp) }
+
+        /// Natural logarithm, element by element.
+        ///
+        /// ```rhai
+        /// assert(tensor(1.0).log().to_float() == 0.0);
+        /// ```
+        fn log(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(Tensor::log) }
+
+        /// Element by element.
+        ///
+        /// ```rhai
+        /// assert(tensor(9.0).sqrt().to_float() == 3.0);
+        /// ```
+        fn sqrt(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(Tensor::sqrt) }
+
+        /// x where positive, else exp(x) - 1.
+        ///
+        /// ```rhai
+        /// assert(tensor(2.0).elu().to_float() == 2.0);
+        /// ```
+        fn elu(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(|x| x.elu(1.0)) }
+
+        /// The same numbers, through which no gradient flows.
+        ///
+        /// ```rhai
+        /// let a = tensor(2.0);
+        /// assert(a.detach().to_float() == 2.0);
+        /// ```
+        fn detach(&tensor: TensorHandle) -> Fallible<TensorHandle> {
+            // Copied: an optimiser changes its variables in place.
+            tensor.map(|x| x.detach().copy())
+        }
+
+        /// 1 at the largest of the last dimension (the first of equals), 0 elsewhere; no gradient. A straight-through
+        /// sample is `(p.one_hot() - p).detach() + p`.
+        ///
+        /// ```rhai
+        /// assert(tensor([[1, 3, 2]]).one_hot().to_array() == [[0.0, 1.0, 0.0]]);
+        /// ```
+        fn one_hot(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(one_hot) }
+
+        /// Of all, or along a dimension, which stays with length 1.
+        ///
+        /// ```rhai
+        /// assert(tensor([[1, 2], [3, 4]]).sum(1).to_array() == [[3.0], [7.0]]);
+        /// ```
+        fn sum(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(Tensor::sum_all) }
+        fn sum(&tensor: TensorHandle, dim: INT) -> Fallible<TensorHandle> {
+            along(tensor, "sum", dim, |x, d| x.sum_keepdim(d))
+        }
+
+        /// Of all, or along a dimension, which stays with length 1; of an array of numbers.
+        ///
+        /// ```rhai
+        /// assert(tensor([1, 2, 3]).mean().to_float() == 2.0 && mean([1, 2]) == 1.5);
+        /// ```
+        fn mean(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(Tensor::mean_all) }
+        fn mean(&tensor: TensorHandle, dim: INT) -> Fallible<TensorHandle> {
+            along(tensor, "mean", dim, |x, d| x.mean_keepdim(d))
+        }
+
+        /// Of all, or along a dimension, which stays with length 1.
+        ///
+        /// ```rhai
+        /// assert(tensor([1, 3, 2]).max().to_float() == 3.0);
+        /// ```
+        fn max(&tensor: TensorHandle) -> Fallible<TensorHandle> {
+            tensor.map(|x| x.max_all()? + nan_in(x, Tensor::sum_all)?)
+        }
+        fn max(&tensor: TensorHandle, dim: INT) -> Fallible<TensorHandle> {
+            along(tensor, "max", dim, |x, d| x.max_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?)
+        }
+
+        /// Of all, or along a dimension, which stays with length 1.
+        ///
+        /// ```rhai
+        /// assert(tensor([1, 3, 2]).min().to_float() == 1.0);
+        /// ```
+        fn min(&tensor: TensorHandle) -> Fallible<TensorHandle> {
+            tensor.map(|x| x.min_all()? + nan_in(x, Tensor::sum_all)?)
+        }
+        fn min(&tensor: TensorHandle, dim: INT) -> Fallible<TensorHandle> {
+            along(tensor, "min", dim, |x, d| x.min_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?)
+        }
+
+        /// Element by element; the gradient is 0 outside.
+        ///
+        /// ```rhai
+        /// assert(tensor([-1, 5]).clamp(0, 1).to_array() == [0.0, 1.0]);
+        /// ```
+        fn clamp(&tensor: TensorHandle, low: Number, high: Number) -> Fallible<TensorHandle> {
+            tensor.map(|x| x.clamp(low.0 as f32, high.0 as f32))
+        }
+
+        /// Element by element, by a number.
+        ///
+        /// ```rhai
+        /// assert(tensor(3.0).pow(2).to_float() == 9.0);
+        /// ```
+        fn pow(&tensor: TensorHandle, exponent: Number) -> Fallible<TensorHandle> { tensor.map(|x| x.powf(exponent.0)) }
+
+        /// Mean over the images: logits [images, classes], labels [images] (see `batch.labels`).
+        ///
+        /// ```rhai
+        /// let l = cross_entropy(tensor([[0.0, 0.0]]), tensor([1]));
+        /// assert(l.to_float() > 0.69 && l.to_float() < 0.7);
+        /// ```
+        fn cross_entropy(logits: TensorHandle, labels: TensorHandle) -> Fallible<TensorHandle> {
+            let labels = labels_of(&logits.0, &labels.0)?;
+            logits.map(|logits| cross_entropy(logits, &labels))
+        }
+    }
 }
 
 fn arithmetic(api: &mut Api) {
-    api.note([
-        "+",
-        "a + b, a - b, a * b, a / b -> Tensor, -a -> Tensor",
-        "Element by element; one side may be a number; shapes that differ are broadcast (a row [ops] or a column \
-         [edges, 1] against [edges, ops]).",
-        "let a = tensor([[1.0, 2.0], [3.0, 4.0]]);\n\
-         assert(((a * 2 - a) / a + 1).to_array() == [[2.0, 2.0], [2.0, 2.0]]);\n\
-         assert((-a).sum().to_float() == -10.0);",
-    ]);
-    let both: [(&str, fn(&Tensor, &Tensor) -> Op); 4] = [
+    functions! { api, [];
+        /// Element by element, as are a - b, a * b, a / b and -a; one side may be a number; shapes that differ are
+        /// broadcast (a row [ops] or a column [edges, 1] against [edges, ops]).
+        ///
+        /// ```rhai
+        /// let a = tensor([[1.0, 2.0], [3.0, 4.0]]);
+        /// assert(((a * 2 - a) / a + 1).to_array() == [[2.0, 2.0], [2.0, 2.0]]);
+        /// assert((-a).sum().to_float() == -10.0);
+        /// ```
+        fn "+"(a: TensorHandle, b: TensorHandle) -> Fallible<TensorHandle> { both(&a, &b, Tensor::broadcast_add) }
+        fn "-"(a: TensorHandle, b: TensorHandle) -> Fallible<TensorHandle> { both(&a, &b, Tensor::broadcast_sub) }
+        fn "*"(a: TensorHandle, b: TensorHandle) -> Fallible<TensorHandle> { both(&a, &b, Tensor::broadcast_mul) }
+        fn "/"(a: TensorHandle, b: TensorHandle) -> Fallible<TensorHandle> { both(&a, &b, Tensor::broadcast_div) }
+        fn "-"(a: TensorHandle) -> Fallible<TensorHandle> { a.map(Tensor::neg) }
+    }
+    let all: [(&str, Both); 4] = [
         ("+", Tensor::broadcast_add),
         ("-", Tensor::broadcast_sub),
         ("*", Tensor::broadcast_mul),
         ("/", Tensor::broadcast_div),
     ];
-    for (name, op) in both {
-        let on = move |a: &T, b: &T| {
-            room(broadcast(&a.0, &b.0))?;
-            T::of(&[a, b], || op(&a.0, &beside(&a.0, &b.0)?))
-        };
-        let scalar = |x: f64, like: &T| Tensor::new(x as f32, like.0.device()).map(T::new).map_err(raise_tensor);
-        api.also(name, move |a: &mut T, b: T| on(a, &b));
-        api.also(name, move |a: &mut T, b: f64| on(a, &scalar(b, a)?));
-        api.also(name, move |a: &mut T, b: INT| on(a, &scalar(b as f64, a)?));
-        api.also(name, move |a: f64, b: T| on(&scalar(a, &b)?, &b));
-        api.also(name, move |a: INT, b: T| on(&scalar(a as f64, &b)?, &b));
+    let scalar = |x: f64, like: &TensorHandle| {
+        Tensor::new(x as f32, like.0.device()).map(TensorHandle::new).map_err(raise_tensor)
+    };
+    for (name, op) in all {
+        api.operator(name, move |a: &mut TensorHandle, b: f64| both(a, &scalar(b, a)?, op));
+        api.operator(name, move |a: &mut TensorHandle, b: INT| both(a, &scalar(b as f64, a)?, op));
+        api.operator(name, move |a: f64, b: TensorHandle| both(&scalar(a, &b)?, &b, op));
+        api.operator(name, move |a: INT, b: TensorHandle| both(&scalar(a as f64, &b)?, &b, op));
     }
-    api.also("-", |a: &mut T| T::of(&[a], || a.0.neg()));
-}
-
-fn functions(api: &mut Api) {
-    let unary: [([&'static str; 4], fn(&Tensor) -> Op); 10] = [
-        (
-            [
-                "softmax",
-                "tensor.softmax() -> Tensor\nalpha.softmax() -> [Tensor]",
-                "Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for \
-                 dead ones; one [edges, ops] tensor per cell type, a mix.",
-                "assert(tensor([0.0, 0.0]).softmax().to_array() == [0.5, 0.5]);",
-            ],
-            softmax,
-        ),
-        (
-            [
-                "log_softmax",
-                "tensor.log_softmax() -> Tensor",
-                "Along the last dimension.",
-                "assert(tensor([5.0]).log_softmax().to_array() == [0.0]);",
-            ],
-            log_softmax,
-        ),
-        (
-            [
-                "logsumexp",
-                "tensor.logsumexp() -> Tensor",
-                "log(sum(exp x)) along the last dimension, which goes.",
-                "assert(tensor([2.0]).logsumexp().to_float() == 2.0);",
-            ],
-            |x| x.log_sum_exp(D::Minus1),
-        ),
-        (
-            [
-                "sigmoid",
-                "tensor.sigmoid() -> Tensor",
-                "1 / (1 + exp(-x)).",
-                "assert(tensor(0.0).sigmoid().to_float() == 0.5);",
-            ],
-            |x| (x.neg()?.exp()? + 1.0)?.recip(),
-        ),
-        (
-            ["exp", "tensor.exp() -> Tensor", "Element by element.", "assert(tensor(0.0).exp().to_float() == 1.0);"],
-            Tensor::exp,
-        ),
-        (
-            [
-                "log",
-                "tensor.log() -> Tensor",
-                "Natural logarithm, element by element.",
-                "assert(tensor(1.0).log().to_float() == 0.0);",
-            ],
-            Tensor::log,
-        ),
-        (
-            ["sqrt", "tensor.sqrt() -> Tensor", "Element by element.", "assert(tensor(9.0).sqrt().to_float() == 3.0);"],
-            Tensor::sqrt,
-        ),
-        (
-            [
-                "elu",
-                "tensor.elu() -> Tensor",
-                "x where positive, else exp(x) - 1.",
-                "assert(tensor(2.0).elu().to_float() == 2.0);",
-            ],
-            |x| x.elu(1.0),
-        ),
-        (
-            [
-                "detach",
-                "tensor.detach() -> Tensor",
-                "The same numbers, through which no gradient flows.",
-                "let a = tensor(2.0);\nassert(a.detach().to_float() == 2.0);",
-            ],
-            // Copied: an optimiser changes its variables in place.
-            |x| x.detach().copy(),
-        ),
-        (
-            [
-                "one_hot",
-                "tensor.one_hot() -> Tensor",
-                "1 at the largest of the last dimension (the first of equals), 0 elsewhere; no gradient. A \
-                 straight-through sample is `(p.one_hot() - p).detach() + p`.",
-                "assert(tensor([[1, 3, 2]]).one_hot().to_array() == [[0.0, 1.0, 0.0]]);",
-            ],
-            one_hot,
-        ),
-    ];
-    for (doc, op) in unary {
-        api.def(doc, move |x: &mut T| T::of(&[x], || op(&x.0)));
-    }
-    type All = fn(&Tensor) -> Op;
-    type Along = fn(&Tensor, usize) -> Op;
-    let reductions: [([&'static str; 4], All, Along); 4] = [
-        (
-            [
-                "sum",
-                "tensor.sum() -> Tensor\ntensor.sum(dim) -> Tensor",
-                "Of all, or along a dimension, which stays with length 1.",
-                "assert(tensor([[1, 2], [3, 4]]).sum(1).to_array() == [[3.0], [7.0]]);",
-            ],
-            Tensor::sum_all,
-            |x, d| x.sum_keepdim(d),
-        ),
-        (
-            [
-                "mean",
-                "tensor.mean() -> Tensor\ntensor.mean(dim) -> Tensor\nmean([number]) -> float",
-                "Of all, or along a dimension, which stays with length 1; of an array of numbers.",
-                "assert(tensor([1, 2, 3]).mean().to_float() == 2.0 && mean([1, 2]) == 1.5);",
-            ],
-            Tensor::mean_all,
-            |x, d| x.mean_keepdim(d),
-        ),
-        (
-            [
-                "max",
-                "tensor.max() -> Tensor\ntensor.max(dim) -> Tensor",
-                "Of all, or along a dimension, which stays with length 1.",
-                "assert(tensor([1, 3, 2]).max().to_float() == 3.0);",
-            ],
-            |x| x.max_all()? + nan_in(x, Tensor::sum_all)?,
-            |x, d| x.max_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?,
-        ),
-        (
-            [
-                "min",
-                "tensor.min() -> Tensor\ntensor.min(dim) -> Tensor",
-                "Of all, or along a dimension, which stays with length 1.",
-                "assert(tensor([1, 3, 2]).min().to_float() == 1.0);",
-            ],
-            |x| x.min_all()? + nan_in(x, Tensor::sum_all)?,
-            |x, d| x.min_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?,
-        ),
-    ];
-    for (doc, all, along) in reductions {
-        let name = doc[0];
-        api.def(doc, move |x: &mut T| T::of(&[x], || all(&x.0)));
-        api.also(name, move |x: &mut T, dim: INT| match usize::try_from(dim) {
-            Ok(d) if d < x.0.rank() => T::of(&[x], || along(&x.0, d)),
-            _ => Err(wrong(format!("{name}, dim"), dim, format!("0 to {}", x.0.rank().saturating_sub(1)))),
-        });
-    }
-    api.def(
-        [
-            "clamp",
-            "tensor.clamp(low, high) -> Tensor",
-            "Element by element; the gradient is 0 outside.",
-            "assert(tensor([-1, 5]).clamp(0, 1).to_array() == [0.0, 1.0]);",
-        ],
-        |x: &mut T, low: Dynamic, high: Dynamic| {
-            let (low, high) = (float(&low, "clamp, low")? as f32, float(&high, "clamp, high")? as f32);
-            T::of(&[x], || x.0.clamp(low, high))
-        },
-    );
-    api.def(
-        [
-            "pow",
-            "tensor.pow(exponent) -> Tensor",
-            "Element by element, by a number.",
-            "assert(tensor(3.0).pow(2).to_float() == 9.0);",
-        ],
-        |x: &mut T, exponent: Dynamic| {
-            let exponent = float(&exponent, "pow, exponent")?;
-            T::of(&[x], || x.0.powf(exponent))
-        },
-    );
-    api.def(
-        [
-            "cross_entropy",
-            "cross_entropy(logits, labels) -> Tensor",
-            "Mean over the images: logits [images, classes], labels [images] (see `batch.labels`).",
-            "let l = cross_entropy(tensor([[0.0, 0.0]]), tensor([1]));\n\
-             assert(l.to_float() > 0.69 && l.to_float() < 0.7);",
-        ],
-        |logits: T, labels: T| {
-            let labels = labels_of(&logits.0, &labels.0)?;
-            T::of(&[&logits], || cross_entropy(&logits.0, &labels))
-        },
-    );
 }

@@ -3,13 +3,14 @@
 use crate::data::nas_bench;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::host::handles::data::Source;
-use crate::host::handles::genotype::{Genotype, genotype_of};
+use crate::host::handles::data::DataSource;
+use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::handles::saved::to_json;
 use crate::host::run::{Host, settings, training};
 use crate::host::script::api::Api;
-use crate::host::script::errors::{Fallible, raise, wrong};
-use crate::host::script::value::shown;
+use crate::host::script::errors::Fallible;
+use crate::host::script::functions::functions;
+use crate::host::script::types::cast;
 use crate::net::subnet::Plan;
 use crate::search::trainer::Evaluation;
 use crate::search::{Stateful, Trainer};
@@ -18,62 +19,15 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Register `train_genotype`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
-    api.chapter("evaluation");
-    let h = host.clone();
-    api.def(
-        [
-            "train_genotype",
-            "train_genotype(genotype, data, cfg) -> map",
-            "Train the network of a found cell from scratch on data.train and test it on data.test after every epoch. \
-             `genotype`: a genotype, its text or published name (DARTS_V2), an index of NAS-Bench-201, or the run folder of a search (`DIR`, or \
-             `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36, auxiliary head), `imagenet` (14 \
-             cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and images. cfg.recipe says whose settings \
-             are taken where none is given: `paper` (IS-DARTS: Nesterov, 5 epochs of warm-up; the default for DARTS cells), \
-             `quark0` (DARTS: plain momentum, no warm-up), `nas-bench-201` (batch 256, lr 0.1, 200 epochs; the default for \
-             its cells). Settings: channels, cells, epochs, batch_size (each 0: the recipe's), warmup (epochs; the rate \
-             rises step by step), lr, lr_min, schedule (of the rate after the warm-up: `step` and `epoch`, a cosine by \
-             steps or by epochs, `exponential`, 0.97 an epoch), momentum, nesterov, weight_decay, clip (0 = none), \
-             augment, photo (in place of the padded crop, a random part, of the whole picture where the data is a folder of \
-             pictures; colour jitter and light), cutout (pixels), \
-             drop_path (probability at the end), auxiliary (weight; 0 = no such head), label_smoothing. What the recipe \
-             sets is said at the beginning; all of it is in the manifest and in settings.json. It is an epochs loop: saved \
-             after every epoch, and goes on under --resume. Gives accuracy and top5 (percent of the test images, after the last epoch), loss, \
-             best_accuracy and best_epoch (chosen on the test images: not a fair figure), train_accuracy, curve (test \
-             accuracy by epoch), confusion (rows: true class), parameters, seconds, genotype, folder. In the run folder, \
-             train-NNN holds settings.json, curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors \
-             (PyTorch names).",
-            "let r = train_genotype(9930, data(\"digits\", #{ limit: 4 }), #{ channels: 2, cells: 1, epochs: 2, \
-             batch_size: 16 });\nassert(r.epochs == 2 && r.accuracy >= 0.0 && r.top5 <= 100.0);",
-        ],
-        move |genotype: Dynamic, data: Dynamic, cfg: Map| -> Fallible<Map> {
-            let source = data.read_lock::<Source>().map(|s| s.clone());
-            let source = source.ok_or_else(|| {
-                wrong("train_genotype, data", shown(&data), "a data source, as data() gives: it has train and test")
-            })?;
-            let plan = plan_of(&genotype)?;
-            settings::check(&h, &cfg, settings::Taker::Training).map_err(raise)?;
-            let cfg = to_json(&Dynamic::from(cfg), "settings").map_err(raise)?;
-            let trainer = training::make(&h, plan, &source.0, &cfg).map_err(raise)?;
-            let trainer = Rc::new(RefCell::new(trainer));
-            h.register_state(&(trainer.clone() as Rc<RefCell<dyn Stateful>>));
-            let (found, folder) = training::train(&h, &trainer, &source.0)?;
-            let trainer = trainer.borrow();
-            Ok(result(&trainer, &found, folder.as_deref()))
-        },
-    );
-}
-
 /// The cells of a genotype handle, of its text (whose order of ops is kept) or name in the literature, of an index of
 /// NAS-Bench-201, or of the genotype.txt of a search's run folder: `DIR`, or `DIR#LABEL` where several searches left theirs.
 fn plan_of(value: &Dynamic) -> Fallible<Plan> {
-    if let Some(genotype) = value.read_lock::<Genotype>() {
+    if let Some(genotype) = value.read_lock::<GenotypeHandle>() {
         return Ok(Plan::from(&genotype.0));
     }
     match value.as_immutable_string_ref() {
-        Ok(text) => plan_of_text(&text).map_err(raise),
-        Err(_) => genotype_of(value).map(|g| Plan::from(&g)),
+        Ok(text) => Ok(plan_of_text(&text)?),
+        Err(_) => GenotypeHandle::of(value).map(|g| Plan::from(&g.0)),
     }
 }
 
@@ -123,4 +77,46 @@ fn result(trainer: &Trainer, found: &Evaluation, folder: Option<&Path>) -> Map {
     put("confusion", rows.map(Dynamic::from).collect::<rhai::Array>().into());
     put("folder", folder.map_or(Dynamic::UNIT, |f| f.to_string_lossy().into_owned().into()));
     map
+}
+
+/// Register `train_genotype`.
+pub fn register(api: &mut Api, host: &Rc<Host>) {
+    api.chapter("evaluation");
+    functions! { api, [host];
+        /// Train the network of a found cell from scratch on data.train and test it on data.test after every epoch.
+        /// `genotype`: a genotype, its text or published name (DARTS_V2), an index of NAS-Bench-201, or the run
+        /// folder of a search (`DIR`, or `DIR#LABEL` where it holds several). cfg.network: `cifar` (20 cells, C=36,
+        /// auxiliary head), `imagenet` (14 cells, C=48), `nas-bench-201` (C=16, N=5); by default what suits cell and
+        /// images. cfg.recipe says whose settings are taken where none is given: `paper` (IS-DARTS: Nesterov, 5
+        /// epochs of warm-up; the default for DARTS cells), `quark0` (DARTS: plain momentum, no warm-up),
+        /// `nas-bench-201` (batch 256, lr 0.1, 200 epochs; the default for its cells). Settings: channels, cells,
+        /// epochs, batch_size (each 0: the recipe's), warmup (epochs; the rate rises step by step), lr, lr_min,
+        /// schedule (of the rate after the warm-up: `step` and `epoch`, a cosine by steps or by epochs,
+        /// `exponential`, 0.97 an epoch), momentum, nesterov, weight_decay, clip (0 = none), augment, photo (in place
+        /// of the padded crop, a random part, of the whole picture where the data is a folder of pictures; colour
+        /// jitter and light), cutout (pixels), drop_path (probability at the end), auxiliary (weight; 0 = no such
+        /// head), label_smoothing. What the recipe sets is said at the beginning; all of it is in the manifest and in
+        /// settings.json. It is an epochs loop: saved after every epoch, and goes on under --resume. Gives accuracy
+        /// and top5 (percent of the test images, after the last epoch), loss, best_accuracy and best_epoch (chosen on
+        /// the test images: not a fair figure), train_accuracy, curve (test accuracy by epoch), confusion (rows: true
+        /// class), parameters, seconds, genotype, folder. In the run folder, train-NNN holds settings.json,
+        /// curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors (PyTorch names).
+        ///
+        /// ```rhai
+        /// let r = train_genotype(9930, data("digits", #{ limit: 4 }), #{ channels: 2, cells: 1, epochs: 2, batch_size: 16 });
+        /// assert(r.epochs == 2 && r.accuracy >= 0.0 && r.top5 <= 100.0);
+        /// ```
+        fn train_genotype(genotype: Dynamic, data: Dynamic, cfg: Map) -> Fallible<Map> {
+            let expected = "a data source, as data() gives: it has train and test";
+            let source: DataSource = cast(&data, "train_genotype, data", expected)?;
+            let plan = plan_of(&genotype)?;
+            settings::check(&host.settings, &cfg, settings::Taker::Training)?;
+            let cfg = to_json(&Dynamic::from(cfg), "settings")?;
+            let trainer = Rc::new(RefCell::new(training::make(&host, plan, &source.0, &cfg)?));
+            host.live.add(&(trainer.clone() as Rc<RefCell<dyn Stateful>>));
+            let (found, folder) = training::train(&host, &trainer, &source.0)?;
+            let trainer = trainer.borrow();
+            Ok(result(&trainer, &found, folder.as_deref()))
+        }
+    }
 }

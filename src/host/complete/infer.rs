@@ -1,6 +1,5 @@
 //! What stands before a dot, as far as it can be told without evaluating anything.
 
-use crate::host::docs::RECEIVERS;
 use crate::host::script::lexer::{self, Kind, Token};
 use crate::host::script::value::kind;
 use crate::host::session::{Scripts, Session};
@@ -22,7 +21,7 @@ impl Known {
     /// The type in the words of the manual.
     fn name(&self) -> Option<String> {
         match self {
-            Known::Value(value) => Some(kind(&value.flatten_clone())),
+            Known::Value(value) => Some(kind(&value.flatten_clone()).to_string()),
             Known::Type(name) => Some(name.clone()),
             Known::Nothing => None,
         }
@@ -36,10 +35,10 @@ impl Known {
                 _ if name.starts_with('[') => Some(TypeId::of::<Array>()),
                 "array" => Some(TypeId::of::<Array>()),
                 "map" => Some(TypeId::of::<Map>()),
-                "string" | "text" => Some(TypeId::of::<rhai::ImmutableString>()),
+                "string" => Some(TypeId::of::<rhai::ImmutableString>()),
                 "integer" => Some(TypeId::of::<rhai::INT>()),
                 "float" => Some(TypeId::of::<rhai::FLOAT>()),
-                name => scripts.types.iter().find(|(known, _)| known == name).map(|(_, id)| *id),
+                name => scripts.types.iter().find(|(known, _)| *known == name).map(|(_, id)| *id),
             },
             Known::Nothing => None,
         }
@@ -59,10 +58,10 @@ impl Known {
         {
             return Known::Value(inner);
         }
-        let own = self.name();
-        returned(docs, name, |receiver| {
-            receiver.is_some() && RECEIVERS.iter().any(|(r, t)| Some(*r) == receiver && Some(*t) == own.as_deref())
-        })
+        match self.name() {
+            Some(own) => returned(docs, name, Some(&own)),
+            None => Known::Nothing,
+        }
     }
 
     /// An item.
@@ -83,17 +82,12 @@ impl Known {
     }
 }
 
-/// What the manual says that `name` gives, by its signatures `receiver.name(...) -> TYPE`.
-fn returned(scripts: &Scripts, name: &str, of: impl Fn(Option<&str>) -> bool) -> Known {
-    for line in scripts.docs.iter().filter(|d| d.name == name).flat_map(|d| d.signature.lines()) {
-        let Some((call, result)) = line.split_once("->") else { continue };
-        let call = call.split('(').next().unwrap_or_default().trim();
-        let receiver = call.rsplit_once('.').map(|(receiver, _)| receiver);
-        if of(receiver) {
-            return Known::Type(result.trim().to_string());
-        }
-    }
-    Known::Nothing
+/// What the signatures of `name` say that it gives: as a function, or of a `receiver`.
+fn returned(scripts: &Scripts, name: &str, receiver: Option<&str>) -> Known {
+    let mut signatures = scripts.docs.iter().filter(|d| d.name == name).flat_map(|d| &d.signatures);
+    let found =
+        signatures.find(|s| s.receiver.as_ref().map(|p| (p.kind)()).as_deref() == receiver && !(s.result)().is_empty());
+    found.map_or(Known::Nothing, |signature| Known::Type((signature.result)()))
 }
 
 /// The last bracket that is open at the end.
@@ -153,7 +147,7 @@ pub fn at_end(session: &Session, text: &str, tokens: &[Token]) -> Known {
                 ")" if called && open > 1 && word(open - 2) == "." => {
                     at_end(session, text, &tokens[..open - 2]).member(word(open - 1), &session.scripts)
                 }
-                ")" if called => returned(&session.scripts, word(open - 1), |receiver| receiver.is_none()),
+                ")" if called => returned(&session.scripts, word(open - 1), None),
                 ")" => at_end(session, text, &tokens[..end - 1]),
                 "]" if called || matches!(word(open.wrapping_sub(1)), ")" | "]") => {
                     at_end(session, text, &tokens[..open]).item()

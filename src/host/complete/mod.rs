@@ -6,9 +6,11 @@ mod infer;
 mod tests;
 mod texts;
 
-use crate::host::run::settings::host_keys;
+use crate::host::run::settings::{PictureConfig, host_keys};
+use crate::host::script::doc::Signature;
 use crate::host::script::lexer::{self, Kind, Token};
 use crate::host::script::modules::STDLIB;
+use crate::host::script::types::Keys;
 use crate::host::session::Session;
 use infer::Known;
 use std::collections::BTreeSet;
@@ -97,9 +99,10 @@ impl Session {
         let name = name.text(before);
         let own = self.own_functions().into_iter().find(|f| f.name == name).map(|f| f.signature);
         let doc = || self.scripts.docs.iter().find(|d| d.name == name);
-        let signature =
-            own.or_else(|| doc()?.signature.lines().find(|l| l.contains(&format!("{name}("))).map(String::from))?;
-        signature.split_once('(').map(|(_, rest)| rest.to_string())
+        match own {
+            Some(signature) => signature.split_once('(').map(|(_, rest)| rest.to_string()),
+            None => doc()?.signatures.iter().find_map(Signature::behind_bracket),
+        }
     }
 
     /// Names of modules and of script functions, for `??`; those of the manual too, for `?` and `:doc`.
@@ -110,7 +113,9 @@ impl Session {
             names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
         }
         if !sources {
-            names.extend(self.scripts.docs.iter().map(|d| d.name.to_string()).filter(|n| n != "+"));
+            names.extend(
+                self.scripts.docs.iter().map(|d| d.name.to_string()).filter(|n| n.starts_with(char::is_alphabetic)),
+            );
         }
         names.into_iter().collect()
     }
@@ -125,12 +130,10 @@ impl Session {
         for function in self.own_functions() {
             found.insert(Completion::call(&function.name, !function.signature.ends_with("()")));
         }
-        for doc in &self.scripts.docs {
-            let own = |line: &&str| line.strip_prefix(doc.name).is_some_and(|rest| rest.starts_with('('));
-            let mut signatures = doc.signature.lines().filter(own).peekable();
-            if signatures.peek().is_some() {
-                let takes = signatures.any(|line| !line.contains("()"));
-                found.insert(Completion::call(doc.name, takes));
+        for doc in self.scripts.docs.iter().filter(|d| d.name.starts_with(char::is_alphabetic)) {
+            let mut functions = doc.signatures.iter().filter(|s| !s.has_receiver()).peekable();
+            if functions.peek().is_some() {
+                found.insert(Completion::call(doc.name, functions.any(Signature::takes)));
             }
         }
         found
@@ -148,7 +151,7 @@ impl Session {
     fn keys(&self, before: &str, tokens: &[Token]) -> BTreeSet<Completion> {
         let open = infer::opener(before, tokens).unwrap_or_default();
         let mut keys: BTreeSet<String> = match infer::callee(before, &tokens[..open]).as_deref() {
-            Some("data") => ["resize", "limit"].map(String::from).into(),
+            Some("data") => PictureConfig::KEYS.iter().map(|key| key.to_string()).collect(),
             Some(_) | None => host_keys().iter().cloned().collect(),
         };
         if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {

@@ -94,8 +94,8 @@ fn settings_complete_inside_of_a_map_and_only_as_keys() {
         ("supernet(\"darts\", #{ chan", &["channels: "][..]),
         ("supernet(\"darts\", #{ channels: 8, ce", &["cells: "]),
         ("#{ shrink_", &["shrink_every: ", "shrink_steps: "]),
-        ("data(#{ ", &["limit: ", "resize: "]),
-        ("data(#{ limit: 3, ", &["resize: "]),
+        ("data(#{ ", &["limit: ", "resize: ", "split: "]),
+        ("data(#{ limit: 3, ", &["resize: ", "split: "]),
         ("#{ channels: 8, chan", &[]),
         ("#{ channels: superne", &["supernet("]),
     ] {
@@ -130,19 +130,14 @@ fn texts_complete_to_modules_names_cells_and_files() {
 #[test]
 fn every_receiver_of_the_manual_has_a_type() {
     let (session, mut receivers) = (session(&[]), 0);
-    for doc in &session.scripts.docs {
-        for line in doc.signature.lines() {
-            let call = line.split(['(', ' ']).next().unwrap();
-            let Some((receiver, name)) = call.rsplit_once('.') else { continue };
-            let known = crate::host::docs::RECEIVERS.iter().find(|(r, _)| *r == receiver);
-            let (_, kind) = known.unwrap_or_else(|| panic!("{line}: `{receiver}` is not in RECEIVERS"));
-            let id = session.scripts.types.iter().find(|(n, _)| n == kind).map(|(_, id)| *id);
-            let id = id.unwrap_or_else(|| panic!("{line}: no type `{kind}`"));
-            assert!(session.scripts.methods(id).any(|m| m.name == name), "{line}: {kind} has no `{name}`");
-            receivers += 1;
-        }
+    for signature in session.scripts.docs.iter().flat_map(|d| &d.signatures) {
+        let Some(receiver) = &signature.receiver else { continue };
+        let id = session.scripts.types.iter().find(|(name, _)| *name == (receiver.kind)()).map(|(_, id)| *id);
+        let id = id.unwrap_or_else(|| panic!("{signature}: no type `{}`", (receiver.kind)()));
+        assert!(session.scripts.methods(id).any(|m| m.name == signature.name), "{signature}");
+        receivers += 1;
     }
-    assert!(receivers > 50, "{receivers} lines with a receiver");
+    assert!(receivers > 50, "{receivers} signatures with a receiver");
 }
 
 #[test]

@@ -6,8 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::files;
-use crate::host::docs::RECEIVERS;
-use crate::host::script::api::Doc;
+use crate::host::script::doc::{Doc, Parameter, Signature};
 use crate::host::script::lexer;
 use crate::host::script::modules::STDLIB;
 use rhai::Engine;
@@ -38,51 +37,23 @@ pub fn write(engine: &Engine, docs: &[Doc], dir: &Path) -> Result<Vec<PathBuf>> 
 fn own(docs: &[Doc]) -> String {
     let mut text = String::from("module static;\n");
     for doc in docs.iter().filter(|d| d.name.chars().all(|c| c.is_alphanumeric() || c == '_')) {
-        for line in doc.signature.lines() {
-            let comment = doc.text.to_string() + "\n\n```rhai\n" + doc.example + "\n```";
+        for signature in &doc.signatures {
+            let comment = format!("{}\n\n```rhai\n{}\n```", doc.text(), doc.example());
             text += "\n";
             comment.lines().for_each(|l| text += &format!("{}\n", format!("/// {l}").trim_end()));
-            text += &definition(doc.name, line);
+            text += &definition(signature);
         }
     }
     text
 }
 
-/// `net.measure_iim(data, samples) -> Importance` as `fn measure_iim(net: Supernet, data: ?, samples: ?) -> Importance;`.
-fn definition(name: &str, signature: &str) -> String {
-    let (call, result) = signature.split_once("->").map_or((signature, "()"), |(c, r)| (c, r.trim()));
-    let call = call.trim();
-    let receiver = call.split('(').next().and_then(|head| head.rsplit_once('.')).map(|(receiver, _)| receiver);
-    let kind = |name: &str| RECEIVERS.iter().find(|(r, _)| *r == name).map_or("?", |(_, kind)| kind);
-    let mut parameters: Vec<String> = receiver.iter().map(|r| format!("{r}: {}", kind(r))).collect();
-    let result = type_name(result);
-    let Some((_, arguments)) = call.split_once('(') else {
-        return format!("fn get {name}({}) -> {result};\n", parameters.join(", "));
-    };
-    // A list or map of names is one argument.
-    let (mut depth, mut argument, mut all) = (0, String::new(), Vec::new());
-    for c in arguments.trim_end_matches(')').chars() {
-        match c {
-            '[' | '{' | '(' => depth += 1,
-            ']' | '}' | ')' => depth -= 1,
-            ',' if depth == 0 => {
-                all.push(std::mem::take(&mut argument));
-                continue;
-            }
-            _ => {}
-        }
-        argument.push(c);
-    }
-    all.push(argument);
-    for argument in all.iter().map(|a| a.trim()).filter(|a| !a.is_empty()) {
-        parameters.push(match argument {
-            a if a.starts_with("#{") => "options: Map".into(),
-            a if a.starts_with('[') => format!("{}s: Array", a.trim_matches(['[', ']'])),
-            "cfg" | "map" | "defaults" => format!("{argument}: Map"),
-            a => format!("{a}: {}", kind(a)),
-        });
-    }
-    format!("fn {name}({}) -> {result};\n", parameters.join(", "))
+/// `net.measure_iim(data, samples) -> Importance` as `fn measure_iim(net: Supernet, data: Data, samples: int) -> Importance;`.
+fn definition(signature: &Signature) -> String {
+    let typed = |p: &Parameter| format!("{}: {}", p.name, type_name(&(p.kind)()));
+    let parameters: Vec<String> =
+        signature.receiver.iter().chain(signature.parameters.iter().flatten()).map(typed).collect();
+    let keyword = if signature.parameters.is_none() { "fn get" } else { "fn" };
+    format!("{keyword} {}({}) -> {};\n", signature.name, parameters.join(", "), type_name(&(signature.result)()))
 }
 
 /// The manual's name of a type as the language server's.
@@ -90,7 +61,9 @@ fn type_name(name: &str) -> String {
     match name {
         "" | "()" => "()".into(),
         "integer" => "int".into(),
-        "string" | "text" => "String".into(),
+        "string" => "String".into(),
+        "number" | "value" => "?".into(),
+        "closure" => "Fn".into(),
         "map" => "Map".into(),
         "array" => "Array".into(),
         name if name.starts_with('[') => "Array".into(),
@@ -114,21 +87,23 @@ fn module(path: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::script::types::{Argument, Number, Returned};
 
     #[test]
-    fn signatures_of_the_manual_become_definitions() {
-        for (name, signature, expected) in [
-            (
-                "measure_iim",
-                "net.measure_iim(data, samples) -> Importance",
-                "fn measure_iim(net: Supernet, data: Data, samples: ?) -> Importance;\n",
-            ),
-            ("mask", "net.mask -> Mask", "fn get mask(net: Supernet) -> Mask;\n"),
-            ("data", "data(name, #{ resize, limit }) -> DataSource", "fn data(name: ?, options: Map) -> DataSource;\n"),
-            ("drop", "net.drop([candidate])", "fn drop(net: Supernet, candidates: Array) -> ();\n"),
-            ("std", "std([number]) -> float", "fn std(numbers: Array) -> float;\n"),
-        ] {
-            assert_eq!(definition(name, signature), expected);
-        }
+    fn signatures_become_definitions() {
+        let receiver = Some(f64::parameter("net"));
+        let parameters = Some(vec![Vec::<f64>::parameter("data"), usize::parameter("samples")]);
+        let method = Signature {
+            name: "measure",
+            receiver: receiver.clone(),
+            parameters,
+            result: <Vec<bool> as Returned>::kind,
+        };
+        assert_eq!(definition(&method), "fn measure(net: float, data: Array, samples: int) -> Array;\n");
+        let property = Signature { name: "mask", receiver, parameters: None, result: <String as Returned>::kind };
+        assert_eq!(definition(&property), "fn get mask(net: float) -> String;\n");
+        let parameters = Some(vec![Number::parameter("seconds")]);
+        let function = Signature { name: "sleep", receiver: None, parameters, result: <() as Returned>::kind };
+        assert_eq!(definition(&function), "fn sleep(seconds: ?) -> ();\n");
     }
 }

@@ -1,6 +1,6 @@
 //! The manual as Markdown: one page, a section a chapter, then the stdlib.
 
-use crate::host::script::api::Doc;
+use crate::host::script::doc::Doc;
 use crate::host::script::lexer;
 use crate::host::script::modules::STDLIB;
 
@@ -14,6 +14,7 @@ pub fn manual(docs: &[Doc]) -> String {
             text += &entry(doc);
         }
     }
+    text += &super::settings::markdown();
     text += "\n## Modules of the stdlib\n";
     for (path, module) in STDLIB {
         text += &format!("\n### `{path}`\n\n{}\n", super::header(module).join("\n"));
@@ -28,7 +29,10 @@ pub fn manual(docs: &[Doc]) -> String {
 pub fn entry(doc: &Doc) -> String {
     format!(
         "\n### `{}`\n\n```rhai\n{}\n```\n\n{}\n\n```rhai\n{}\n```\n",
-        doc.name, doc.signature, doc.text, doc.example
+        doc.name,
+        doc.lines().join("\n"),
+        doc.text(),
+        doc.example()
     )
 }
 

@@ -3,31 +3,11 @@
 
 pub mod definitions;
 pub mod markdown;
+mod settings;
 
 use crate::error::{Error, Result};
-use crate::host::script::api::Doc;
+use crate::host::script::doc::Doc;
 use crate::host::script::modules::STDLIB;
-
-/// What the manual calls a value of each type in front of a dot.
-pub const RECEIVERS: [(&str, &str); 17] = [
-    ("net", "Supernet"),
-    ("alpha", "ArchitectureParameters"),
-    ("space", "Space"),
-    ("candidate", "Candidate"),
-    ("mask", "Mask"),
-    ("subset", "Subset"),
-    ("schedule", "ShrinkSchedule"),
-    ("importance", "Importance"),
-    ("iim", "Importance"),
-    ("genotype", "Genotype"),
-    ("source", "DataSource"),
-    ("data", "Data"),
-    ("batch", "Batch"),
-    ("pair", "Pair"),
-    ("tensor", "Tensor"),
-    ("a", "Tensor"),
-    ("state", "RunState"),
-];
 
 /// The manual as text: all of it in short, or the entry of `name` (a function, a type's method, a module).
 pub fn text(docs: &[Doc], name: Option<&str>) -> Result<String> {
@@ -42,7 +22,7 @@ pub(crate) fn overview(docs: &[Doc]) -> String {
     for chapter in chapters(docs) {
         lines.push(chapter.to_uppercase());
         for doc in docs.iter().filter(|d| d.chapter == chapter) {
-            doc.signature.lines().for_each(|s| lines.push(format!("  {s}")));
+            doc.lines().iter().for_each(|s| lines.push(format!("  {s}")));
         }
         lines.push(String::new());
     }
@@ -80,12 +60,13 @@ pub(crate) fn entry(docs: &[Doc], name: &str) -> Result<String> {
         let known = docs.iter().map(|d| d.name).chain(STDLIB.iter().map(|(path, _)| *path));
         return Err(Error::unknown_name("entry of the manual", name, known));
     }
-    Ok(found.join("\n\n"))
+    let table = if name == "settings" { format!("\n\n{}", settings::text()) } else { String::new() };
+    Ok(format!("{}{table}", found.join("\n\n")))
 }
 
 fn one(doc: &Doc) -> String {
-    let example: Vec<String> = doc.example.lines().map(|l| format!("    {l}")).collect();
-    format!("{}\n\n{}\n\n{}", doc.signature, wrap(doc.text, 100), example.join("\n"))
+    let example: Vec<String> = doc.example().lines().map(|l| format!("    {l}")).collect();
+    format!("{}\n\n{}\n\n{}", doc.lines().join("\n"), wrap(&doc.text(), 100), example.join("\n"))
 }
 
 /// Break a paragraph into lines of at most `width` characters.

@@ -1,46 +1,70 @@
 //! Architecture parameters as scripts hold them.
 
+use super::genotype::GenotypeHandle;
+use super::handle::Handle;
 use super::importance::Importance;
-use super::net::Net;
-use super::tensor::T;
+use super::supernet::SupernetHandle;
+use super::tensor::TensorHandle;
 use crate::error::Result;
 use crate::host::run::Host;
 use crate::host::run::settings::{Taker, config};
-use crate::host::script::errors::{Fallible, raise};
+use crate::host::script::errors::Fallible;
+use crate::host::show::{Look, tables};
 use crate::search::{ArchParams, Stateful, arch::ArchConfig};
-use rhai::{Array, Dynamic, Map};
+use rhai::Map;
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Architecture parameters of a supernet, with their optimiser; clones are the same.
 #[derive(Clone)]
-pub struct Alpha {
+pub struct ArchitectureParameters {
     /// The parameters.
     pub params: Rc<RefCell<ArchParams>>,
     /// Of this supernet.
-    pub net: Net,
+    pub net: SupernetHandle,
 }
 
-impl Alpha {
-    pub(crate) fn new(host: &Host, net: &Net, cfg: &Map) -> Fallible<Self> {
-        let config: ArchConfig = config(host, cfg, Taker::Search)?;
+impl ArchitectureParameters {
+    pub(crate) fn new(host: &Host, net: &SupernetHandle, cfg: &Map) -> Fallible<Self> {
+        let config: ArchConfig = config(&host.settings, cfg, Taker::Search)?;
         let seed = host.stream.borrow_mut().next_seed();
         let learner = net.learner.borrow();
         let params = ArchParams::new(&net.space(), config, seed, learner.net.device());
-        let params = params.and_then(|p| p.traced(learner.trace.clone())).map_err(raise)?;
+        let params = params.and_then(|p| p.traced(learner.trace.clone()))?;
         let params = Rc::new(RefCell::new(params));
-        host.register_state(&(params.clone() as Rc<RefCell<dyn Stateful>>));
-        Ok(Alpha { params, net: net.clone() })
+        host.live.add(&(params.clone() as Rc<RefCell<dyn Stateful>>));
+        Ok(ArchitectureParameters { params, net: net.clone() })
     }
 
-    pub(crate) fn softmax(&self) -> Result<Array> {
+    /// One tensor per cell type: the softmax over live candidates.
+    pub(crate) fn softmax(&self) -> Result<Vec<TensorHandle>> {
         let tensors = self.params.borrow().softmax(self.net.learner.borrow().net.mask())?;
-        Ok(tensors.into_iter().map(|t| Dynamic::from(T::new(t))).collect())
+        Ok(tensors.into_iter().map(TensorHandle::new).collect())
+    }
+
+    /// What they choose.
+    pub(crate) fn genotype(&self) -> Result<GenotypeHandle> {
+        let learner = self.net.learner.borrow();
+        let found = self.params.borrow().genotype(&self.net.space(), learner.net.mask())?;
+        learner.trace.genotype(&found)?;
+        Ok(GenotypeHandle(found))
     }
 
     /// The softmax over live candidates.
     pub fn importance(&self) -> Result<Importance> {
         let table = self.params.borrow().importance(self.net.learner.borrow().net.mask())?;
         Ok(Importance { table: Rc::new(table), score: None, space: self.net.space() })
+    }
+}
+
+impl Handle for ArchitectureParameters {
+    fn text(&self) -> String {
+        self.look(&Look::PLAIN).unwrap_or_else(|error| error.to_string())
+    }
+
+    fn look(&self, look: &Look) -> Result<String> {
+        let softmax = self.importance()?;
+        let table = tables::importance(&softmax.space, &softmax.table, false, look);
+        Ok(format!("architecture parameters, softmax\n{table}"))
     }
 }

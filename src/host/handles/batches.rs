@@ -1,8 +1,9 @@
 //! Batches in scripts: what `for batch in net.batches(...)` and `net.pair_batches(...)` run over.
 
-use super::batch::Batch;
+use super::batch::BatchHandle;
 use super::data::Data;
-use super::net::Net;
+use super::handle::Handle;
+use super::supernet::SupernetHandle;
 use crate::data::{Batches, Dataset};
 use crate::error::Result;
 use crate::host::script::errors::{Fallible, raise};
@@ -16,15 +17,15 @@ use std::time::Instant;
 #[derive(Clone)]
 pub struct Pair {
     /// For the weights.
-    pub train: Batch,
+    pub train: BatchHandle,
     /// For the architecture.
-    pub valid: Batch,
+    pub valid: BatchHandle,
 }
 
 /// The batches of an epoch, not yet begun.
 #[derive(Clone)]
-pub struct BatchList {
-    net: Net,
+pub struct BatchesHandle {
+    net: SupernetHandle,
     /// The images.
     pub data: Rc<Dataset>,
     cfg: TrainConfig,
@@ -32,36 +33,36 @@ pub struct BatchList {
 
 /// The pairs of an epoch, not yet begun.
 #[derive(Clone)]
-pub struct PairList {
+pub struct Pairs {
     /// Those of the weights.
-    pub train: BatchList,
+    pub train: BatchesHandle,
     valid: Rc<Dataset>,
 }
 
-impl BatchList {
+impl BatchesHandle {
     /// Of `data`, by the settings `cfg`.
-    pub fn new(net: &Net, data: &Data, cfg: &Map) -> Fallible<Self> {
-        Ok(BatchList { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)? })
+    pub fn new(net: &SupernetHandle, data: &Data, cfg: &Map) -> Fallible<Self> {
+        Ok(BatchesHandle { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)? })
     }
 }
 
-impl PairList {
+impl Pairs {
     /// Of `train` beside `valid`.
-    pub fn new(net: &Net, train: &Data, valid: &Data, cfg: &Map) -> Fallible<Self> {
-        Ok(PairList { train: BatchList::new(net, train, cfg)?, valid: valid.0.clone() })
+    pub fn new(net: &SupernetHandle, train: &Data, valid: &Data, cfg: &Map) -> Fallible<Self> {
+        Ok(Pairs { train: BatchesHandle::new(net, train, cfg)?, valid: valid.0.clone() })
     }
 }
 
 /// Batches under way.
 pub struct Running {
-    list: BatchList,
+    list: BatchesHandle,
     batches: Option<Batches>,
     begun: Instant,
     done: usize,
 }
 
 impl Running {
-    fn step(&mut self) -> Result<Option<Batch>> {
+    fn step(&mut self) -> Result<Option<BatchHandle>> {
         interrupt::check()?;
         let batches = match &mut self.batches {
             Some(batches) => batches,
@@ -81,7 +82,7 @@ impl Running {
             self.tick(total);
         }
         self.done += 1;
-        Ok(batch.map(|b| Batch(Rc::new(b))))
+        Ok(batch.map(|b| BatchHandle(Rc::new(b))))
     }
 
     /// Report the step that the script has just taken.
@@ -102,15 +103,15 @@ impl Running {
 }
 
 impl Iterator for Running {
-    type Item = Fallible<Batch>;
+    type Item = Fallible<BatchHandle>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().map_err(raise).transpose()
     }
 }
 
-impl IntoIterator for BatchList {
-    type Item = Fallible<Batch>;
+impl IntoIterator for BatchesHandle {
+    type Item = Fallible<BatchHandle>;
     type IntoIter = Running;
 
     fn into_iter(self) -> Running {
@@ -131,7 +132,7 @@ impl RunningPairs {
         let Some(train) = self.train.step()? else { return Ok(None) };
         loop {
             if let Some(batch) = self.batches.as_mut().and_then(Iterator::next) {
-                return Ok(Some(Pair { train, valid: Batch(Rc::new(batch)) }));
+                return Ok(Some(Pair { train, valid: BatchHandle(Rc::new(batch)) }));
             }
             self.rounds += 1;
             let list = &self.train.list;
@@ -148,11 +149,29 @@ impl Iterator for RunningPairs {
     }
 }
 
-impl IntoIterator for PairList {
+impl IntoIterator for Pairs {
     type Item = Fallible<Pair>;
     type IntoIter = RunningPairs;
 
     fn into_iter(self) -> RunningPairs {
         RunningPairs { train: self.train.into_iter(), valid: self.valid, batches: None, rounds: 0 }
+    }
+}
+
+impl Handle for Pair {
+    fn text(&self) -> String {
+        format!("pair {} of {}", self.train.0.index + 1, self.train.0.total)
+    }
+}
+
+impl Handle for BatchesHandle {
+    fn text(&self) -> String {
+        format!("batches of {}", self.data.describe())
+    }
+}
+
+impl Handle for Pairs {
+    fn text(&self) -> String {
+        format!("pairs of batches of {}", self.train.data.describe())
     }
 }

@@ -1,25 +1,55 @@
 //! Genotypes as scripts hold them.
 
+use super::handle::{Handle, Saved, Tensors, parse, plain};
 use crate::data::nas_bench;
-use crate::host::script::errors::{Fallible, raise, wrong};
+use crate::error::Result;
+use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::value::{count, shown};
+use crate::host::show::{Look, found};
+use crate::space::Genotype;
 use rhai::Dynamic;
+use serde_json::{Map, Value, json};
 
 /// A found architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Genotype(pub crate::space::Genotype);
+pub struct GenotypeHandle(pub Genotype);
 
-/// A genotype from a handle, its text, its name in the literature, or its index in NAS-Bench-201.
-pub fn genotype_of(value: &Dynamic) -> Fallible<crate::space::Genotype> {
-    if let Some(genotype) = value.read_lock::<Genotype>() {
-        return Ok(genotype.0.clone());
+impl Handle for GenotypeHandle {
+    fn text(&self) -> String {
+        self.0.to_string()
     }
-    if let Ok(text) = value.as_immutable_string_ref() {
-        return crate::space::Genotype::read(&text).map_err(raise);
+
+    fn look(&self, look: &Look) -> Result<String> {
+        found::genotype(&self.0, look)
     }
-    if let Ok(index) = value.as_int() {
-        let row = nas_bench::query_index(count(index, "index")?).map_err(raise)?;
-        return crate::space::Genotype::parse(&row.arch).map_err(raise);
+}
+
+impl Saved for GenotypeHandle {
+    const TAG: &'static str = "$genotype";
+
+    fn pack(&self, what: &str, _: Option<&mut Tensors>) -> Result<Option<Value>> {
+        Ok(Some(json!({ "$genotype": self.0.to_string(), "space": plain(&self.0.space, what)? })))
     }
-    Err(wrong("genotype", shown(value), "a genotype, its text or name, or an index of NAS-Bench-201"))
+
+    fn unpack(map: &Map<String, Value>, _: &Tensors) -> Result<Self> {
+        let text: String = parse(map, "$genotype", "genotype")?;
+        Genotype::parse_in(&parse(map, "space", "space")?, &text).map(GenotypeHandle)
+    }
+}
+
+impl GenotypeHandle {
+    /// From a handle, its text, its name in the literature, or its index in NAS-Bench-201.
+    pub fn of(value: &Dynamic) -> Fallible<Self> {
+        if let Some(genotype) = value.read_lock::<GenotypeHandle>() {
+            return Ok(genotype.clone());
+        }
+        if let Ok(text) = value.as_immutable_string_ref() {
+            return Ok(GenotypeHandle(Genotype::read(&text)?));
+        }
+        if let Ok(index) = value.as_int() {
+            let row = nas_bench::query_index(count(index, "index")?)?;
+            return Ok(GenotypeHandle(Genotype::parse(&row.arch)?));
+        }
+        Err(wrong("genotype", shown(value), "a genotype, its text or name, or an index of NAS-Bench-201"))
+    }
 }

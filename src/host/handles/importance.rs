@@ -1,14 +1,18 @@
 //! Importances: one number per candidate.
 
-use super::genotype::Genotype;
-use super::space::{Candidate, Space};
+use super::genotype::GenotypeHandle;
+use super::handle::{Handle, Saved, Tensors, parse, plain};
+use super::space::{CandidateHandle, SpaceHandle, space_of};
 use super::tensor::mix_of;
-use crate::error::Error;
-use crate::host::script::errors::{Fallible, raise, raise_tensor, wrong};
+use crate::error::Result;
+use crate::host::script::errors::{Fallible, raise_tensor, wrong};
+use crate::host::script::types::{Keys, Options};
 use crate::host::script::value::float;
+use crate::host::show::{Look, tables};
 use crate::search::derive::{Derivation, derive};
 use crate::space::{Iim, Mask, PerCandidate, SearchSpace};
-use rhai::{Dynamic, Map};
+use rhai::Dynamic;
+use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
 /// One number per candidate, the larger the more important: an IIM measurement, architecture weights, a script's own.
@@ -22,6 +26,52 @@ pub struct Importance {
     pub space: Rc<SearchSpace>,
 }
 
+impl Handle for Importance {
+    fn text(&self) -> String {
+        tables::importance(&self.space, &self.table, self.score.is_some(), &Look::PLAIN)
+    }
+
+    fn look(&self, look: &Look) -> Result<String> {
+        Ok(tables::importance(&self.space, &self.table, self.score.is_some(), look))
+    }
+
+    fn summary(&self) -> String {
+        let measured = self.table.iter().filter(|(_, x)| !x.is_nan()).count();
+        let what = if self.score.is_some() { "IIM" } else { "importance" };
+        format!("{what} of {measured} candidates, {}", self.space.name())
+    }
+}
+
+impl Saved for Importance {
+    const TAG: &'static str = "$importance";
+
+    fn pack(&self, what: &str, _: Option<&mut Tensors>) -> Result<Option<Value>> {
+        // Bits, for JSON has no infinities and no NaN.
+        let bits = |table: &PerCandidate<f64>| plain(&table.map(|x| x.to_bits()), what);
+        let score = self.score.as_deref().map(bits).transpose()?;
+        let (table, space) = (bits(&self.table)?, plain(&*self.space, what)?);
+        Ok(Some(json!({ "$importance": table, "score": score, "space": space })))
+    }
+
+    fn unpack(map: &Map<String, Value>, _: &Tensors) -> Result<Self> {
+        let space = space_of(map)?;
+        let table = |key: &str| -> Result<Rc<PerCandidate<f64>>> {
+            let table = parse::<PerCandidate<u64>>(map, key, "importance")?.map(|bits| f64::from_bits(*bits));
+            table.check_shape(&space, "a saved importance").map(|()| Rc::new(table))
+        };
+        let score = map.get("score").filter(|s| !s.is_null()).map(|_| table("score")).transpose()?;
+        Ok(Importance { table: table("$importance")?, score, space: space.clone() })
+    }
+}
+
+/// What `importance.genotype` may be told.
+pub struct DerivationKeys;
+
+impl Keys for DerivationKeys {
+    const WHAT: &'static str = "setting of a derivation";
+    const KEYS: &'static [&'static str] = &["threshold", "edges"];
+}
+
 impl Importance {
     /// Of an IIM measurement: `1 / score`.
     pub fn from_iim(iim: &Iim, space: &Rc<SearchSpace>) -> Self {
@@ -29,51 +79,43 @@ impl Importance {
         space.candidates().into_iter().for_each(|c| *table.get_mut(c) = iim.importance(c));
         Importance { table: Rc::new(table), score: Some(Rc::new(iim.score.clone())), space: space.clone() }
     }
-}
 
-/// The value of a candidate; an error if it is of another space.
-pub(crate) fn of(table: &PerCandidate<f64>, space: &SearchSpace, c: &Candidate) -> Fallible<f64> {
-    let place = c.place_in(space).map_err(raise)?;
-    table.try_get(place).copied().ok_or_else(|| wrong("candidate", "no such one", format!("one of {}", space.name())))
-}
-
-/// What `importance.genotype` takes.
-fn derivation(cfg: &Map) -> Fallible<Derivation> {
-    let mut how = Derivation::default();
-    for (key, value) in cfg {
-        match key.as_str() {
-            "threshold" => how.threshold = Some(float(value, "genotype, threshold")?),
-            "edges" => {
-                how.every_edge = match value.to_string().as_str() {
-                    "best" => false,
-                    "all" => true,
-                    other => return Err(wrong("genotype, edges", format!("`{other}`"), "`best` or `all`")),
-                }
+    /// From a script's own numbers: one `[edges, ops]` tensor per cell type.
+    pub fn of_tables(space: &SpaceHandle, tables: &Dynamic) -> Fallible<Self> {
+        let mut table = PerCandidate::filled(&space.0, f64::NAN);
+        for (cell_type, tensor) in mix_of(tables, &space.0)?.iter().enumerate() {
+            let rows = tensor.to_vec2::<f32>().map_err(raise_tensor)?;
+            for c in space.0.candidates().into_iter().filter(|c| c.cell_type == cell_type) {
+                *table.get_mut(c) = f64::from(rows[c.edge][c.op]);
             }
-            other => return Err(raise(Error::unknown_name("setting of a derivation", other, ["threshold", "edges"]))),
         }
+        Ok(Importance { table: Rc::new(table), score: None, space: space.0.clone() })
     }
-    Ok(how)
-}
 
-/// The genotype that an importance names. Where it is NaN, the candidate is dead.
-pub fn genotype(importance: &Importance, cfg: &Map) -> Fallible<Genotype> {
-    let (space, table) = (&importance.space, &importance.table);
-    let mut alive = space.full_mask().table().clone();
-    for c in space.candidates().into_iter().filter(|c| table.get(*c).is_nan()) {
-        *alive.get_mut(c) = false;
+    /// The number of a candidate in one of its tables; an error if it is of another space.
+    pub fn number(&self, table: &PerCandidate<f64>, candidate: &CandidateHandle) -> Fallible<f64> {
+        let place = candidate.place_in(&self.space)?;
+        let expected = || format!("one of {}", self.space.name());
+        table.try_get(place).copied().ok_or_else(|| wrong("candidate", "no such one", expected()))
     }
-    derive(space, table, &Mask::from_table(alive), &derivation(cfg)?).map(Genotype).map_err(raise)
-}
 
-/// An importance from a script's own numbers: one `[edges, ops]` tensor per cell type.
-pub(crate) fn importance(space: &Space, tables: &Dynamic) -> Fallible<Importance> {
-    let mut table = PerCandidate::filled(&space.0, f64::NAN);
-    for (cell_type, tensor) in mix_of(tables, &space.0)?.iter().enumerate() {
-        let rows = tensor.to_vec2::<f32>().map_err(raise_tensor)?;
-        for c in space.0.candidates().into_iter().filter(|c| c.cell_type == cell_type) {
-            *table.get_mut(c) = f64::from(rows[c.edge][c.op]);
+    /// The genotype that it names. Where it is NaN, the candidate is dead.
+    pub fn genotype(&self, options: &Options<DerivationKeys>) -> Fallible<GenotypeHandle> {
+        let mut how = Derivation::default();
+        if let Some(threshold) = options.map.get("threshold") {
+            how.threshold = Some(float(threshold, "genotype, threshold")?);
         }
+        if let Some(edges) = options.map.get("edges") {
+            how.every_edge = match edges.to_string().as_str() {
+                "best" => false,
+                "all" => true,
+                other => return Err(wrong("genotype, edges", format!("`{other}`"), "`best` or `all`")),
+            };
+        }
+        let mut alive = self.space.full_mask().table().clone();
+        for c in self.space.candidates().into_iter().filter(|c| self.table.get(*c).is_nan()) {
+            *alive.get_mut(c) = false;
+        }
+        Ok(GenotypeHandle(derive(&self.space, &self.table, &Mask::from_table(alive), &how)?))
     }
-    Ok(Importance { table: Rc::new(table), score: None, space: space.0.clone() })
 }

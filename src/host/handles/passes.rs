@@ -1,17 +1,17 @@
 //! Passes of a supernet that change nothing in it, and how scripts ask for them.
 
-use super::batch::Batch;
+use super::batch::BatchHandle;
 use super::data::Data;
-use super::net::{Net, stats_map};
-use super::tensor::T;
+use super::handle::Handle;
+use super::supernet::{SupernetHandle, stats_map};
+use super::tensor::TensorHandle;
 use crate::error::{Error, Result};
 use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
-use crate::host::script::errors::{Fallible, raise};
+use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
-use crate::search::TrainConfig;
 use crate::search::learner::in_order;
-use crate::search::settings::known_keys;
-use rhai::{Dynamic, Map, Variant};
+use crate::search::settings::{Settings, known_keys};
+use rhai::{Dynamic, Map};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,7 +32,7 @@ impl PassConfig {
     /// The pass, and the probability that an edge is left out.
     fn of(map: &Map) -> Result<(Pass, f64)> {
         let cfg: PassConfig = options(map)?;
-        TrainConfig { drop_path: cfg.drop_path, ..TrainConfig::default() }.check()?;
+        cfg.check()?;
         Ok((cfg.pass()?, cfg.drop_path))
     }
 }
@@ -57,44 +57,55 @@ fn options<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> Re
 }
 
 /// What `net.evaluate` runs over.
-pub trait Images: Variant + Clone {
+pub trait Images: Handle {
     /// Loss and accuracy.
-    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map>;
+    fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map>;
 }
 
 impl Images for Data {
-    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
+    fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
-        net.learner.borrow().check_last(&self.0, net.batch_size).map_err(raise)?;
-        let batches = in_order(&self.0, net.batch_size).map_err(raise)?;
-        let stats = net.learner.borrow().evaluate(batches, mix.as_deref(), mode, &*net.host.progress);
-        stats.map(|s| stats_map(&s)).map_err(raise)
+        net.learner.borrow().check_last(&self.0, net.batch_size)?;
+        let batches = in_order(&self.0, net.batch_size)?;
+        Ok(stats_map(&net.learner.borrow().evaluate(batches, mix.as_deref(), mode, &*net.host.progress)?))
     }
 }
 
-impl Images for Batch {
-    fn evaluate(&self, net: &Net, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
+impl Images for BatchHandle {
+    fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
-        let stats = net.learner.borrow().evaluate([&*self.0], mix.as_deref(), mode, &*net.host.progress);
-        stats.map(|s| stats_map(&s)).map_err(raise)
+        Ok(stats_map(&net.learner.borrow().evaluate([&*self.0], mix.as_deref(), mode, &*net.host.progress)?))
     }
 }
 
-pub(crate) fn evaluate<I: Images>(net: &Net, images: &I, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
-    let cfg: EvaluationConfig = options(cfg).map_err(raise)?;
-    images.evaluate(net, mix, mode(&cfg.mode, Mode::Eval, Mode::Batch).map_err(raise)?)
+/// `net.evaluate`.
+pub(crate) fn evaluate<I: Images>(net: &SupernetHandle, images: &I, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
+    let cfg: EvaluationConfig = options(cfg)?;
+    images.evaluate(net, mix, mode(&cfg.mode, Mode::Eval, Mode::Batch)?)
 }
 
-pub(crate) fn loss(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
+/// `net.loss`.
+pub(crate) fn loss(
+    net: &SupernetHandle,
+    batch: &BatchHandle,
+    mix: Option<&Dynamic>,
+    cfg: &Map,
+) -> Fallible<TensorHandle> {
+    let (pass, drop_path) = PassConfig::of(cfg)?;
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
-    let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop_path).map_err(raise)?;
-    Ok(T::behind(loss, mix))
+    let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop_path)?;
+    Ok(TensorHandle::behind(loss, mix))
 }
 
-pub(crate) fn logits(net: &Net, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<T> {
-    let (pass, drop_path) = PassConfig::of(cfg).map_err(raise)?;
+/// `net.logits`.
+pub(crate) fn logits(
+    net: &SupernetHandle,
+    batch: &BatchHandle,
+    mix: Option<&Dynamic>,
+    cfg: &Map,
+) -> Fallible<TensorHandle> {
+    let (pass, drop_path) = PassConfig::of(cfg)?;
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
-    let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop_path).map_err(raise)?;
-    Ok(T::behind(logits, mix))
+    let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop_path)?;
+    Ok(TensorHandle::behind(logits, mix))
 }

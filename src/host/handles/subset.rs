@@ -1,8 +1,10 @@
 //! Comparison subsets of a supernet.
 
-use super::net::Net;
-use crate::space::{Candidate as Place, ComparisonSubset};
-use rhai::{Array, Dynamic};
+use super::handle::Handle;
+use super::supernet::SupernetHandle;
+use crate::error::Result;
+use crate::host::show::{Look, found};
+use crate::space::{Candidate, ComparisonSubset};
 use std::rc::Rc;
 
 /// A comparison subset of a live supernet.
@@ -11,18 +13,28 @@ pub struct Subset {
     /// The candidates.
     pub subset: Rc<ComparisonSubset>,
     /// Whose mask tells which are alive.
-    pub net: Net,
+    pub net: SupernetHandle,
 }
 
 impl Subset {
+    /// All of a supernet.
+    pub fn all(net: &SupernetHandle) -> Vec<Self> {
+        let subsets = net.space().comparison_subsets();
+        subsets.into_iter().map(|subset| Subset { subset: Rc::new(subset), net: net.clone() }).collect()
+    }
+
     /// The candidates alive now.
-    pub fn alive(&self) -> Vec<Place> {
+    pub fn alive(&self) -> Vec<Candidate> {
         self.subset.alive(&self.net.mask())
     }
 }
 
-/// The comparison subsets of a supernet.
-pub fn subsets(net: &Net) -> Array {
-    let handle = |s| Dynamic::from(Subset { subset: Rc::new(s), net: net.clone() });
-    net.space().comparison_subsets().into_iter().map(handle).collect()
+impl Handle for Subset {
+    fn text(&self) -> String {
+        format!("{} ({} alive, keeps {})", self.subset.name, self.alive().len(), self.subset.keep)
+    }
+
+    fn look(&self, look: &Look) -> Result<String> {
+        Ok(found::subset(&self.subset, &self.net.space(), &self.alive(), look))
+    }
 }

@@ -1,26 +1,26 @@
 //! Tensors as scripts hold them, and what is made of them: mixing weights, tables, masks.
 
+use super::handle::{Handle, Saved, Tensors};
+use crate::error::{Error, Result};
 use crate::host::script::errors::{Fallible, raise, raise_tensor, wrong};
 use crate::host::script::value::shown;
 use crate::memory;
 use crate::space::{Mask, SearchSpace};
 use candle_core::{DType, Device, Tensor};
 use rhai::{Array, Dynamic};
+use serde_json::{Map, Value, json};
 
 /// A tensor (f32) that remembers its computation, and how many steps of the script that is long.
 #[derive(Clone)]
-pub struct T(pub Tensor, usize);
+pub struct TensorHandle(pub Tensor, usize);
 
 /// Steps that a tensor may remember, one behind the other: candle goes back along them by recursion, on the stack.
 const DEPTH: usize = 10_000;
 
-/// What a tensor operation comes to.
-pub type Op = Result<Tensor, candle_core::Error>;
-
-impl T {
+impl TensorHandle {
     /// One that remembers nothing of the script's.
     pub fn new(tensor: Tensor) -> Self {
-        T(tensor, 0)
+        TensorHandle(tensor, 0)
     }
 
     /// What a network has computed with a script's mixing weights: it remembers them.
@@ -28,14 +28,19 @@ impl T {
         fn depth(mix: &Dynamic) -> usize {
             match mix.read_lock::<Array>() {
                 Some(items) => items.iter().map(depth).max().unwrap_or(0),
-                None => mix.read_lock::<T>().map_or(0, |t| t.1),
+                None => mix.read_lock::<TensorHandle>().map_or(0, |t| t.1),
             }
         }
-        T(tensor, mix.map_or(0, depth))
+        TensorHandle(tensor, mix.map_or(0, depth))
+    }
+
+    /// What a script computes of this one alone.
+    pub fn map(&self, compute: impl FnOnce(&Tensor) -> candle_core::Result<Tensor>) -> Fallible<Self> {
+        TensorHandle::of(&[self], || compute(&self.0))
     }
 
     /// What a script has computed `of` others: made unless it would be too large, or remember too much.
-    pub fn of(of: &[&T], compute: impl FnOnce() -> Op) -> Fallible<T> {
+    pub fn of(of: &[&TensorHandle], compute: impl FnOnce() -> candle_core::Result<Tensor>) -> Fallible<TensorHandle> {
         let largest = of.iter().map(|t| t.0.elem_count()).max().unwrap_or(0);
         room(Some(largest))?;
         let tensor = compute().map_err(raise_tensor)?;
@@ -44,7 +49,7 @@ impl T {
             let got = format!("a tensor that remembers {depth} steps, one behind the other");
             return Err(wrong("tensor", got, format!("at most {DEPTH}; t.detach() forgets those before it")));
         }
-        Ok(T(tensor, depth))
+        Ok(TensorHandle(tensor, depth))
     }
 }
 
@@ -65,7 +70,7 @@ pub fn tables_of(what: &str, tables: &Dynamic, space: &SearchSpace) -> Fallible<
     let types = space.cell_types().len();
     let want = (space.n_edges(), space.ops().len());
     let expected = || format!("{types} tensor(s) of shape [{}, {}], one per cell type", want.0, want.1);
-    let one = |value: &Dynamic| match value.read_lock::<T>() {
+    let one = |value: &Dynamic| match value.read_lock::<TensorHandle>() {
         Some(tensor) if tensor.0.dims() == [want.0, want.1] => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
         Some(tensor) => Err(wrong(what, format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
         None => Err(wrong(what, shown(value), expected())),
@@ -81,11 +86,39 @@ pub fn tables_of(what: &str, tables: &Dynamic, space: &SearchSpace) -> Fallible<
 }
 
 /// A mask as one `[edges, ops]` tensor of 0 and 1 per cell type.
-pub fn mask_tensors(mask: &Mask, space: &SearchSpace, device: &Device) -> Fallible<Array> {
+pub fn mask_tensors(mask: &Mask, space: &SearchSpace, device: &Device) -> Fallible<Vec<TensorHandle>> {
     let shape = (space.n_edges(), space.ops().len());
     let tensor = |rows: &Vec<Vec<bool>>| {
         let values = rows.iter().flatten().map(|alive| f32::from(u8::from(*alive))).collect();
-        Tensor::from_vec(values, shape, device).map(|t| Dynamic::from(T::new(t))).map_err(raise_tensor)
+        Tensor::from_vec(values, shape, device).map(TensorHandle::new).map_err(raise_tensor)
     };
     mask.table().0.iter().map(tensor).collect()
+}
+
+impl Handle for TensorHandle {
+    fn text(&self) -> String {
+        let text = self.0.detach().to_string();
+        let rows: Vec<&str> = text.lines().filter(|l| !l.starts_with("Tensor[")).collect();
+        format!("{} {:?}", rows.join("\n"), self.0.dims())
+    }
+
+    fn summary(&self) -> String {
+        format!("{:?}", self.0.dims())
+    }
+}
+
+impl Saved for TensorHandle {
+    const TAG: &'static str = "$tensor";
+
+    fn pack(&self, what: &str, tensors: Option<&mut Tensors>) -> Result<Option<Value>> {
+        let Some(tensors) = tensors else { return Ok(None) };
+        tensors.insert(what.to_string(), self.0.detach());
+        Ok(Some(json!({ "$tensor": what })))
+    }
+
+    fn unpack(map: &Map<String, Value>, tensors: &Tensors) -> Result<Self> {
+        let name = map.get("$tensor").and_then(Value::as_str).unwrap_or_default();
+        let tensor = tensors.get(name).ok_or_else(|| Error::invalid("checkpoint", "no tensor", name))?;
+        Ok(TensorHandle::new(tensor.clone()))
+    }
 }

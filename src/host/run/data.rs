@@ -13,7 +13,10 @@ impl Host {
         if let Some(data) = self.data.borrow().as_ref() {
             return Ok(data.clone());
         }
-        self.open_data(&self.options.data, &settings::data_options(self, &rhai::Map::new())?)
+        self.open_data(
+            &self.options.data,
+            &settings::data_options(&self.settings, &rhai::Map::new(), self.options.seed)?,
+        )
     }
 
     /// Open data and make it the current one.

@@ -74,7 +74,7 @@ impl Iterator for Turns {
             Ok(epoch) if epoch <= self.n => {
                 self.place = Place::In(epoch);
                 self.host.loops.borrow_mut().owner = Some(self.number);
-                self.host.learners().iter().for_each(|(_, learner)| learner.borrow_mut().begin_epoch(epoch));
+                self.host.live.learners().iter().for_each(|(_, learner)| learner.borrow_mut().begin_epoch(epoch));
                 Some(Ok(epoch as INT))
             }
             Ok(_) => {
@@ -100,7 +100,7 @@ impl Turns {
             loops.open.push(self.number);
             if loops.replaying() { loops.saved.remove(&self.number) } else { None }
         };
-        self.known = self.host.live_ids();
+        self.known = self.host.live.ids();
         match saved {
             Some((states, meta)) => self.restore(states, &meta),
             None => Ok(1),
@@ -115,13 +115,13 @@ impl Turns {
         for (name, state) in states {
             let (id, kind) = name.split_once(' ').ok_or_else(|| self.changed(format!("a value named `{name}`")))?;
             let id = id.parse().map_err(|_| self.changed(format!("a value named `{name}`")))?;
-            if !host.restore(id, kind, state)? {
+            if !host.live.restore(id, kind, state)? {
                 return Err(self.changed(format!("no {kind} (value {id}) before the loop")));
             }
         }
         *host.stream.borrow_mut() = Stream::from_json(&meta["stream"])?;
-        host.set_made(get(meta, "made")?);
-        host.set_seconds(
+        host.live.set_made(get(meta, "made")?);
+        host.clock.go_on(
             meta["seconds"]
                 .as_f64()
                 .ok_or_else(|| Error::invalid("checkpoint, `seconds`", &meta["seconds"], "a number"))?,
@@ -154,12 +154,12 @@ impl Turns {
             return Err(self.changed(format!("a loop that went on after turn {epoch}, where it had been left")));
         }
         self.log(epoch)?;
-        for (_, learner) in host.learners() {
+        for (_, learner) in host.live.learners() {
             let learner = learner.borrow();
             learner.trace.weights(&learner.net)?;
         }
         let Some(folder) = folder_of(host, self.number) else { return Ok(()) };
-        let states = host.states()?;
+        let states = host.live.states()?;
         if let Some((_, kind, _)) = states.iter().find(|(id, _, _)| !self.known.contains(id)) {
             return Err(Error::invalid(
                 "epochs loop",
@@ -179,8 +179,8 @@ impl Turns {
             "epochs": self.n,
             "serial": loops.serial,
             "started": loops.started,
-            "made": host.made(),
-            "seconds": host.seconds(),
+            "made": host.live.made(),
+            "seconds": host.clock.seconds(),
             "stream": host.stream.borrow().to_json()?,
             "logs": logs,
         });
@@ -207,7 +207,7 @@ impl Turns {
         if self.host.loops.borrow().owner != Some(self.number) {
             return Ok(());
         }
-        for (net, (_, learner)) in self.host.learners().iter().enumerate() {
+        for (net, (_, learner)) in self.host.live.learners().iter().enumerate() {
             let stats = learner.borrow().stats();
             if stats.images > 0 {
                 self.host.logs(|folder, label| folder.log_epoch(label, epoch, net, &stats))?;

@@ -1,28 +1,22 @@
-//! What all host functions of one run share: options, progress, the run folder, the values that hold state.
+//! What all host functions of one run share.
 
+use super::clock::Clock;
+use super::live::Live;
 use super::loops::Loops;
 use super::options::RunOptions;
 use super::origin::Origin;
 use super::output::Output;
 use super::random::Stream;
+use super::settings::Settings;
 use crate::data::Splits;
 use crate::error::Result;
 use crate::host::script::lint;
 use crate::host::script::modules::Texts;
 use crate::search::run_folder::CHECKPOINTS;
-use crate::search::{Learner, Progress, RunFolder, State, Stateful, Trace};
+use crate::search::{Progress, RunFolder, Trace};
 use crate::space::{Iim, Mask, SearchSpace};
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
-use std::rc::{Rc, Weak};
-use std::time::Instant;
-
-/// A value that holds state, as long as the script holds it.
-#[derive(Clone)]
-enum Live {
-    Learner(Weak<RefCell<Learner>>),
-    Other(Weak<RefCell<dyn Stateful>>),
-}
+use std::cell::RefCell;
+use std::rc::Rc;
 
 /// Shared by all host functions of one run.
 pub struct Host {
@@ -42,19 +36,16 @@ pub struct Host {
     pub trace: Trace,
     /// The data opened last: it gives a supernet its classes.
     pub data: RefCell<Option<Rc<Splits>>>,
-    /// The effective settings, for the manifest.
-    pub settings: RefCell<serde_json::Map<String, serde_json::Value>>,
-    /// Keys of `--set` that something has read.
-    pub read: RefCell<BTreeSet<String>>,
-    /// Keys that a script's settings declared, besides those the host knows.
-    pub declared: RefCell<BTreeSet<String>>,
+    /// What was set, and what came of it.
+    pub settings: Settings,
     /// The epochs loops of the run.
     pub loops: RefCell<Loops>,
     /// The name of the search that runs now, in the logs.
     pub label: RefCell<String>,
-    live: RefCell<Vec<(u64, Live)>>,
-    made: Cell<u64>,
-    clock: Cell<(f64, Instant)>,
+    /// The values that hold state.
+    pub live: Live,
+    /// How long it has taken.
+    pub clock: Clock,
 }
 
 impl Host {
@@ -87,6 +78,7 @@ impl Host {
     ) -> Rc<Self> {
         Rc::new(Host {
             stream: RefCell::new(Stream::new(options.seed)),
+            settings: Settings::new(options.sets.clone()),
             trace,
             options,
             origin,
@@ -94,14 +86,10 @@ impl Host {
             output: Output::default(),
             folder: RefCell::new(folder),
             data: RefCell::default(),
-            settings: RefCell::default(),
-            declared: RefCell::default(),
-            read: RefCell::default(),
             loops: RefCell::new(loops),
             label: RefCell::default(),
-            live: RefCell::default(),
-            made: Cell::new(0),
-            clock: Cell::new((0.0, Instant::now())),
+            live: Live::default(),
+            clock: Clock::default(),
         })
     }
 
@@ -110,105 +98,6 @@ impl Host {
         if !self.options.quiet {
             self.progress.note(line);
         }
-    }
-
-    /// Seconds that the run has taken, those before it was resumed among them.
-    pub fn seconds(&self) -> f64 {
-        let (before, since) = self.clock.get();
-        before + since.elapsed().as_secs_f64()
-    }
-
-    /// Go on counting as a saved run did.
-    pub fn set_seconds(&self, before: f64) {
-        self.clock.set((before, Instant::now()));
-    }
-
-    /// Let a learner be saved after every turn; its number among all values made.
-    pub fn register_learner(&self, learner: &Rc<RefCell<Learner>>) -> u64 {
-        self.register(Live::Learner(Rc::downgrade(learner)))
-    }
-
-    /// Let any other value be saved after every turn.
-    pub fn register_state(&self, value: &Rc<RefCell<dyn Stateful>>) -> u64 {
-        self.register(Live::Other(Rc::downgrade(value)))
-    }
-
-    fn register(&self, live: Live) -> u64 {
-        let id = self.made.get() + 1;
-        self.made.set(id);
-        self.live.borrow_mut().push((id, live));
-        id
-    }
-
-    /// How many values were made so far.
-    pub fn made(&self) -> u64 {
-        self.made.get()
-    }
-
-    /// Go on counting as a saved run did.
-    pub fn set_made(&self, made: u64) {
-        self.made.set(made);
-    }
-
-    fn each_live(&self) -> Vec<(u64, Live)> {
-        let mut live = self.live.borrow_mut();
-        live.retain(|(_, value)| match value {
-            Live::Learner(weak) => weak.strong_count() > 0,
-            Live::Other(weak) => weak.strong_count() > 0,
-        });
-        live.clone()
-    }
-
-    /// Numbers of the values alive, in order of creation.
-    pub fn live_ids(&self) -> Vec<u64> {
-        self.each_live().iter().map(|(id, _)| *id).collect()
-    }
-
-    /// The learners alive, in order of creation.
-    pub fn learners(&self) -> Vec<(u64, Rc<RefCell<Learner>>)> {
-        let learner = |(id, value)| match value {
-            Live::Learner(weak) => weak.upgrade().map(|l: Rc<RefCell<Learner>>| (id, l)),
-            Live::Other(_) => None,
-        };
-        self.each_live().into_iter().filter_map(learner).collect()
-    }
-
-    /// `(number, kind, state)` of every value alive.
-    pub fn states(&self) -> Result<Vec<(u64, &'static str, State)>> {
-        let mut states = Vec::new();
-        for (id, value) in self.each_live() {
-            match value {
-                Live::Learner(weak) => {
-                    if let Some(learner) = weak.upgrade() {
-                        let learner = learner.borrow();
-                        states.push((id, learner.kind(), learner.state()?));
-                    }
-                }
-                Live::Other(weak) => {
-                    if let Some(value) = weak.upgrade() {
-                        let value = value.borrow();
-                        states.push((id, value.kind(), value.state()?));
-                    }
-                }
-            }
-        }
-        Ok(states)
-    }
-
-    /// Give the value `id` a saved state back, if it lives; whether it does and is of this kind.
-    pub fn restore(&self, id: u64, kind: &str, state: State) -> Result<bool> {
-        let Some((_, value)) = self.each_live().into_iter().find(|(live, _)| *live == id) else { return Ok(false) };
-        let value: Option<Rc<RefCell<dyn Stateful>>> = match value {
-            Live::Learner(weak) => weak.upgrade().map(|l| l as Rc<RefCell<dyn Stateful>>),
-            Live::Other(weak) => weak.upgrade(),
-        };
-        let Some(value) = value else { return Ok(false) };
-        let mut value = value.borrow_mut();
-        if value.kind() != kind {
-            return Ok(false);
-        }
-        value.restore(state)?;
-        Ok(true)
     }
 
     /// Do something with the run folder's logs, unless there is none or the rows are there already (while a resumed run
@@ -231,7 +120,7 @@ impl Host {
 
 impl Texts for Host {
     fn look_over(&self, ast: &rhai::AST, file: &str) {
-        self.declared.borrow_mut().extend(lint::named_by_defaults(ast));
+        self.settings.declared.borrow_mut().extend(lint::named_by_defaults(ast));
         if self.folder.borrow().is_none() {
             return;
         }

@@ -44,8 +44,8 @@ impl Manifest {
         let mut all = self.head.clone();
         all["made_of"] = host.origin.made_of()?;
         all["status"] = json!(status);
-        all["seconds"] = json!(host.seconds());
-        all["settings"] = Value::Object(host.settings.borrow().clone());
+        all["seconds"] = json!(host.clock.seconds());
+        all["settings"] = Value::Object(host.settings.effective.borrow().clone());
         if let Some(data) = host.data.borrow().as_ref() {
             all["data"] =
                 json!({"train": data.train.describe(), "test": data.test.len(), "fingerprint": data.fingerprint});

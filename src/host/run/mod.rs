@@ -1,10 +1,12 @@
 //! A run: what was asked for, its folder, its loops, its random stream, its settings.
 
+pub mod clock;
 pub mod data;
 pub mod epochs;
 pub mod files;
 pub mod host;
 pub mod kept;
+pub mod live;
 pub mod loops;
 pub mod made_of;
 pub mod manifest;

@@ -1,71 +1,110 @@
 //! Settings: what `--set` overrides, and the typed configs that host functions take from a script's map.
 
-use super::host::Host;
 use crate::data::DataOptions;
 use crate::error::{Error, Result};
 use crate::host::script::errors::{Fallible, raise};
+use crate::host::script::types::Keys;
 use crate::host::script::value::{from_json, to_json};
-use crate::search::settings::{known_keys, pick};
+use crate::search::settings::{Setting, Settings as _, known_keys, pick, settings};
 use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
-/// The size and the options of a supernet, from a script's settings; 0 = as the space's paper has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SizeConfig {
-    /// C; 0: 16.
-    pub channels: usize,
-    /// Cells a stage, N; 0: 5 (NAS-Bench-201), 2 (DARTS, 8 cells).
-    pub cells: usize,
-    /// Direct convolutions only.
-    pub strict: bool,
-    /// Batch norm behind the pools of candidates.
-    pub pool_norm: bool,
-    /// Batch norm and ReLU before the head.
-    pub head_norm: bool,
-}
-
-impl Default for SizeConfig {
-    fn default() -> Self {
-        SizeConfig { channels: 0, cells: 0, strict: false, pool_norm: false, head_norm: true }
+settings! {
+    /// The size and the options of a supernet.
+    pub struct SizeConfig {
+        /// C; 0: 16.
+        channels: usize = 0, Any;
+        /// Cells a stage, N; 0: 5 (NAS-Bench-201), 2 (DARTS, 8 cells).
+        cells: usize = 0, Any;
+        /// Direct convolutions only.
+        strict: bool = false, Any;
+        /// Batch norm without affine part behind the pools of candidates.
+        pool_norm: bool = false, Any;
+        /// Batch norm and ReLU before the head.
+        head_norm: bool = true, Any;
     }
 }
 
-/// Options of `data()`, from a map or `--set`; 0 = off.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PictureConfig {
-    /// Shrink images to this side.
-    pub resize: usize,
-    /// At most this many training images a class.
-    pub limit: usize,
-    /// Share of each class that is for training, of a folder of pictures without test pictures.
-    pub split: f64,
+settings! {
+    /// Options of `data()`.
+    pub struct PictureConfig {
+        /// Side in pixels to shrink images to; 0: as they are.
+        resize: usize = 0, Any;
+        /// At most this many training images a class; 0: all.
+        limit: usize = 0, Any;
+        /// Share of each class that is for training, of a folder of pictures without test pictures; 0: not split.
+        split: f64 = 0.0, Any;
+    }
 }
 
-/// How `net.evaluate` is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EvaluationConfig {
-    /// `train` or `eval`; empty: `eval`.
-    pub mode: String,
+settings! {
+    /// How `net.evaluate` is asked for.
+    pub struct EvaluationConfig {
+        /// `train` or `eval`; empty: `eval`.
+        mode: String = String::new(), Any;
+    }
 }
 
-/// How `net.loss` and `net.logits` are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PassConfig {
-    /// `train` or `eval`; empty: `train`.
-    pub mode: String,
-    /// `all` or `drawn`; empty: `all`.
-    pub paths: String,
-    /// Whether what is not drawn has the gradient of a bare number.
-    pub ghost: bool,
-    /// Probability that an edge is left out for an image, in train mode.
-    pub drop_path: f64,
+settings! {
+    /// How `net.loss` and `net.logits` are asked for.
+    pub struct PassConfig {
+        /// `train` or `eval`; empty: `train`.
+        mode: String = String::new(), Any;
+        /// `all` or `drawn`; empty: `all`.
+        paths: String = String::new(), Any;
+        /// Whether what is not drawn has the gradient of a bare number.
+        ghost: bool = false, Any;
+        /// Probability that an edge is left out for an image, in train mode.
+        drop_path: f64 = 0.0, BelowOne;
+    }
+}
+
+impl Keys for PictureConfig {
+    const WHAT: &'static str = "data option";
+    const KEYS: &'static [&'static str] = &["resize", "limit", "split"];
+}
+
+/// What was set from outside, and what came of it.
+pub struct Settings {
+    /// `--set KEY=VALUE`, in order.
+    pub sets: Vec<(String, Value)>,
+    /// The effective settings, for the manifest.
+    pub effective: RefCell<serde_json::Map<String, Value>>,
+    /// Keys of `sets` that something has read.
+    pub read: RefCell<BTreeSet<String>>,
+    /// Keys that a script's settings declared, besides those the host knows.
+    pub declared: RefCell<BTreeSet<String>>,
+}
+
+impl Settings {
+    /// With what `--set` says.
+    pub fn new(sets: Vec<(String, Value)>) -> Self {
+        Settings { sets, effective: RefCell::default(), read: RefCell::default(), declared: RefCell::default() }
+    }
+}
+
+/// All settings that the host takes, by who takes them, each with its default; of `train_genotype` these are the recipe's.
+pub fn table() -> Vec<(&'static str, Vec<Setting>, Value)> {
+    fn of<T: Default + Serialize + crate::search::settings::Settings>(
+        taker: &'static str,
+    ) -> (&'static str, Vec<Setting>, Value) {
+        let defaults = T::default();
+        (taker, defaults.all(), serde_json::to_value(&defaults).unwrap_or_default())
+    }
+    let training = EvalConfig::default().all();
+    vec![
+        of::<TrainConfig>("training a supernet"),
+        of::<ArchConfig>("architecture_parameters"),
+        of::<SizeConfig>("supernet"),
+        of::<PictureConfig>("data"),
+        of::<PassConfig>("net.loss, net.logits"),
+        ("train_genotype", training, Value::Null),
+    ]
 }
 
 /// Who takes settings.
@@ -127,13 +166,13 @@ pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> 
 
 /// Check a map that a host function takes settings from. Unless a script declares it as its own, a key of another function,
 /// which would do nothing here, is an error; so is one near to a known one: it is misspelt.
-pub fn check(host: &Host, map: &Map, taker: Taker) -> Result<()> {
+pub fn check(settings: &Settings, map: &Map, taker: Taker) -> Result<()> {
     let pass = known_keys::<PassConfig>();
     let known = || host_keys().iter().chain(pass.iter().filter(|key| !host_keys().contains(key)));
-    let declared = host.declared.borrow();
+    let declared = settings.declared.borrow();
     for key in map.keys() {
         if taker == Taker::Training {
-            host.read.borrow_mut().insert(key.to_string());
+            settings.read.borrow_mut().insert(key.to_string());
         }
         if declared.contains(key.as_str()) {
             continue;
@@ -155,11 +194,11 @@ pub fn check(host: &Host, map: &Map, taker: Taker) -> Result<()> {
 
 /// [`check`], then [`typed`].
 pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(
-    host: &Host,
+    settings: &Settings,
     map: &Map,
     taker: Taker,
 ) -> Fallible<T> {
-    check(host, map, taker).and_then(|()| typed(map)).map_err(raise)
+    check(settings, map, taker).and_then(|()| typed(map)).map_err(raise)
 }
 
 /// Whether two maps have the same keys with the same numbers, texts and truth values; other values are never the same.
@@ -177,28 +216,28 @@ pub fn same(a: &Map, b: &Map) -> bool {
 }
 
 /// `--set` values of the keys that `T` knows, over those of `map`.
-pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(host: &Host, map: &Map) -> Result<T> {
+pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(settings: &Settings, map: &Map) -> Result<T> {
     let mut map = map.clone();
     let known = known_keys::<T>();
-    for (key, value) in host.options.sets.iter().filter(|(key, _)| known.contains(key)) {
+    for (key, value) in settings.sets.iter().filter(|(key, _)| known.contains(key)) {
         map.insert(key.as_str().into(), from_json(value));
-        host.read.borrow_mut().insert(key.clone());
+        settings.read.borrow_mut().insert(key.clone());
     }
     typed(&map)
 }
 
 /// Options from a map, over which `--set` goes.
-pub fn data_options(host: &Host, options: &Map) -> Result<DataOptions> {
-    let picture: PictureConfig = overridden(host, options)?;
+pub fn data_options(settings: &Settings, options: &Map, seed: u64) -> Result<DataOptions> {
+    let picture: PictureConfig = overridden(settings, options)?;
     let some = |n: usize| if n == 0 { None } else { Some(n) };
     let split = Some(picture.split).filter(|share| *share != 0.0);
-    Ok(DataOptions { resize: some(picture.resize), limit: some(picture.limit), split, seed: host.options.seed })
+    Ok(DataOptions { resize: some(picture.resize), limit: some(picture.limit), split, seed })
 }
 
 /// An error for a `--set` that nothing has read: the script calls neither `settings` nor a function that takes the key.
-pub fn all_read(host: &Host) -> Result<()> {
-    let read = host.read.borrow();
-    match host.options.sets.iter().find(|(key, _)| !read.contains(key)) {
+pub fn all_read(settings: &Settings) -> Result<()> {
+    let read = settings.read.borrow();
+    match settings.sets.iter().find(|(key, _)| !read.contains(key)) {
         Some((key, _)) => Err(Error::invalid(
             "--set",
             format!("`{key}`, which this script did not read"),

@@ -92,7 +92,7 @@ fn record_settings(host: &Host, folder: &Path, config: &EvalConfig) -> Result<()
     let text = serde_json::to_string_pretty(config).map_err(wrong)?;
     files::replace(&folder.join("settings.json"), format!("{text}\n").as_bytes())?;
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    host.settings.borrow_mut().insert(name, serde_json::to_value(config).map_err(wrong)?);
+    host.settings.effective.borrow_mut().insert(name, serde_json::to_value(config).map_err(wrong)?);
     Ok(())
 }
 

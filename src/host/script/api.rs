@@ -1,46 +1,40 @@
-//! The one way in which host functions are registered: together with their documentation.
+//! What is registered in an engine: functions and properties with their entries of the manual, types, operators.
 
+use super::doc::{Doc, Signature};
 use super::errors::Fallible;
+use super::value;
 use rhai::{Dynamic, Engine, FuncRegistration, RhaiNativeFunc, Variant};
 use std::any::TypeId;
-use std::rc::Rc;
-
-/// An entry of the manual. `example` runs as it stands (a test holds this).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Doc {
-    /// The chapter: "supernet", "tensor", ...
-    pub chapter: &'static str,
-    /// The name in scripts.
-    pub name: &'static str,
-    /// How it is called, one line an overload: `net.drop(candidate)`.
-    pub signature: &'static str,
-    /// What it does: shapes, units, errors.
-    pub text: &'static str,
-    /// A runnable example.
-    pub example: &'static str,
-}
 
 /// Registers functions in an engine and collects their entries.
 pub struct Api<'e> {
     engine: &'e mut Engine,
     docs: Vec<Doc>,
-    types: Vec<(String, TypeId)>,
+    /// Overloads without documentation of their own, and how many entries there were before them.
+    overloads: Vec<(usize, Signature)>,
+    types: Vec<(&'static str, TypeId)>,
     chapter: &'static str,
 }
 
 impl<'e> Api<'e> {
     /// Into `engine`.
     pub fn new(engine: &'e mut Engine) -> Self {
-        Api { engine, docs: Vec::new(), types: Vec::new(), chapter: "" }
+        Api { engine, docs: Vec::new(), overloads: Vec::new(), types: Vec::new(), chapter: "" }
     }
 
-    /// What was registered so far.
-    pub fn docs(&self) -> Vec<Doc> {
-        self.docs.clone()
-    }
-
-    /// What was registered: the manual, and the types by their names in it.
-    pub fn into_parts(self) -> (Vec<Doc>, Vec<(String, TypeId)>) {
+    /// What was registered: the manual, and the types by their names in it. An overload without documentation belongs to
+    /// the entry of its name: of several, to the one that has a receiver as it has (or has none as it has), and that was
+    /// registered last before it, or else first.
+    pub fn into_parts(mut self) -> (Vec<Doc>, Vec<(&'static str, TypeId)>) {
+        for (before, signature) in self.overloads {
+            let of_name = || (0..self.docs.len()).filter(|i| self.docs[*i].name == signature.name);
+            let alike = |i: &usize| self.docs[*i].signatures[0].has_receiver() == signature.has_receiver();
+            let nearest = |found: Vec<usize>| found.iter().copied().rfind(|i| *i < before).or(found.first().copied());
+            let entry = nearest(of_name().filter(alike).collect()).or_else(|| nearest(of_name().collect()));
+            if let Some(entry) = entry {
+                self.docs[entry].signatures.push(signature);
+            }
+        }
         (self.docs, self.types)
     }
 
@@ -49,20 +43,37 @@ impl<'e> Api<'e> {
         self.chapter = chapter;
     }
 
-    /// A documented function: `[name, signature, text, example]`. Values are shared handles, so that calls on constants
-    /// are
-    /// fine.
-    pub fn def<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
-        &mut self,
-        [name, signature, text, example]: [&'static str; 4],
-        f: impl RhaiNativeFunc<A, N, X, R, F> + 'static,
-    ) {
-        self.docs.push(Doc { chapter: self.chapter, name, signature, text, example });
-        self.also(name, f);
+    fn document(&mut self, signature: Signature, comment: &'static [&'static str]) {
+        if comment.is_empty() {
+            return self.overloads.push((self.docs.len(), signature));
+        }
+        self.docs.push(Doc { chapter: self.chapter, name: signature.name, signatures: vec![signature], comment });
     }
 
-    /// Another overload of a function whose entry covers it.
-    pub fn also<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
+    /// A function with the lines of its doc comment; without any, another overload.
+    pub fn function<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
+        &mut self,
+        signature: Signature,
+        comment: &'static [&'static str],
+        f: impl RhaiNativeFunc<A, N, X, R, F> + 'static,
+    ) {
+        self.operator(signature.name, f);
+        self.document(signature, comment);
+    }
+
+    /// A property with the lines of its doc comment; without any, one of another type.
+    pub fn property<T: Variant + Clone, V: Variant + Clone>(
+        &mut self,
+        signature: Signature,
+        comment: &'static [&'static str],
+        f: impl Fn(&mut T) -> Fallible<V> + 'static,
+    ) {
+        self.engine.register_get(signature.name, f);
+        self.document(signature, comment);
+    }
+
+    /// A function that the manual has no signature of. Values are shared handles, so that calls on constants are fine.
+    pub fn operator<A: 'static, const N: usize, const X: bool, R: Variant + Clone, const F: bool>(
         &mut self,
         name: &str,
         f: impl RhaiNativeFunc<A, N, X, R, F> + 'static,
@@ -70,38 +81,19 @@ impl<'e> Api<'e> {
         FuncRegistration::new(name).with_purity(true).with_volatility(true).register_into_engine(self.engine, f);
     }
 
-    /// A documented property.
-    pub fn get<T: Variant + Clone, V: Variant + Clone>(
-        &mut self,
-        [name, signature, text, example]: [&'static str; 4],
-        f: impl Fn(&mut T) -> Fallible<V> + 'static,
-    ) {
-        self.docs.push(Doc { chapter: self.chapter, name, signature, text, example });
-        self.also_get(name, f);
-    }
-
-    /// A property of another type whose entry covers it.
-    pub fn also_get<T: Variant + Clone, V: Variant + Clone>(
-        &mut self,
-        name: &str,
-        f: impl Fn(&mut T) -> Fallible<V> + 'static,
-    ) {
-        self.engine.register_get(name, f);
-    }
-
-    /// An entry for something that is not registered here (a class of operators).
-    pub fn note(&mut self, [name, signature, text, example]: [&'static str; 4]) {
-        self.docs.push(Doc { chapter: self.chapter, name, signature, text, example });
-    }
-
-    /// A type: its name in messages, and its text for `print` and `to_string`.
-    pub fn value<T: Variant + Clone>(&mut self, name: &str, show: impl Fn(&T) -> String + 'static) {
-        let show = Rc::new(show);
-        let debug = show.clone();
+    /// A type, and its text for `print` and `to_string`.
+    pub fn value<T: Variant + Clone>(&mut self, text: fn(&T) -> String) {
+        let name = value::name_of(std::any::type_name::<T>());
         self.engine.register_type_with_name::<T>(name);
-        self.types.push((name.to_string(), TypeId::of::<T>()));
-        self.also("to_string", move |value: &mut T| show(value));
-        self.also("to_debug", move |value: &mut T| debug(value));
+        self.types.push((name, TypeId::of::<T>()));
+        self.operator("to_string", move |value: &mut T| text(value));
+        self.operator("to_debug", move |value: &mut T| text(value));
+    }
+
+    /// `==` and `!=`.
+    pub fn equality<T: Variant + Clone + PartialEq>(&mut self) {
+        self.operator("==", |a: &mut T, b: T| *a == b);
+        self.operator("!=", |a: &mut T, b: T| *a != b);
     }
 
     /// A type that `for` runs over.

@@ -16,6 +16,12 @@ pub fn raise(error: Error) -> Box<EvalAltResult> {
     .into()
 }
 
+impl From<Error> for Box<EvalAltResult> {
+    fn from(error: Error) -> Self {
+        raise(error)
+    }
+}
+
 /// For `map_err`: candle's error as a script error, without its backtrace.
 pub fn raise_tensor(error: candle_core::Error) -> Box<EvalAltResult> {
     let text = error.to_string();

@@ -1,6 +1,6 @@
 //! Errors on their way out of a script, in words.
 
-use super::api::Doc;
+use super::doc::{Doc, Signature};
 use super::errors::{article, nearest, place};
 use super::{modules, races};
 use crate::error::Error;
@@ -54,7 +54,7 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
             format!("unknown variable `{name}` (functions do not see the variables outside them: pass what they need)")
         }
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
-            let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
+            let known = docs.iter().filter(|d| d.signatures.iter().any(Signature::has_receiver)).map(|d| d.name);
             match nearest(name, known) {
                 Some(near) if near == *name => format!("a map has no property `{name}`; a method is called `{name}()`"),
                 Some(near) => format!("unknown property `{name}`, did you mean `{near}`?"),
@@ -64,7 +64,7 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
         EvalAltResult::ErrorDotExpr(text, _) if text.starts_with("Unknown property '") => {
             let mut words = text.split('\'').skip(1).step_by(2);
             let (name, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or("value"));
-            let known = docs.iter().filter(|d| d.signature.contains('.')).map(|d| d.name);
+            let known = docs.iter().filter(|d| d.signatures.iter().any(Signature::has_receiver)).map(|d| d.name);
             match nearest(name, known) {
                 Some(near) if near == name => {
                     format!("{} has no property `{name}`; a method is called `{name}()`", article(kind))
@@ -113,8 +113,7 @@ fn unknown_function(call: &str, docs: &[Doc]) -> String {
         let kind = types.first().map_or("value", |t| t.as_str());
         return format!("{} has no property `{property}`", article(kind));
     }
-    let signatures: Vec<&str> =
-        docs.iter().filter(|d| d.name == name).flat_map(|d| d.signature.lines()).map(str::trim).collect();
+    let signatures: Vec<String> = docs.iter().filter(|d| d.name == name).flat_map(Doc::lines).collect();
     if !signatures.is_empty() {
         return format!("{name}: got ({}), expected {}", types.join(", "), signatures.join(" or "));
     }

@@ -2,10 +2,13 @@
 //! text of scripts.
 
 pub mod api;
+pub mod doc;
 pub mod errors;
 pub mod explain;
+pub mod functions;
 pub mod lexer;
 pub mod lint;
 pub mod modules;
 pub mod races;
+pub mod types;
 pub mod value;

@@ -5,23 +5,20 @@ use crate::error::{Error, Result};
 use rhai::{Array, Dynamic, Map};
 use serde_json::{Value, json};
 
-/// The kind of a value in the words of messages.
-pub fn kind(value: &Dynamic) -> String {
-    let name = value.type_name();
-    match name.rsplit("::").next().unwrap_or(name) {
+/// The name of a type in scripts and messages, by its path in Rust. Of a handle it is its own name, without the `Handle` that
+/// tells it from what it holds.
+pub fn name_of(path: &str) -> &str {
+    match path.rsplit("::").next().unwrap_or(path) {
         "i64" => "integer",
         "f64" => "float",
         "()" => "nothing",
-        "Net" => "Supernet",
-        "T" => "Tensor",
-        "Alpha" => "ArchitectureParameters",
-        "Source" => "DataSource",
-        "Grads" => "Gradients",
-        "BatchList" => "Batches",
-        "PairList" => "Pairs",
-        other => other,
+        name => name.strip_suffix("Handle").unwrap_or(name),
     }
-    .to_string()
+}
+
+/// The kind of a value in the words of messages.
+pub fn kind(value: &Dynamic) -> &str {
+    name_of(value.type_name())
 }
 
 /// A value as messages show it: its kind and, where short, its text.
@@ -29,7 +26,7 @@ pub fn shown(value: &Dynamic) -> String {
     match value.type_name() {
         "string" => format!("string \"{value}\""),
         "i64" | "f64" | "bool" => format!("{} {value}", kind(value)),
-        _ => kind(value),
+        _ => kind(value).to_string(),
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::{LAST, Session};
 use crate::error::{Error, Result};
-use crate::host::handles::net::Net;
 use crate::host::handles::saved::{pack, unpack};
+use crate::host::handles::supernet::SupernetHandle;
 use crate::host::script::value::kind;
 use crate::search::{State, Stateful, checkpoint};
 use rhai::Dynamic;
@@ -34,10 +34,10 @@ impl Session {
             return Err(Error::unknown_name("variable", unknown, known()));
         }
         let mut result = Saved::default();
-        let (mut states, mut nets) = (Vec::new(), Vec::<(Net, String)>::new());
+        let (mut states, mut nets) = (Vec::new(), Vec::<(SupernetHandle, String)>::new());
         for name in known().filter(|name| names.is_empty() || names.contains(name)) {
             let value = variables[name].flatten_clone();
-            let state = match value.read_lock::<Net>() {
+            let state = match value.read_lock::<SupernetHandle>() {
                 Some(net) => match nets.iter().find(|(other, _)| Rc::ptr_eq(&other.learner, &net.learner)) {
                     // Two names of one supernet stay that.
                     Some((_, first)) => State { json: json!({"$same": first}), ..State::default() },
@@ -88,7 +88,7 @@ impl Session {
                     |e: serde_json::Error| Error::invalid(format!("saved variable `{name}`"), e, "a search space");
                 let space = serde_json::from_value(state.json["space"].clone()).map_err(bad)?;
                 let json = json.clone();
-                let net = Net::restored(&self.scripts.host, space, State { json, ..state }, batch_size)?;
+                let net = SupernetHandle::restored(&self.scripts.host, space, State { json, ..state }, batch_size)?;
                 Dynamic::from(net)
             } else {
                 unpack(&state.json, &state.tensors)?

@@ -1,11 +1,7 @@
 //! `:scope`: the variables of a session.
 
 use super::{LAST, Session};
-use crate::host::handles::data::Data;
-use crate::host::handles::importance::Importance;
-use crate::host::handles::net::Net;
-use crate::host::handles::space::{Mask, Space};
-use crate::host::handles::tensor::T;
+use crate::host::handles;
 use crate::host::script::value::kind;
 use crate::host::show::look::Style;
 use rhai::{Array, Dynamic, Map};
@@ -22,7 +18,7 @@ impl Session {
         let variables = self.variables();
         let mut rows: Vec<[String; 3]> = Vec::new();
         for (name, value) in variables.iter().filter(|(name, _)| *name != LAST) {
-            rows.push([name.clone(), kind(&value.flatten_clone()), self.summary(value)]);
+            rows.push([name.clone(), kind(&value.flatten_clone()).to_string(), self.summary(value)]);
         }
         for import in &self.imports {
             rows.push([import.alias.clone(), "module".into(), import.path.clone()]);
@@ -51,8 +47,8 @@ impl Session {
     /// Shape, size or value in a few words.
     fn summary(&self, value: &Dynamic) -> String {
         let value = value.flatten_clone();
-        if let Some(tensor) = value.read_lock::<T>() {
-            return format!("{:?}", tensor.0.dims());
+        if let Some(summary) = handles::summary(&value) {
+            return summary;
         }
         if let Some(array) = value.read_lock::<Array>() {
             let of = array.first().map_or(String::new(), |first| format!(" of {}", kind(first)));
@@ -60,24 +56,6 @@ impl Session {
         }
         if let Some(map) = value.read_lock::<Map>() {
             return map.keys().map(|k| k.as_str()).collect::<Vec<_>>().join(", ");
-        }
-        if let Some(data) = value.read_lock::<Data>() {
-            return data.0.describe();
-        }
-        if let Some(importance) = value.read_lock::<Importance>() {
-            let measured = importance.table.iter().filter(|(_, x)| !x.is_nan()).count();
-            let what = if importance.score.is_some() { "IIM" } else { "importance" };
-            return format!("{what} of {measured} candidates, {}", importance.space.name());
-        }
-        if let Some(mask) = value.read_lock::<Mask>() {
-            let all = mask.space.candidates().len();
-            return format!("{} of {all} candidates alive, {}", mask.alive.n_alive(), mask.space.name());
-        }
-        if let Some(net) = value.read_lock::<Net>() {
-            return net.describe();
-        }
-        if let Some(space) = value.read_lock::<Space>() {
-            return format!("{}, {} edges, {} ops", space.0.name(), space.0.n_edges(), space.0.ops().len());
         }
         self.scripts.text(&value).unwrap_or_default()
     }

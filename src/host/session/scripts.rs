@@ -4,7 +4,8 @@ use crate::error::{Error, Result};
 use crate::host::chapters;
 use crate::host::handles;
 use crate::host::run::Host;
-use crate::host::script::api::{Api, Doc};
+use crate::host::script::api::Api;
+use crate::host::script::doc::Doc;
 use crate::host::script::errors::place;
 use crate::host::script::explain::explain;
 use crate::host::script::modules::{Modules, Resolver, Texts};
@@ -27,9 +28,9 @@ pub struct Scripts {
     /// The engine.
     pub engine: Engine,
     /// The manual.
-    pub docs: Vec<Doc>,
+    pub docs: Rc<[Doc]>,
     /// The types by their names in the manual.
-    pub types: Vec<(String, TypeId)>,
+    pub types: Vec<(&'static str, TypeId)>,
     /// The run it serves.
     pub host: Rc<Host>,
     /// Where `import` finds modules.
@@ -81,8 +82,10 @@ impl Scripts {
         });
         engine.on_progress(|_| interrupt::requested().then(|| Dynamic::from("interrupted")));
         let mut api = Api::new(&mut engine);
-        chapters::register(&mut api, &host);
+        let manual = chapters::register(&mut api, &host);
         let (docs, types) = api.into_parts();
+        let docs: Rc<[Doc]> = docs.into();
+        manual.get_or_init(|| docs.clone());
         Scripts { engine, docs, types, host, modules, last_value, methods: OnceCell::new() }
     }
 

@@ -1,7 +1,7 @@
 //! The optimisers of architecture parameters. A few hundred numbers, so plain loops, on the host, in f32 as PyTorch.
 
 use super::ArchConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use candle_core::{Tensor, Var};
 use serde::{Deserialize, Serialize};
 
@@ -64,26 +64,5 @@ impl Moments {
             *m = mu * *m + g;
             *w -= lr * *m;
         }
-    }
-}
-
-impl ArchConfig {
-    /// An error for the first value out of range.
-    pub fn check(&self) -> Result<()> {
-        let inside = |what: &str, v: f64, is: bool, expected: &str| match is {
-            true => Ok(()),
-            false => Err(Error::invalid(format!("setting `{what}`"), v, expected)),
-        };
-        let not_negative =
-            |what: &str, v: f64| inside(what, v, v >= 0.0 && v < f64::from(f32::MAX), "a finite number, 0 or more");
-        let below_one = |what: &str, v: f64| inside(what, v, (0.0..1.0).contains(&v), "0 or more, and less than 1");
-        not_negative("arch_lr", self.arch_lr)?;
-        below_one("arch_beta1", self.arch_beta1)?;
-        below_one("arch_beta2", self.arch_beta2)?;
-        below_one("arch_momentum", self.arch_momentum)?;
-        not_negative("arch_weight_decay", self.arch_weight_decay)?;
-        not_negative("arch_clip", self.arch_clip)?;
-        inside("arch_mean", self.arch_mean, self.arch_mean.is_finite(), "a finite number")?;
-        not_negative("arch_init", self.arch_init)
     }
 }

@@ -1,25 +1,28 @@
 //! Supernets as scripts hold them: train, measure, drop, read off.
 
-use super::batch::Batch;
+use super::batch::BatchHandle;
 use super::data::Data;
-use super::genotype::Genotype;
+use super::genotype::GenotypeHandle;
+use super::handle::Handle;
 use super::importance::Importance;
-use super::space::{Candidate, Space, candidate_name};
+use super::space::{CandidateHandle, SpaceHandle, candidate_name};
 use super::tensor::mix_of;
 use crate::error::{Error, Result};
-use crate::host::run::Host;
 use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
-use crate::host::script::errors::{Fallible, raise};
+use crate::host::run::{Host, device_name};
+use crate::host::script::errors::Fallible;
+use crate::host::show::{Look, found};
 use crate::net::{Gradients, Role, Supernet, SupernetConfig};
+use crate::search::settings::Settings;
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
-use crate::space::{Mask as Alive, SearchSpace, Topology};
+use crate::space::{Mask, SearchSpace, Topology};
 use rhai::{Dynamic, INT, Map};
 use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A supernet with its optimiser; clones are the same one.
 #[derive(Clone)]
-pub struct Net {
+pub struct SupernetHandle {
     /// The learner; never borrowed while script code runs.
     pub learner: Rc<RefCell<Learner>>,
     /// The run.
@@ -33,35 +36,35 @@ pub struct Net {
 
 /// What a backward pass left.
 #[derive(Clone)]
-pub struct Grads(pub Rc<Gradients>);
+pub struct GradientsHandle(pub Rc<Gradients>);
 
-impl Net {
-    pub(crate) fn new(host: &Rc<Host>, space: &Space, cfg: &Map) -> Fallible<Self> {
-        let size: SizeConfig = config(host, cfg, Taker::Search)?;
-        let train: TrainConfig = typed(cfg).map_err(raise)?;
-        train.check().map_err(raise)?;
+impl SupernetHandle {
+    pub(crate) fn new(host: &Rc<Host>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
+        let size: SizeConfig = config(&host.settings, cfg, Taker::Search)?;
+        let train: TrainConfig = typed(cfg)?;
+        train.check()?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
         let config = SupernetConfig {
             channels: or(size.channels, 16),
             cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
-            classes: host.current_data().map_err(raise)?.train.n_classes(),
+            classes: host.current_data()?.train.n_classes(),
             seed,
             strict: size.strict,
             pool_norm: size.pool_norm,
             head_norm: size.head_norm,
         };
-        Net::of(host, (*space.0).clone(), config, train.batch_size).map_err(raise)
+        Ok(SupernetHandle::of(host, (*space.0).clone(), config, train.batch_size)?)
     }
 
     /// With fresh weights.
     pub(crate) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
         let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
-        let trace = host.trace.of(host.register_learner(&learner));
+        let trace = host.trace.of(host.live.add_learner(&learner));
         trace.supernet(&learner.borrow().net)?;
         learner.borrow_mut().trace = trace;
-        Ok(Net { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
+        Ok(SupernetHandle { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
     }
 
     /// Its space.
@@ -70,7 +73,7 @@ impl Net {
     }
 
     /// Its mask now.
-    pub fn mask(&self) -> Alive {
+    pub fn mask(&self) -> Mask {
         self.learner.borrow().net.mask().clone()
     }
 
@@ -79,8 +82,8 @@ impl Net {
         if let Some((_, config)) = self.recent.borrow().as_ref().filter(|(map, _)| same(map, cfg)) {
             return Ok(config.clone());
         }
-        let config: TrainConfig = config(&self.host, cfg, Taker::Search)?;
-        config.check().map_err(raise)?;
+        let config: TrainConfig = config(&self.host.settings, cfg, Taker::Search)?;
+        config.check()?;
         *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
         Ok(config)
     }
@@ -94,15 +97,15 @@ impl Net {
         let cfg = self.train_config(cfg)?;
         let mix = mix.map(|m| self.mixing(m)).transpose()?;
         let progress = self.host.progress.clone();
-        let stats = self.learner.borrow_mut().train_epoch(&data.0, mix.as_deref(), &cfg, &*progress).map_err(raise)?;
+        let stats = self.learner.borrow_mut().train_epoch(&data.0, mix.as_deref(), &cfg, &*progress)?;
         Ok(stats_map(&stats))
     }
 
-    pub(crate) fn step(&self, batch: &Batch, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {
+    pub(crate) fn step(&self, batch: &BatchHandle, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {
         let cfg = self.train_config(cfg)?;
         let mix = mix.map(|m| self.mixing(m)).transpose()?;
         let mut learner = self.learner.borrow_mut();
-        learner.train_step(&batch.0, mix.as_deref(), &cfg).map(f64::from).map_err(raise)
+        Ok(f64::from(learner.train_step(&batch.0, mix.as_deref(), &cfg)?))
     }
 
     pub(crate) fn measure_iim(&self, data: &Data, samples: usize) -> Result<Importance> {
@@ -113,7 +116,7 @@ impl Net {
     }
 
     /// Drop candidates; an error, and nothing dropped, if that would leave fewer in a subset than survive.
-    pub(crate) fn drop_all(&self, candidates: &[Candidate]) -> Result<()> {
+    pub(crate) fn drop_all(&self, candidates: &[CandidateHandle]) -> Result<()> {
         let mut after = self.mask();
         for c in candidates {
             let place = c.place_in(&self.space)?;
@@ -132,18 +135,18 @@ impl Net {
         }
         let mut learner = self.learner.borrow_mut();
         learner.trace.drop(candidates.iter().map(|c| c.place))?;
+        learner.net.set_mask(after)?;
         for c in candidates {
-            learner.net.drop(c.place)?;
             self.host.note(&format!("epoch {}: dropped {}", learner.epoch(), candidate_name(&self.space, c.place)));
         }
         Ok(())
     }
 
-    pub(crate) fn genotype(&self) -> Result<Genotype> {
+    pub(crate) fn genotype(&self) -> Result<GenotypeHandle> {
         let learner = self.learner.borrow();
         let found = learner.net.genotype()?;
         learner.trace.genotype(&found)?;
-        Ok(Genotype(found))
+        Ok(GenotypeHandle(found))
     }
 
     pub(crate) fn describe(&self) -> String {
@@ -163,14 +166,32 @@ impl Net {
     }
 }
 
-impl Net {
+impl SupernetHandle {
     /// A supernet as `:save` saved it.
     pub(crate) fn restored(host: &Rc<Host>, space: SearchSpace, state: State, batch_size: usize) -> Result<Self> {
         let bad = |e: serde_json::Error| Error::invalid("saved supernet", e, "its size");
         let config: SupernetConfig = serde_json::from_value(state.json["config"].clone()).map_err(bad)?;
-        let net = Net::of(host, space, config, batch_size)?;
+        let net = SupernetHandle::of(host, space, config, batch_size)?;
         net.learner.borrow_mut().restore(state)?;
         Ok(net)
+    }
+}
+
+impl Handle for SupernetHandle {
+    fn text(&self) -> String {
+        self.describe()
+    }
+
+    fn look(&self, look: &Look) -> Result<String> {
+        let learner = self.learner.borrow();
+        let (size, device) = (self.host.current_data()?.train.shape.1, device_name(learner.net.device()));
+        found::supernet(&learner.net, learner.epoch(), size, device, look)
+    }
+}
+
+impl Handle for GradientsHandle {
+    fn text(&self) -> String {
+        "gradients".into()
     }
 }
 
