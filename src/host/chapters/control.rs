@@ -6,9 +6,8 @@ use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise, wrong};
 use crate::host::script::functions::functions;
 use crate::host::script::races;
-use crate::host::script::types::Number;
 use crate::interrupt;
-use rhai::{Dynamic, EvalAltResult, FnPtr};
+use rhai::{Dynamic, EvalAltResult, FnPtr, INT};
 use serde_json::json;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -76,7 +75,9 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         /// sleep(0.01);
         /// assert(run_seconds() >= before + 0.01);
         /// ```
-        fn sleep(seconds: Number) -> Fallible<()> { sleep(seconds.0) }
+        fn sleep(seconds: f64) -> Fallible<()> { sleep(seconds) }
+        // By its exact type, or else Rhai's own is called.
+        fn sleep(seconds: INT) -> Fallible<()> { sleep(seconds as f64) }
 
         /// What stood after `--` on the command line.
         ///

@@ -90,14 +90,10 @@ pub fn register(api: &mut Api, host: &Rc<Host>) {
         /// ```
         fn setting(key: String, choices: Array) -> Fallible<Dynamic> { setting(&host.settings, &key, &choices) }
 
-        /// The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose
-        /// type is not that of its default, is an error. Known are the keys of `defaults` and those that the host
-        /// takes: of training (epochs, batch_size, lr, lr_min, momentum, nesterov, weight_decay, clip, augment,
-        /// cutout, drop_path), of architecture parameters (arch_optimiser, arch_lr, arch_beta1, arch_beta2,
-        /// arch_momentum, arch_weight_decay, arch_clip, arch_mean, arch_init), of the supernet (channels, cells,
-        /// strict, pool_norm, head_norm), of the data (resize, limit), of train_genotype (recipe, network, warmup,
-        /// schedule, photo, auxiliary, label_smoothing). A function of a search refuses a key of train_genotype alone
-        /// that the script does not name itself: it would do nothing.
+        /// The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose type
+        /// is not that of its default, is an error. Known are the keys of `defaults` and those that the functions of the
+        /// program take; `help("settings")` and the manual list them with their defaults. A function of a search refuses a
+        /// key of train_genotype alone that the script does not name itself: it would do nothing.
         ///
         /// ```rhai
         /// let cfg = settings(#{ epochs: 3, temperature: 0.5 });

@@ -4,7 +4,7 @@ use crate::host::run::settings;
 use crate::search::settings::Setting;
 use serde_json::Value;
 
-/// For the terminal.
+/// The table for the terminal.
 pub fn text() -> String {
     let mut lines = Vec::new();
     for (taker, all, defaults) in settings::table() {
@@ -15,7 +15,7 @@ pub fn text() -> String {
     lines.join("\n").trim_end().to_string()
 }
 
-/// As Markdown.
+/// The table as Markdown.
 pub fn markdown() -> String {
     let mut text = String::from("\n## Settings\n");
     for (taker, all, defaults) in settings::table() {

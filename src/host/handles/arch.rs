@@ -20,7 +20,7 @@ use std::rc::Rc;
 pub struct ArchitectureParameters {
     /// The parameters.
     pub params: Rc<RefCell<ArchParams>>,
-    /// Of this supernet.
+    /// The supernet that they are of.
     pub net: SupernetHandle,
 }
 
@@ -42,7 +42,7 @@ impl ArchitectureParameters {
         Ok(tensors.into_iter().map(TensorHandle::new).collect())
     }
 
-    /// What they choose.
+    /// The genotype that they choose.
     pub(crate) fn genotype(&self) -> Result<GenotypeHandle> {
         let learner = self.net.learner.borrow();
         let found = self.params.borrow().genotype(&self.net.space(), learner.net.mask())?;

@@ -16,9 +16,9 @@ use std::time::Instant;
 /// A batch for the weights beside one for the architecture.
 #[derive(Clone)]
 pub struct Pair {
-    /// For the weights.
+    /// The batch that the weights are trained on.
     pub train: BatchHandle,
-    /// For the architecture.
+    /// The batch that the architecture is trained on.
     pub valid: BatchHandle,
 }
 
@@ -34,20 +34,20 @@ pub struct BatchesHandle {
 /// The pairs of an epoch, not yet begun.
 #[derive(Clone)]
 pub struct Pairs {
-    /// Those of the weights.
+    /// The batches that the weights are trained on.
     pub train: BatchesHandle,
     valid: Rc<Dataset>,
 }
 
 impl BatchesHandle {
-    /// Of `data`, by the settings `cfg`.
+    /// Makes the batches of `data`, by the settings `cfg`.
     pub fn new(net: &SupernetHandle, data: &Data, cfg: &Map) -> Fallible<Self> {
         Ok(BatchesHandle { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)? })
     }
 }
 
 impl Pairs {
-    /// Of `train` beside `valid`.
+    /// Makes the pairs of `train` beside `valid`.
     pub fn new(net: &SupernetHandle, train: &Data, valid: &Data, cfg: &Map) -> Fallible<Self> {
         Ok(Pairs { train: BatchesHandle::new(net, train, cfg)?, valid: valid.0.clone() })
     }

@@ -38,7 +38,7 @@ impl Saved for GenotypeHandle {
 }
 
 impl GenotypeHandle {
-    /// From a handle, its text, its name in the literature, or its index in NAS-Bench-201.
+    /// Reads a handle, its text, its name in the literature, or its index in NAS-Bench-201.
     pub fn of(value: &Dynamic) -> Fallible<Self> {
         if let Some(genotype) = value.read_lock::<GenotypeHandle>() {
             return Ok(genotype.clone());

@@ -39,7 +39,7 @@ pub trait Saved: Handle {
     /// handle that needs them cannot be saved: nothing.
     fn pack(&self, what: &str, tensors: Option<&mut Tensors>) -> Result<Option<Value>>;
 
-    /// What [`Saved::pack`] packed.
+    /// Gives back what [`Saved::pack`] packed.
     fn unpack(map: &Map<String, Value>, tensors: &Tensors) -> Result<Self>;
 }
 
@@ -82,7 +82,7 @@ pub(super) fn plain(value: &impl serde::Serialize, what: &str) -> Result<Value> 
     serde_json::to_value(value).map_err(|e| Error::invalid(what, e, "plain data"))
 }
 
-/// What stands under `key`, as the data that it was of a `kind`.
+/// Reads what stands under `key`; an error says that it is no `kind`.
 pub(super) fn parse<T: serde::de::DeserializeOwned>(map: &Map<String, Value>, key: &str, kind: &str) -> Result<T> {
     let value = map.get(key).cloned().unwrap_or_default();
     serde_json::from_value(value).map_err(|e| Error::invalid(format!("a saved {kind}"), e, "its data"))

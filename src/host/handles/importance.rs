@@ -22,7 +22,7 @@ pub struct Importance {
     pub table: Rc<PerCandidate<f64>>,
     /// The raw scores, of an IIM measurement.
     pub score: Option<Rc<PerCandidate<f64>>>,
-    /// Of this space.
+    /// The space whose candidates these are.
     pub space: Rc<SearchSpace>,
 }
 
@@ -73,14 +73,14 @@ impl Keys for DerivationKeys {
 }
 
 impl Importance {
-    /// Of an IIM measurement: `1 / score`.
+    /// Makes one of an IIM measurement: `1 / score`.
     pub fn from_iim(iim: &Iim, space: &Rc<SearchSpace>) -> Self {
         let mut table = PerCandidate::filled(space, f64::NAN);
         space.candidates().into_iter().for_each(|c| *table.get_mut(c) = iim.importance(c));
         Importance { table: Rc::new(table), score: Some(Rc::new(iim.score.clone())), space: space.clone() }
     }
 
-    /// From a script's own numbers: one `[edges, ops]` tensor per cell type.
+    /// Makes one of a script's own numbers: one `[edges, ops]` tensor per cell type.
     pub fn of_tables(space: &SpaceHandle, tables: &Dynamic) -> Fallible<Self> {
         let mut table = PerCandidate::filled(&space.0, f64::NAN);
         for (cell_type, tensor) in mix_of(tables, &space.0)?.iter().enumerate() {

@@ -36,9 +36,9 @@ pub(super) struct Entry {
 pub(super) struct Packing {
     /// The key that tells them.
     pub tag: &'static str,
-    /// To JSON.
+    /// Makes JSON of a value.
     pub pack: fn(&Dynamic, &str, Option<&mut Tensors>) -> Result<Option<Value>>,
-    /// From JSON.
+    /// Makes a value of JSON.
     pub unpack: fn(&serde_json::Map<String, Value>, &Tensors) -> Result<Dynamic>,
 }
 

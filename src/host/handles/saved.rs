@@ -25,7 +25,7 @@ pub fn pack(value: &Dynamic, what: &str, mut tensors: Option<&mut Tensors>) -> R
     })
 }
 
-/// What [`pack`] packed.
+/// Gives back what [`pack`] packed.
 pub fn unpack(value: &Value, tensors: &Tensors) -> Result<Dynamic> {
     Ok(match value {
         Value::Array(items) => items.iter().map(|v| unpack(v, tensors)).collect::<Result<Array>>()?.into(),

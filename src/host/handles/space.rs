@@ -38,7 +38,7 @@ impl Saved for SpaceHandle {
 }
 
 impl SpaceHandle {
-    /// From a handle or a name.
+    /// Reads a handle or a name.
     pub fn of(value: &Dynamic) -> Fallible<Self> {
         if let Some(space) = value.read_lock::<SpaceHandle>() {
             return Ok(space.clone());
@@ -64,7 +64,7 @@ impl SpaceHandle {
 pub struct CandidateHandle {
     /// Where it is.
     pub place: Candidate,
-    /// What it belongs to.
+    /// The space that it belongs to.
     pub space: Rc<SearchSpace>,
 }
 
@@ -103,7 +103,7 @@ impl Saved for CandidateHandle {
 pub struct MaskHandle {
     /// Which are alive.
     pub alive: Mask,
-    /// Of this space.
+    /// The space whose candidates these are.
     pub space: Rc<SearchSpace>,
 }
 

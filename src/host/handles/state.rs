@@ -42,7 +42,7 @@ impl Handle for RunState {
 }
 
 impl RunState {
-    /// Of a map, saved with the run of `host`.
+    /// Makes one that holds a map and is saved with the run of `host`.
     pub fn new(host: &Host, map: Map) -> Fallible<Self> {
         let state = RunState(Rc::new(RefCell::new(Memory(Map::new()))));
         map.into_iter().try_for_each(|(key, value)| state.set(&key, value))?;

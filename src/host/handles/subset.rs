@@ -17,7 +17,7 @@ pub struct Subset {
 }
 
 impl Subset {
-    /// All of a supernet.
+    /// All comparison subsets of a supernet.
     pub fn all(net: &SupernetHandle) -> Vec<Self> {
         let subsets = net.space().comparison_subsets();
         subsets.into_iter().map(|subset| Subset { subset: Rc::new(subset), net: net.clone() }).collect()

@@ -28,13 +28,13 @@ pub struct SupernetHandle {
     /// The run.
     pub host: Rc<Host>,
     space: Rc<SearchSpace>,
-    /// Of measurements and evaluations.
+    /// Images a batch in measurements and evaluations.
     pub batch_size: usize,
     /// The settings that training was last asked for with: a loop hands over the same ones at every step.
     recent: Rc<RefCell<Option<(Map, TrainConfig)>>>,
 }
 
-/// What a backward pass left.
+/// The gradients that a backward pass left.
 #[derive(Clone)]
 pub struct GradientsHandle(pub Rc<Gradients>);
 
@@ -57,7 +57,7 @@ impl SupernetHandle {
         Ok(SupernetHandle::of(host, (*space.0).clone(), config, train.batch_size)?)
     }
 
-    /// With fresh weights.
+    /// Makes a supernet with fresh weights.
     pub(crate) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
         let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));

@@ -19,7 +19,7 @@ impl Clock {
         before + since.elapsed().as_secs_f64()
     }
 
-    /// Go on counting as a saved run did.
+    /// Counts on from the seconds of a saved run.
     pub fn go_on(&self, before: f64) {
         self.0.set((before, Instant::now()));
     }

@@ -67,7 +67,7 @@ impl Host {
         Ok(host)
     }
 
-    /// For one run (or session).
+    /// Makes the host of one run (or session).
     pub fn new(
         options: RunOptions,
         progress: Rc<dyn Progress>,

@@ -17,7 +17,7 @@ pub struct Kept {
     run: PathBuf,
     /// The script's folder, as it was named.
     beside: PathBuf,
-    /// Of the run that is resumed.
+    /// What the run that is resumed was made of.
     then: Option<MadeOf>,
     /// Take texts that changed.
     accept: bool,
@@ -34,7 +34,7 @@ pub struct Chosen {
 }
 
 impl Kept {
-    /// In the run folder `run`, for the script `script`; of a resumed run, with what it was made of.
+    /// Keeps the texts of the script `script` in the run folder `run`; a resumed run comes with what it was made of.
     pub fn new(run: &Path, script: &Path, then: Option<MadeOf>, accept: bool) -> Self {
         let beside = script.parent().unwrap_or(Path::new("")).to_path_buf();
         Kept { run: run.to_path_buf(), beside, then, accept, said: RefCell::default() }

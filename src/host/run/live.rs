@@ -42,7 +42,7 @@ impl Live {
         self.made.get()
     }
 
-    /// Go on counting as a saved run did.
+    /// Counts on from the number of a saved run.
     pub fn set_made(&self, made: u64) {
         self.made.set(made);
     }

@@ -22,7 +22,7 @@ pub struct Loops {
 }
 
 impl Loops {
-    /// For a resumed run: with the checkpoints found below `folder`.
+    /// The loops of a resumed run: reads the checkpoints below `folder`.
     pub fn resume(folder: &Path) -> Result<Self> {
         let mut loops = Loops::default();
         let entries = match std::fs::read_dir(folder) {

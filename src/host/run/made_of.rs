@@ -16,7 +16,7 @@ pub fn sum(bytes: &[u8]) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MadeOf {
-    /// Of this program.
+    /// The version of this program.
     pub version: String,
     /// Sums of the script and of the modules that were loaded, by the names that messages call them.
     pub texts: BTreeMap<String, String>,

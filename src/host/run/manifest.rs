@@ -11,7 +11,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Before any work.
+    /// Writes it before any work.
     pub fn begin(host: &Host) -> Result<Self> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let head = json!({

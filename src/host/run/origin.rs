@@ -25,7 +25,8 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Of a run in `folder`; of one that is resumed, compared with what its last checkpoint (or else its manifest) says.
+    /// Finds out where the run in `folder` comes from; one that is resumed is compared with what its last checkpoint (or else
+    /// its manifest) says.
     ///
     /// # Errors
     /// Something is another now, which is named, and `accept_changes` is not asked for; a manifest or checkpoint without its
@@ -103,7 +104,7 @@ impl Origin {
         if self.accept { Ok(Some(format!("going on with changes: {what}"))) } else { Err(changed(folder, &what)) }
     }
 
-    /// For manifest and checkpoint.
+    /// What the run is made of, for manifest and checkpoint.
     pub fn made_of(&self) -> Result<Value> {
         serde_json::to_value(&*self.now.borrow())
             .map_err(|e| Error::invalid("what the run is made of", e, "plain data"))

@@ -13,7 +13,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// From a seed.
+    /// Begins a stream.
     pub fn new(seed: u64) -> Self {
         Stream { seed, rng: ChaCha8Rng::seed_from_u64(seed) }
     }
@@ -50,12 +50,12 @@ impl Stream {
         -(-self.uniform().ln()).ln()
     }
 
-    /// For the checkpoint.
+    /// The stream as it stands, for the checkpoint.
     pub fn to_json(&self) -> Result<serde_json::Value> {
         serde_json::to_value(self).map_err(|e| Error::invalid("random stream", e, "JSON"))
     }
 
-    /// From the checkpoint.
+    /// Reads the stream of a checkpoint.
     pub fn from_json(value: &serde_json::Value) -> Result<Self> {
         serde_json::from_value(value.clone())
             .map_err(|e| Error::invalid("random stream in the checkpoint", e, "a stream"))

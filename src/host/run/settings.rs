@@ -82,7 +82,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// With what `--set` says.
+    /// Begins with what `--set` says.
     pub fn new(sets: Vec<(String, Value)>) -> Self {
         Settings { sets, effective: RefCell::default(), read: RefCell::default(), declared: RefCell::default() }
     }

@@ -17,7 +17,7 @@ pub struct Api<'e> {
 }
 
 impl<'e> Api<'e> {
-    /// Into `engine`.
+    /// Registers into `engine`.
     pub fn new(engine: &'e mut Engine) -> Self {
         Api { engine, docs: Vec::new(), overloads: Vec::new(), types: Vec::new(), chapter: "" }
     }

@@ -71,7 +71,7 @@ struct Loaded {
 pub struct Resolver(pub Rc<Modules>);
 
 impl Modules {
-    /// For a script in `folder`.
+    /// Modules for a script in `folder`.
     pub fn new(folder: PathBuf, run: Rc<dyn Texts>) -> Self {
         Modules { folder, run, loaded: RefCell::default(), loading: RefCell::default() }
     }
@@ -227,7 +227,7 @@ pub fn source_of(path: &str, importer: &str) -> String {
     Path::new(importer).parent().map_or(file.clone(), |folder| folder.join(&file)).to_string_lossy().into_owned()
 }
 
-/// In words: no module of this name.
+/// The error for a module that is not there, in words.
 pub fn not_found(path: &str) -> String {
     let known = STDLIB.iter().map(|(name, _)| *name);
     let hint = nearest(path, known.clone()).map_or(String::new(), |n| format!(", did you mean `{n}`?"));

@@ -142,7 +142,7 @@ pub trait Item: Sized {
     /// The manual's word for it.
     fn kind() -> String;
 
-    /// From a script's value; `what` is for the message of the error.
+    /// Converts a script's value; `what` is for the message of the error.
     fn of(value: &Dynamic, what: &str) -> Fallible<Self>;
 }
 

@@ -28,7 +28,7 @@ const SOURCE: &str = "input";
 /// The variable that holds the last value.
 const LAST: &str = "_";
 
-/// What an input came to.
+/// The outcome of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// A value, as text.
@@ -68,7 +68,7 @@ impl Session {
         Ok(Session::over(Scripts::new(host, Path::new("."))))
     }
 
-    /// Over an engine that exists.
+    /// Makes a session over an engine.
     pub(in crate::host) fn over(scripts: Scripts) -> Self {
         Session {
             look: Look::PLAIN,
@@ -123,7 +123,7 @@ impl Session {
         self.run_text(&text, &path.to_string_lossy())
     }
 
-    /// The same with its text.
+    /// Runs the text of a script here.
     pub(in crate::host) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
         let ast = self.scripts.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.scripts.docs))?;
         self.scripts.host.look_over(&ast, source);

@@ -53,7 +53,7 @@ pub struct Method {
 }
 
 impl Scripts {
-    /// With all host functions; modules are looked for in the stdlib, then in `folder`.
+    /// Makes an engine with all host functions; modules are looked for in the stdlib, then in `folder`.
     pub fn new(host: Rc<Host>, folder: &Path) -> Self {
         let mut engine = Engine::new();
         // debug builds have lower limits than release builds unless told otherwise
