@@ -2,7 +2,7 @@
 
 mod optimiser;
 
-use super::settings::{Ranged, Settings, settings};
+use super::settings::{Ranged, settings};
 use super::{Learner, State, Stateful, Trace, derive, finite};
 use crate::error::{Error, Result};
 use crate::net::Gradients;

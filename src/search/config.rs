@@ -43,7 +43,6 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::search::settings::Settings;
 
     #[test]
     fn the_learning_rate_falls_by_a_cosine_step_by_step() {

@@ -1,7 +1,6 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
 use super::passed::{Passed, Where, drop_paths};
-use super::settings::Settings;
 use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};

@@ -65,14 +65,14 @@ pub struct Setting {
 pub trait Settings {
     /// All of them, with their values here.
     fn all(&self) -> Vec<Setting>;
+}
 
-    /// An error for the first value out of range.
-    fn check(&self) -> Result<()> {
-        let outside = |s: &Setting| s.number.filter(|x| !s.range.holds(*x)).map(|x| (s.name, x, s.range));
-        match self.all().iter().find_map(outside) {
-            Some((name, x, range)) => Err(Error::invalid(format!("setting `{name}`"), x, range.words())),
-            None => Ok(()),
-        }
+/// An error for the first value out of range.
+pub(crate) fn check(settings: &impl Settings) -> Result<()> {
+    let outside = |s: &Setting| s.number.filter(|x| !s.range.holds(*x)).map(|x| (s.name, x, s.range));
+    match settings.all().iter().find_map(outside) {
+        Some((name, x, range)) => Err(Error::invalid(format!("setting `{name}`"), x, range.words())),
+        None => Ok(()),
     }
 }
 
@@ -123,6 +123,13 @@ macro_rules! settings {
         #[serde(default)]
         pub struct $name {
             $($(#[doc = $doc])* pub $key: $ty,)*
+        }
+
+        impl $name {
+            /// An error for the first value out of range.
+            pub fn check(&self) -> $crate::error::Result<()> {
+                $crate::search::settings::check(self)
+            }
         }
 
         impl $crate::search::settings::Settings for $name {

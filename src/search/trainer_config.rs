@@ -2,7 +2,7 @@
 
 use super::TrainConfig;
 use super::recipe::Recipe;
-use super::settings::{Ranged, Settings, pick, settings};
+use super::settings::{Ranged, pick, settings};
 use crate::error::{Error, Result};
 use crate::net::subnet::{Family, SubnetConfig};
 use crate::space::Topology;

@@ -10,7 +10,7 @@ use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
 use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
 use crate::search::learner::in_order;
-use crate::search::settings::{Settings, known_keys};
+use crate::search::settings::known_keys;
 use rhai::{Dynamic, Map};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

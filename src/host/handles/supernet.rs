@@ -13,7 +13,6 @@ use crate::host::run::{Host, device_name};
 use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, found};
 use crate::net::{Gradients, Role, Supernet, SupernetConfig};
-use crate::search::settings::Settings;
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
 use crate::space::{Mask, SearchSpace, Topology};
 use rhai::{Dynamic, INT, Map};
