@@ -1,7 +1,7 @@
 //! Lowering: the steps of a network, for one size of images, become a [`Program`] for the CPU engine.
 
 use super::graph::{AffineNorm, Coef, Graph, Op, Order, PoolKind, Term as Added, Value};
-use super::program::{AuxiliaryTap, Conv, Filter, Head, Norm, Origin, Program, Term};
+use super::program::{AuxiliaryTap, Conv, Filter, Head, NodeId, Norm, Origin, Program, Term};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
@@ -11,12 +11,12 @@ use std::collections::HashMap;
 /// A value of the graph on its way into the program.
 #[derive(Clone, Copy)]
 enum Made {
-    Node(usize),
+    Node(NodeId),
     /// ReLU of a node.
-    Relu(usize),
+    Relu(NodeId),
     /// A convolution of a node (or a pool, on its way to a norm), and the norm behind it.
     Conv {
-        src: usize,
+        src: NodeId,
         relu: bool,
         filter: Filter,
         norm: Norm,
@@ -24,33 +24,33 @@ enum Made {
     },
     /// The first half of a separable convolution.
     Depthwise {
-        src: usize,
+        src: NodeId,
         relu: bool,
         weight: usize,
         window: Window,
     },
     /// ReLU of a node, one pixel off.
-    Offset(usize),
+    Offset(NodeId),
     /// Half of a factorised reduction: a 1x1 convolution of stride 2 of the ReLU of a node.
     Half {
-        src: usize,
+        src: NodeId,
         weight: usize,
         cancelled: Option<usize>,
     },
     /// 3x3 average pool of a node.
     Average {
-        src: usize,
+        src: NodeId,
         stride: usize,
     },
     Zero,
     /// The norm of a node and its ReLU, which stand before the head.
     Last {
-        src: usize,
+        src: NodeId,
         norm: AffineNorm,
     },
     /// Mean over the pixels of a node.
     Mean {
-        src: usize,
+        src: NodeId,
         norm: Option<AffineNorm>,
     },
 }
@@ -89,9 +89,9 @@ pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: boo
     }
     let Made::Mean { src, norm } = lowering.get(pooled)? else { return Err(unknown(graph, pooled)) };
     lowering.program.head.norm = norm;
-    match src + 1 == lowering.program.nodes.len() {
+    match src == lowering.program.nodes.last() {
         true => Ok(lowering.program),
-        false => Err(Error::invalid("lowering of a network", format!("the head at node {src}"), "the last")),
+        false => Err(Error::invalid("lowering of a network", format!("the head at {src:?}"), "the last")),
     }
 }
 
@@ -143,7 +143,7 @@ struct Lowering<'a> {
     /// Whether a norm reads the value.
     normed: Vec<bool>,
     /// Nodes made of a node, which all readers share.
-    derived: HashMap<(usize, &'static str, usize), usize>,
+    derived: HashMap<(NodeId, &'static str, usize), NodeId>,
     sizes: Vec<(usize, usize)>,
 }
 
@@ -153,12 +153,12 @@ impl Lowering<'_> {
     }
 
     /// Height, width and channels of a node.
-    fn size(&self, node: usize) -> (usize, usize, usize) {
+    fn size(&self, node: NodeId) -> (usize, usize, usize) {
         let node = &self.program.nodes[node];
         (node.size.h, node.size.w, node.channels)
     }
 
-    fn derive(&mut self, key: (usize, &'static str, usize), origin: Origin) -> usize {
+    fn derive(&mut self, key: (NodeId, &'static str, usize), origin: Origin) -> NodeId {
         if let Some(&node) = self.derived.get(&key) {
             return node;
         }
@@ -168,7 +168,7 @@ impl Lowering<'_> {
     }
 
     /// The node that holds a value.
-    fn node(&mut self, value: Value) -> Result<usize> {
+    fn node(&mut self, value: Value) -> Result<NodeId> {
         let made = self.get(value)?;
         if let Made::Node(node) = made {
             return Ok(node);
@@ -180,7 +180,7 @@ impl Lowering<'_> {
     }
 
     /// Add a value to a sum.
-    fn add(&mut self, dst: usize, value: Value, made: Made, coef: Coef) -> Result<()> {
+    fn add(&mut self, dst: NodeId, value: Value, made: Made, coef: Coef) -> Result<()> {
         match made {
             Made::Node(src) => self.program.add_term(dst, Term::Copy { src, coef }),
             Made::Conv { src, relu, filter, norm, cancelled } => {
@@ -198,7 +198,7 @@ impl Lowering<'_> {
         let graph = self.graph;
         let co = graph.steps[value.0].channels;
         Ok(match *graph.op(value) {
-            Op::Input => Made::Node(0),
+            Op::Input => Made::Node(NodeId(0)),
             Op::Relu { x } => match self.get(x)? {
                 Made::Last { src, norm } => Made::Last { src, norm },
                 _ => Made::Relu(self.node(x)?),

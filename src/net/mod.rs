@@ -7,6 +7,7 @@ mod drop_path;
 pub mod engine;
 mod fast;
 pub mod graph;
+pub mod ids;
 pub mod lower;
 mod network;
 pub mod onnx;

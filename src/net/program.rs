@@ -9,8 +9,10 @@
 mod paths;
 
 pub use super::graph::{AffineNorm, Coef};
+pub use super::ids::{ConvId, NodeId};
 
 use super::graph::PoolKind;
+use super::ids::Table;
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
@@ -22,21 +24,21 @@ pub enum Term {
     /// A convolution's output behind its norm (index into [`Program::convs`]).
     Conv {
         /// Which.
-        conv: usize,
+        conv: ConvId,
         /// Weight.
         coef: Coef,
     },
     /// Another node as it is.
     Copy {
         /// Which.
-        src: usize,
+        src: NodeId,
         /// Weight.
         coef: Coef,
     },
     /// 3x3 average pool of another node. It is linear, so the pools into a node are one pool of a sum.
     AvgPool3 {
         /// Which.
-        src: usize,
+        src: NodeId,
         /// Stride.
         stride: usize,
         /// Weight.
@@ -61,18 +63,18 @@ pub enum Origin {
     /// The sum of terms; none (all candidates are `none`) is zero.
     Sum(Vec<Term>),
     /// 2x2 average pool, stride 2, of a node.
-    AvgPool2(usize),
+    AvgPool2(NodeId),
     /// 3x3 maximum pool of a node; computed once for all that it is a term of.
     MaxPool3 {
         /// Which.
-        src: usize,
+        src: NodeId,
         /// Stride.
         stride: usize,
     },
     /// The pixels (2y, 2x) and (2y + 1, 2x + 1) of a node side by side along the channels: what a factorised reduction reads.
-    Halves(usize),
+    Halves(NodeId),
     /// Nodes side by side along the channels.
-    Concat(Vec<usize>),
+    Concat(Vec<NodeId>),
 }
 
 impl Origin {
@@ -159,9 +161,9 @@ impl Filter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
     /// The node it reads.
-    pub src: usize,
+    pub src: NodeId,
     /// The node it is a term of.
-    pub dst: usize,
+    pub dst: NodeId,
     /// Whether it reads the ReLU of the node.
     pub relu: bool,
     /// What it multiplies by.
@@ -180,13 +182,13 @@ pub struct Node {
     /// Where it comes from.
     pub origin: Origin,
     /// Convolutions that read it, group by group of siblings.
-    pub convs: Vec<Vec<usize>>,
+    pub convs: Vec<Vec<ConvId>>,
     /// Nodes of which it is a copied term, with weights.
-    pub copies: Vec<(usize, Coef)>,
+    pub copies: Vec<(NodeId, Coef)>,
     /// Nodes of which its 3x3 average is a term: node, stride, weight.
-    pub pools3: Vec<(usize, usize, Coef)>,
+    pub pools3: Vec<(NodeId, usize, Coef)>,
     /// Nodes that are made of it without being a sum.
-    pub derived: Vec<usize>,
+    pub derived: Vec<NodeId>,
     /// Mixing weights of the live candidates into it, `none` (which has no term) among them.
     pub mixed: Vec<usize>,
 }
@@ -208,7 +210,7 @@ pub struct Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuxiliaryTap {
     /// Which.
-    pub node: usize,
+    pub node: NodeId,
     /// The window of the pool, which has no padding.
     pub window: Window,
 }
@@ -217,11 +219,11 @@ pub struct AuxiliaryTap {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// In topological order.
-    pub nodes: Vec<Node>,
+    pub nodes: Table<NodeId, Node>,
     /// All convolutions.
-    pub convs: Vec<Conv>,
+    pub convs: Table<ConvId, Conv>,
     /// For each convolution, the positions of the biases that its norm cancels: they are read only for whether they are finite.
-    pub cancelled: Vec<Vec<usize>>,
+    pub cancelled: Table<ConvId, Vec<usize>>,
     /// The end.
     pub head: Head,
     /// The node that the auxiliary head reads, in training.
@@ -233,20 +235,20 @@ pub struct Program {
 impl Program {
     /// An empty program whose node 0 is an image of `channels x h x w`.
     pub fn new(channels: usize, h: usize, w: usize, head: Head, n_mix: usize) -> Self {
-        let mut program =
-            Program { nodes: Vec::new(), convs: Vec::new(), cancelled: Vec::new(), head, tap: None, n_mix };
+        let (nodes, convs, cancelled) = Default::default();
+        let mut program = Program { nodes, convs, cancelled, head, tap: None, n_mix };
         program.add_node(channels, (h, w), Origin::Input);
         program
     }
 
     /// A node without terms, to be added to; its index.
-    pub fn add_sum(&mut self, channels: usize, hw: (usize, usize)) -> usize {
+    pub fn add_sum(&mut self, channels: usize, hw: (usize, usize)) -> NodeId {
         self.add_node(channels, hw, Origin::Sum(Vec::new()))
     }
 
     /// A node made of others; its index.
-    pub fn add_derived(&mut self, origin: Origin) -> usize {
-        let node = |i: usize| (self.nodes[i].channels, (self.nodes[i].size.h, self.nodes[i].size.w));
+    pub fn add_derived(&mut self, origin: Origin) -> NodeId {
+        let node = |i: NodeId| (self.nodes[i].channels, (self.nodes[i].size.h, self.nodes[i].size.w));
         let halved = |n: usize| n.div_ceil(2);
         let (channels, hw, sources) = match &origin {
             Origin::Input | Origin::Sum(_) => unreachable!("not made of nodes"),
@@ -271,7 +273,7 @@ impl Program {
         index
     }
 
-    fn add_node(&mut self, channels: usize, (h, w): (usize, usize), origin: Origin) -> usize {
+    fn add_node(&mut self, channels: usize, (h, w): (usize, usize), origin: Origin) -> NodeId {
         self.nodes.push(Node {
             size: Image { h, w, c: crate::ops::padded(channels) },
             channels,
@@ -281,17 +283,15 @@ impl Program {
             pools3: Vec::new(),
             derived: Vec::new(),
             mixed: Vec::new(),
-        });
-        self.nodes.len() - 1
+        })
     }
 
     /// Add a convolution as a term of its `dst`; `cancelled`: positions of the biases that its norm cancels.
     pub fn add_conv(&mut self, conv: Conv, coef: Coef, cancelled: Vec<usize>) {
-        let id = self.convs.len();
-        self.convs.push(conv);
+        let id = self.convs.push(conv);
         self.cancelled.push(cancelled);
         self.push_term(conv.dst, Term::Conv { conv: id, coef });
-        let siblings = |g: &&mut Vec<usize>| {
+        let siblings = |g: &&mut Vec<ConvId>| {
             let first = &self.convs[g[0]];
             first.relu == conv.relu && first.filter.is_sibling(&conv.filter)
         };
@@ -302,7 +302,7 @@ impl Program {
     }
 
     /// Add a term that is not a convolution to node `dst`.
-    pub fn add_term(&mut self, dst: usize, term: Term) {
+    pub fn add_term(&mut self, dst: NodeId, term: Term) {
         self.push_term(dst, term);
         match term {
             Term::Copy { src, coef } => self.nodes[src].copies.push((dst, coef)),
@@ -311,7 +311,7 @@ impl Program {
         }
     }
 
-    fn push_term(&mut self, dst: usize, term: Term) {
+    fn push_term(&mut self, dst: NodeId, term: Term) {
         match &mut self.nodes[dst].origin {
             Origin::Sum(terms) => terms.push(term),
             other => unreachable!("a term of {other:?}"),
@@ -319,7 +319,7 @@ impl Program {
     }
 
     /// The nodes that node `i` is computed from.
-    pub fn sources(&self, i: usize) -> Vec<usize> {
+    pub fn sources(&self, i: NodeId) -> Vec<NodeId> {
         match &self.nodes[i].origin {
             Origin::Input => vec![],
             Origin::Sum(terms) => terms
@@ -335,12 +335,12 @@ impl Program {
     }
 
     /// The nodes in passes: neighbours that do not read each other.
-    pub fn stages(&self) -> Vec<std::ops::Range<usize>> {
-        let mut stages: Vec<std::ops::Range<usize>> = Vec::new();
-        for i in 0..self.nodes.len() {
+    pub fn stages(&self) -> Vec<Vec<NodeId>> {
+        let mut stages: Vec<Vec<NodeId>> = Vec::new();
+        for i in self.nodes.ids() {
             match stages.last_mut() {
-                Some(stage) if self.sources(i).iter().all(|s| !stage.contains(s)) => stage.end = i + 1,
-                _ => stages.push(i..i + 1),
+                Some(stage) if self.sources(i).iter().all(|s| !stage.contains(s)) => stage.push(i),
+                _ => stages.push(vec![i]),
             }
         }
         stages
@@ -348,7 +348,7 @@ impl Program {
 
     /// Whether a node is kept in memory from the forward to the backward pass. One that only convolutions read, and that is
     /// quickly made again (one convolution behind its norm; nodes side by side), is not.
-    pub fn is_kept(&self, i: usize) -> bool {
+    pub fn is_kept(&self, i: NodeId) -> bool {
         let node = &self.nodes[i];
         let quick = match &node.origin {
             Origin::Sum(terms) => matches!(terms[..], [Term::Conv { .. }]),
@@ -359,14 +359,14 @@ impl Program {
             || !node.copies.is_empty()
             || !node.pools3.is_empty()
             || !node.derived.is_empty();
-        !quick || others || i + 1 == self.nodes.len()
+        !quick || others || i == self.nodes.last()
     }
 
     /// Whether scales that differ from image to image stand before the terms of node `i`, or before what reads it.
-    pub fn is_by_image(&self, i: usize) -> bool {
+    pub fn is_by_image(&self, i: NodeId) -> bool {
         let node = &self.nodes[i];
         let scaled = |coef: &Coef| coef.image().is_some();
-        let feeds = |&c: &usize| {
+        let feeds = |&c: &ConvId| {
             let terms = self.nodes[self.convs[c].dst].origin.terms();
             terms.iter().any(|t| matches!(t, Term::Conv { conv, coef } if *conv == c && scaled(coef)))
         };

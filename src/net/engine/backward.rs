@@ -11,7 +11,8 @@ use super::{Engine, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Paths;
-use crate::net::program::{Norm, Term};
+use crate::net::ids::Table;
+use crate::net::program::{ConvId, NodeId, Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
 use crate::ops::head;
@@ -32,20 +33,20 @@ struct BackwardPass<'a> {
     values: Values<'a>,
     want_mix: bool,
     /// For each node, the convolutions that read it and that a gradient comes back through.
-    groups: Vec<Vec<Vec<usize>>>,
+    groups: Table<NodeId, Vec<Vec<ConvId>>>,
     /// Gradient of what went out by the tap.
     tapped: &'a [f32],
     /// Gradient of each node, while it is needed.
-    dy: Vec<Buffer>,
+    dy: Table<NodeId, Buffer>,
     /// For each convolution whose `dst` is done, how the gradient at its output is made.
-    norms: Vec<Option<DzMap>>,
+    norms: Table<ConvId, Option<DzMap>>,
     mix: Vec<f64>,
     params: Vec<Option<Vec<f32>>>,
 }
 
 /// One block of images of a pass over a node.
 struct BackwardBlock<'a> {
-    node: usize,
+    node: NodeId,
     /// Which node of the pass.
     at: usize,
     /// First image.
@@ -62,10 +63,10 @@ struct BackwardBlock<'a> {
 
 /// What a pass writes for one node.
 struct BackwardWork {
-    node: usize,
+    node: NodeId,
     /// The convolutions that read the node, and those that are terms of it.
-    convs: Vec<usize>,
-    into: Vec<usize>,
+    convs: Vec<ConvId>,
+    into: Vec<ConvId>,
     dx: Buffer,
     /// Block by block: the weight gradients of `convs`; sums; dots.
     dw: Buffer,
@@ -80,15 +81,14 @@ impl Engine {
     }
 
     fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
-        let nodes = self.program.nodes.len();
         let useful = self.program.useful();
         let mut pass = BackwardPass {
             values,
             want_mix,
             groups: self.computed(&useful),
             tapped: &gradient[self.batch * self.program.head.classes..],
-            dy: (0..nodes).map(|_| Buffer::default()).collect(),
-            norms: (0..self.program.convs.len()).map(|_| None).collect(),
+            dy: self.program.nodes.beside(|_| Buffer::default()),
+            norms: self.program.convs.beside(|_| None),
             mix: vec![0.0; self.program.n_mix],
             params: vec![None; values.len()],
         };
@@ -96,8 +96,8 @@ impl Engine {
         let from_head = timed(|| elsewhere("head", true), || self.backward_head(&mut pass, dlogits))?;
         for stage in self.stages.clone().into_iter().rev() {
             interrupt::check()?;
-            let first = stage.start;
-            self.backward_stage(stage.filter(|&i| useful[i]).collect(), &from_head, &mut pass)?;
+            let first = stage[0];
+            self.backward_stage(stage.into_iter().filter(|&i| useful[i]).collect(), &from_head, &mut pass)?;
             self.release(first, &mut pass.dy);
         }
         for buffer in pass.dy {
@@ -108,16 +108,16 @@ impl Engine {
     }
 
     /// Give back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.
-    fn release(&mut self, first: usize, dy: &mut [Buffer]) {
-        let last_use = |j: usize| self.program.sources(j).into_iter().min().unwrap_or(j);
-        let done: Vec<usize> = (first..dy.len()).filter(|&j| !dy[j].is_empty() && last_use(j) >= first).collect();
+    fn release(&mut self, first: NodeId, dy: &mut Table<NodeId, Buffer>) {
+        let last_use = |j: NodeId| self.program.sources(j).into_iter().min().unwrap_or(j);
+        let done: Vec<NodeId> = dy.ids().filter(|&j| j >= first && !dy[j].is_empty() && last_use(j) >= first).collect();
         for j in done {
             self.pool.give(std::mem::take(&mut dy[j]));
         }
     }
 
     fn backward_head(&mut self, pass: &mut BackwardPass<'_>, dlogits: &[f32]) -> Result<FromHead> {
-        let (last, head, values) = (self.program.nodes.len() - 1, self.program.head, pass.values);
+        let (last, head, values) = (self.program.nodes.last(), self.program.head, pass.values);
         let size = self.program.nodes[last].size;
         let pixels = size.h * size.w;
         let mut dp = vec![0.0; self.pooled.len()];
@@ -156,11 +156,11 @@ impl Engine {
         Ok(FromHead { dn, gradient })
     }
 
-    fn backward_stage(&mut self, nodes: Vec<usize>, head: &FromHead, pass: &mut BackwardPass<'_>) -> Result<()> {
+    fn backward_stage(&mut self, nodes: Vec<NodeId>, head: &FromHead, pass: &mut BackwardPass<'_>) -> Result<()> {
         let mut works = nodes.iter().map(|&i| self.backward_work(i, pass)).collect::<Result<Vec<BackwardWork>>>()?;
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.backward_blocks(at, work)).collect();
         let ready = &*pass;
-        let shared = |i: usize| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
+        let shared = |i: NodeId| (!self.by_image[i]).then(|| self.arriving(i, 0, head, ready));
         let arriving: Vec<_> = nodes.iter().map(|&i| shared(i)).collect();
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         self.for_each_block(blocks, |block, scratch| {
@@ -182,15 +182,15 @@ impl Engine {
         Ok(())
     }
 
-    fn n_blocks(&self, node: usize) -> usize {
+    fn n_blocks(&self, node: NodeId) -> usize {
         self.batch.div_ceil(self.blocks[node])
     }
 
-    fn backward_work(&mut self, i: usize, pass: &BackwardPass<'_>) -> Result<BackwardWork> {
+    fn backward_work(&mut self, i: NodeId, pass: &BackwardPass<'_>) -> Result<BackwardWork> {
         let node = &self.program.nodes[i];
         let (convs, n_blocks) = (pass.groups[i].concat(), self.n_blocks(i));
         let conv = |t: &Term| if let Term::Conv { conv, .. } = *t { Some(conv) } else { None };
-        let into: Vec<usize> = node.origin.terms().iter().filter_map(conv).collect();
+        let into: Vec<ConvId> = node.origin.terms().iter().filter_map(conv).collect();
         let n_dots = node.copies.len() + node.pools3.len();
         let dw_len: usize = convs.iter().map(|&c| self.plans[c].dw_len()).sum();
         Ok(BackwardWork {
@@ -209,7 +209,7 @@ impl Engine {
         let n_blocks = self.n_blocks(node);
         let mut dw = &mut work.dw[..];
         let mut gradients = |_| {
-            let of = |&c: &usize| {
+            let of = |&c: &ConvId| {
                 let (dw_c, rest) = std::mem::take(&mut dw).split_at_mut(self.plans[c].dw_len());
                 dw = rest;
                 dw_c
@@ -290,7 +290,7 @@ impl Engine {
     fn convs_backward(&self, x: &[f32], pass: &BackwardPass<'_>, block: &mut BackwardBlock<'_>, scratch: &mut [f32]) {
         let mut done = 0;
         for group in &pass.groups[block.node] {
-            let gradient = |&c: &usize| {
+            let gradient = |&c: &ConvId| {
                 let conv = &self.program.convs[c];
                 let len = self.out_len(c);
                 let part = block.first * len..(block.first + block.images) * len;
@@ -301,7 +301,7 @@ impl Engine {
             };
             let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
             let relu = self.program.convs[group[0]].relu;
-            let dx = (block.node > 0).then_some(&mut *block.dx);
+            let dx = (block.node > NodeId(0)).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
             timed(
                 || self.convolving(group, block.images, true),

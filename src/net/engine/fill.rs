@@ -2,7 +2,7 @@
 //! again where it is not kept.
 
 use super::Engine;
-use crate::net::program::{Origin, Term};
+use crate::net::program::{NodeId, Origin, Term};
 use crate::ops::linear_sum::{Source, linear_sum};
 use crate::ops::{channels, pool};
 
@@ -48,7 +48,7 @@ pub(super) fn slices<'a>(terms: &'a [Scaled<'_>], at: usize, len: usize) -> Vec<
 
 impl Engine {
     /// The sum that is node `i` (empty for a node that is none), for one image.
-    fn node_sum(&self, i: usize, image: usize) -> NodeSum<'_> {
+    fn node_sum(&self, i: NodeId, image: usize) -> NodeSum<'_> {
         let node = &self.program.nodes[i];
         let c = node.size.c;
         let mut sum = NodeSum { t: vec![0.0; c], direct: Vec::new(), pooled: Vec::new() };
@@ -72,14 +72,14 @@ impl Engine {
     }
 
     /// The sum of a node for every image, or, where it differs from image to image, none: it is made for each.
-    pub(super) fn shared_sum(&self, i: usize) -> Option<NodeSum<'_>> {
+    pub(super) fn shared_sum(&self, i: NodeId) -> Option<NodeSum<'_>> {
         (!self.by_image[i]).then(|| self.node_sum(i, 0))
     }
 
     /// The block `x` of node `i` that begins with image `first`; `temporary` as [`Engine::temporary_len`] says.
     pub(super) fn fill(
         &self,
-        i: usize,
+        i: NodeId,
         shared: Option<&NodeSum<'_>>,
         input: &[f32],
         first: usize,
@@ -97,7 +97,7 @@ impl Engine {
 
     fn fill_with(
         &self,
-        i: usize,
+        i: NodeId,
         sum: &NodeSum<'_>,
         input: &[f32],
         first: usize,
@@ -106,7 +106,7 @@ impl Engine {
     ) {
         let node = &self.program.nodes[i];
         let n = x.len() / node.size.len();
-        let images = |src: usize| {
+        let images = |src: NodeId| {
             let size = self.program.nodes[src].size;
             (&self.x[src][first * size.len()..][..n * size.len()], size)
         };

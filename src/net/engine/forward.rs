@@ -7,12 +7,11 @@ use super::{Engine, Input, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
-use crate::net::program::{Coef, Norm, Term};
+use crate::net::program::{Coef, ConvId, NodeId, Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::{head, iim, linear_sum, pool};
 use rayon::prelude::*;
 use std::mem::take;
-use std::ops::Range;
 
 /// What a forward pass comes to.
 pub struct Forward {
@@ -28,7 +27,7 @@ pub struct Forward {
 
 /// One block of images of a pass over a node.
 struct ForwardBlock<'a> {
-    node: usize,
+    node: NodeId,
     /// Which node of the pass.
     at: usize,
     /// First image.
@@ -44,8 +43,8 @@ struct ForwardBlock<'a> {
 
 /// What a pass writes for one node.
 struct ForwardWork {
-    node: usize,
-    convs: Vec<usize>,
+    node: NodeId,
+    convs: Vec<ConvId>,
     x: Buffer,
     z: Vec<Buffer>,
     /// Per convolution, block by block.
@@ -66,12 +65,14 @@ impl Engine {
         self.mix = input.mix.to_vec();
         self.scales = input.scales.to_vec();
         (self.mode, self.paths) = (input.mode, input.paths);
-        let (convs, z) = (&self.program.convs, &self.z);
-        self.filters.par_iter_mut().zip(&self.plans).zip(convs).zip(z).for_each(|(((filter, plan), conv), z)| {
-            if !z.is_empty() {
-                timed(|| elsewhere("packing of weights", false), || filter.pack(plan, &conv.filter, values));
-            }
-        });
+        let (convs, z) = (self.program.convs.items(), self.z.items());
+        self.filters.items_mut().par_iter_mut().zip(self.plans.items()).zip(convs).zip(z).for_each(
+            |(((filter, plan), conv), z)| {
+                if !z.is_empty() {
+                    timed(|| elsewhere("packing of weights", false), || filter.pack(plan, &conv.filter, values));
+                }
+            },
+        );
         let mut out = Forward {
             logits: Vec::new(),
             running: Vec::new(),
@@ -89,13 +90,13 @@ impl Engine {
 
     fn forward_stage(
         &mut self,
-        stage: Range<usize>,
+        stage: Vec<NodeId>,
         values: Values<'_>,
         input: Input<'_>,
         score: bool,
         out: &mut Forward,
     ) -> Result<()> {
-        let nodes: Vec<usize> = stage.filter(|&i| self.wanted[i]).collect();
+        let nodes: Vec<NodeId> = stage.into_iter().filter(|&i| self.wanted[i]).collect();
         let mut works: Vec<ForwardWork> = nodes.iter().map(|&i| self.forward_work(i)).collect();
         let sums: Vec<_> = nodes.iter().map(|&i| self.shared_sum(i)).collect();
         let blocks = works.iter_mut().enumerate().flat_map(|(at, work)| self.forward_blocks(at, work)).collect();
@@ -119,10 +120,10 @@ impl Engine {
         Ok(())
     }
 
-    fn forward_work(&mut self, node: usize) -> ForwardWork {
+    fn forward_work(&mut self, node: NodeId) -> ForwardWork {
         let convs = self.groups[node].concat();
         let n_blocks = self.batch.div_ceil(self.blocks[node]);
-        let stats_len = |&c: &usize| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
+        let stats_len = |&c: &ConvId| n_blocks * 2 * self.program.nodes[self.program.convs[c].dst].size.c;
         ForwardWork {
             node,
             stats: convs.iter().map(|c| vec![0.0; stats_len(c)]).collect(),
@@ -185,7 +186,7 @@ impl Engine {
     }
 
     /// Floats of one image of a convolution's output.
-    pub(super) fn out_len(&self, conv: usize) -> usize {
+    pub(super) fn out_len(&self, conv: ConvId) -> usize {
         self.program.nodes[self.program.convs[conv].dst].size.len()
     }
 
@@ -224,7 +225,7 @@ impl Engine {
     }
 
     /// The norm behind a convolution, from the blocks' sums; running statistics move in train mode.
-    fn conv_norm(&self, c: usize, stats: &[f64], values: Values<'_>, out: &mut Forward) -> NormState {
+    fn conv_norm(&self, c: ConvId, stats: &[f64], values: Values<'_>, out: &mut Forward) -> NormState {
         let conv = &self.program.convs[c];
         let node = &self.program.nodes[conv.dst];
         let padded = node.size.c;
@@ -263,7 +264,7 @@ impl Engine {
     }
 
     fn forward_head(&mut self, values: Values<'_>, out: &mut Forward) -> Result<()> {
-        let last = self.program.nodes.len() - 1;
+        let last = self.program.nodes.last();
         let (node, block, batch) = (&self.program.nodes[last], self.blocks[last], self.batch);
         let (size, head) = (node.size, self.program.head);
         let (pixels, x) = (size.h * size.w, &self.x[last]);
@@ -298,8 +299,8 @@ impl Engine {
 }
 
 /// The average pools out of a node (node, stride, weight), those of one stride together.
-pub(super) fn same_stride(pools: &[(usize, usize, Coef)]) -> Vec<Vec<(usize, usize, Coef)>> {
-    let mut groups: Vec<Vec<(usize, usize, Coef)>> = Vec::new();
+pub(super) fn same_stride(pools: &[(NodeId, usize, Coef)]) -> Vec<Vec<(NodeId, usize, Coef)>> {
+    let mut groups: Vec<Vec<(NodeId, usize, Coef)>> = Vec::new();
     for &pool in pools {
         match groups.iter_mut().find(|g| g[0].1 == pool.1) {
             Some(group) => group.push(pool),

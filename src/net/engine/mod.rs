@@ -50,14 +50,14 @@ pub mod profile;
 mod route;
 mod tap;
 
-use super::program::{Coef, Filter, Node, Norm, Origin, Program};
+use super::ids::Table;
+use super::program::{Coef, ConvId, Filter, Node, NodeId, Norm, Origin, Program};
 use super::{Mode, Paths};
 use crate::error::{Error, Result};
 use crate::ops::buffer::{Buffer, BufferPool};
 use norm::NormState;
 use plan::{Group, Packed, Plan};
 use rayon::prelude::*;
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 pub use backward::Backward;
@@ -89,33 +89,33 @@ pub struct Engine {
     program: Program,
     /// The mixing weights of the candidates that are left out now.
     left_out: Vec<bool>,
-    stages: Vec<Range<usize>>,
+    stages: Vec<Vec<NodeId>>,
     batch: usize,
     /// Whether nodes are computed that the logits do not depend on.
     all: bool,
     /// Which nodes are computed.
-    wanted: Vec<bool>,
+    wanted: Table<NodeId, bool>,
     /// Which nodes stay in memory.
-    kept: Vec<bool>,
+    kept: Table<NodeId, bool>,
     /// Images in a block of the pass over each node.
-    blocks: Vec<usize>,
+    blocks: Table<NodeId, usize>,
     /// One for each convolution; those of equal size share it.
-    plans: Vec<Arc<Plan>>,
-    filters: Vec<Packed>,
+    plans: Table<ConvId, Arc<Plan>>,
+    filters: Table<ConvId, Packed>,
     /// For each node, the convolutions that read it and are computed, group by group of siblings.
-    groups: Vec<Vec<Vec<usize>>>,
+    groups: Table<NodeId, Vec<Vec<ConvId>>>,
     /// Node images, of nodes that are kept.
-    x: Vec<Buffer>,
+    x: Table<NodeId, Buffer>,
     /// Convolution outputs.
-    z: Vec<Buffer>,
-    norms: Vec<NormState>,
+    z: Table<ConvId, Buffer>,
+    norms: Table<ConvId, NormState>,
     head_norm: NormState,
     /// Input of the linear map, `[b, c]`.
     pooled: Vec<f32>,
     mix: Vec<f32>,
     scales: Vec<f32>,
     /// The terms of these nodes, or what arrives at them, differ from image to image.
-    by_image: Vec<bool>,
+    by_image: Table<NodeId, bool>,
     mode: Mode,
     paths: Paths,
     /// Scratch memory for a block of any pass, one a thread.
@@ -129,29 +129,28 @@ impl Engine {
     /// scored all the same).
     pub fn new(program: Program, batch: usize, strict: bool, all: bool, pool: BufferPool) -> Result<Self> {
         let mut wanted = program.useful();
-        wanted.iter_mut().for_each(|w| *w |= all);
+        wanted.items_mut().iter_mut().for_each(|w| *w |= all);
         check_memory(&program, batch, &wanted, &pool)?;
         let plans = plans(&program, batch, strict);
-        let filters = plans.iter().map(|p| Packed::new(p)).collect();
-        let nodes = 0..program.nodes.len();
+        let filters = plans.beside(|c| Packed::new(&plans[c]));
         let mut engine = Engine {
-            norms: vec![NormState::default(); program.convs.len()],
+            norms: program.convs.beside(|_| NormState::default()),
             head_norm: NormState::default(),
             stages: program.stages(),
-            by_image: nodes.clone().map(|i| program.is_by_image(i)).collect(),
-            kept: nodes.clone().map(|i| program.is_kept(i)).collect(),
-            blocks: nodes.map(|i| block(&program, i, batch)).collect(),
+            by_image: program.nodes.beside(|i| program.is_by_image(i)),
+            kept: program.nodes.beside(|i| program.is_kept(i)),
+            blocks: program.nodes.beside(|i| block(&program, i, batch)),
             program: program.clone(),
             full: program,
             left_out: Vec::new(),
             batch,
             all,
-            wanted: Vec::new(),
+            wanted: Table::default(),
             plans,
             filters,
-            groups: Vec::new(),
-            x: Vec::new(),
-            z: Vec::new(),
+            groups: Table::default(),
+            x: Table::default(),
+            z: Table::default(),
             pooled: Vec::new(),
             mix: Vec::new(),
             scales: Vec::new(),
@@ -162,7 +161,7 @@ impl Engine {
             pool,
         };
         engine.compute_all()?;
-        let passed = (0..engine.program.nodes.len()).filter(|&i| engine.wanted[i]);
+        let passed = engine.program.nodes.ids().filter(|&i| engine.wanted[i]);
         engine.scratch_len = passed.map(|i| engine.scratch_len(i)).max().unwrap_or(0);
         let scratch =
             (0..rayon::current_num_threads()).map(|_| engine.pool.take(engine.scratch_len)).collect::<Result<_>>()?;
@@ -172,9 +171,9 @@ impl Engine {
 
     /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
     pub fn check_statistics(&self, mode: Mode) -> Result<()> {
-        let last = self.program.nodes.len() - 1;
+        let last = self.program.nodes.last();
         let head = (self.program.head.norm.map_or(Norm::None, Norm::Affine), last);
-        for (norm, node) in self.program.convs.iter().map(|c| (c.norm, c.dst)).chain([head]) {
+        for (norm, node) in self.program.convs.items().iter().map(|c| (c.norm, c.dst)).chain([head]) {
             let size = self.program.nodes[node].size;
             let of_batch = match norm {
                 Norm::None => false,
@@ -213,13 +212,13 @@ impl Engine {
         coef.image().map_or(1.0, |i| f64::from(self.scales[i * self.batch + image]))
     }
 
-    fn group(&self, convs: &[usize]) -> Group<'_> {
+    fn group(&self, convs: &[ConvId]) -> Group<'_> {
         Group::new(convs, &self.plans, &self.filters)
     }
 
     /// f32s of the images that a pass over `node` makes besides the node itself: sums that go through a pool.
-    fn temporary_len(&self, node: usize) -> usize {
-        let len = |i: usize| self.program.nodes[i].size.len();
+    fn temporary_len(&self, node: NodeId) -> usize {
+        let len = |i: NodeId| self.program.nodes[i].size.len();
         let from = self.program.sources(node).into_iter().map(len);
         let to = self.program.nodes[node].pools3.iter().map(|&(dst, ..)| len(dst));
         let pooled = matches!(self.program.nodes[node].origin, Origin::Sum(_));
@@ -227,14 +226,14 @@ impl Engine {
     }
 
     /// Scratch for a block of a pass over `node`: the node where it is not kept, temporary images, and what convolutions need.
-    fn scratch_len(&self, node: usize) -> usize {
+    fn scratch_len(&self, node: NodeId) -> usize {
         let block = self.blocks[node];
         let convs = self.groups[node].iter().map(|g| self.group(g).scratch_len(block)).max().unwrap_or(0);
         self.own_len(node) + self.temporary_len(node).max(convs)
     }
 
     /// f32s at the start of the scratch that hold the node, where it is not kept.
-    fn own_len(&self, node: usize) -> usize {
+    fn own_len(&self, node: NodeId) -> usize {
         if self.kept[node] { 0 } else { self.blocks[node] * self.program.nodes[node].size.len() }
     }
 
@@ -253,10 +252,10 @@ impl Engine {
 }
 
 /// An error if the images of a batch, with their gradients, would not fit into the memory that is free or in the pool.
-fn check_memory(program: &Program, batch: usize, wanted: &[bool], pool: &BufferPool) -> Result<()> {
-    let len = |i: usize| program.nodes[i].size.len() as u128;
-    let nodes = (0..program.nodes.len()).filter(|&i| wanted[i]).map(|i| if program.is_kept(i) { len(i) } else { 0 });
-    let convs = program.convs.iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));
+fn check_memory(program: &Program, batch: usize, wanted: &Table<NodeId, bool>, pool: &BufferPool) -> Result<()> {
+    let len = |i: NodeId| program.nodes[i].size.len() as u128;
+    let nodes = program.nodes.ids().filter(|&i| wanted[i]).map(|i| if program.is_kept(i) { len(i) } else { 0 });
+    let convs = program.convs.items().iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));
     let numbers = batch as u128 * nodes.chain(convs).sum::<u128>();
     let bytes = (4 * numbers).saturating_sub(pool.bytes() as u128);
     let what = format!("{batch} images on their way through the network");
@@ -270,7 +269,7 @@ fn in_pool<R: Send>(pass: impl FnOnce() -> R + Send) -> R {
 }
 
 /// The plan of each convolution; those of equal size share one.
-fn plans(program: &Program, batch: usize, strict: bool) -> Vec<Arc<Plan>> {
+fn plans(program: &Program, batch: usize, strict: bool) -> Table<ConvId, Arc<Plan>> {
     let mut made: Vec<(&Filter, Arc<Plan>)> = Vec::new();
     let mut plan = |filter| {
         if let Some((_, plan)) = made.iter().find(|(f, _)| f.is_like(filter)) {
@@ -280,16 +279,16 @@ fn plans(program: &Program, batch: usize, strict: bool) -> Vec<Arc<Plan>> {
         made.push((filter, Arc::clone(&plan)));
         plan
     };
-    program.convs.iter().map(|c| plan(&c.filter)).collect()
+    program.convs.items().iter().map(|c| plan(&c.filter)).collect()
 }
 
 /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough
 /// tiles of 4x4 pixels for the matrix products behind a block to be worth it; for separable ones, which read a frame of
 /// each image many times, about 64 KiB, or a few times as much as the block's own weight gradients (and not the whole of a
 /// small batch, so that threads share it).
-fn block(program: &Program, node: usize, batch: usize) -> usize {
+fn block(program: &Program, node: NodeId, batch: usize) -> usize {
     let Node { size, convs, .. } = &program.nodes[node];
-    let separable = |c: &usize| matches!(program.convs[*c].filter, Filter::Separable { .. });
+    let separable = |c: &ConvId| matches!(program.convs[*c].filter, Filter::Separable { .. });
     if convs.iter().flatten().any(separable) {
         let images = (16 * 1024 / size.len()).max(3 * size.c / (size.h * size.w));
         return images.clamp(1, 16).min(batch.div_ceil(4));

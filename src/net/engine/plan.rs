@@ -2,11 +2,13 @@
 
 use super::Values;
 use crate::net::graph::PoolKind;
-use crate::net::program::Filter;
+use crate::net::ids::Table;
+use crate::net::program::{ConvId, Filter};
 use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
 use crate::ops::linear_sum::{Source, linear_sum, sums};
 use crate::ops::pool::{self, Image};
+use std::sync::Arc;
 
 /// How a convolution is computed.
 #[allow(clippy::large_enum_variant, reason = "one a convolution, and shared by those of one shape")]
@@ -125,17 +127,17 @@ pub(super) enum Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub fn new(convs: &[usize], plans: &'a [std::sync::Arc<Plan>], filters: &'a [Packed]) -> Self {
+    pub fn new(convs: &[ConvId], plans: &'a Table<ConvId, Arc<Plan>>, filters: &'a Table<ConvId, Packed>) -> Self {
         match &*plans[convs[0]] {
             Plan::Dense(plan) => {
-                let packed = |&c: &usize| if let Packed::Dense(f) = &filters[c] { Some(f) } else { None };
+                let packed = |&c: &ConvId| if let Packed::Dense(f) = &filters[c] { Some(f) } else { None };
                 return Group::Dense(plan, convs.iter().filter_map(packed).collect());
             }
             Plan::Pool(pool) => return Group::Pool(pool),
             Plan::Separable(_) => {}
         }
-        let plan = |&c: &usize| if let Plan::Separable(p) = &*plans[c] { Some(p) } else { None };
-        let packed = |&c: &usize| if let Packed::Separable(f) = &filters[c] { Some(f) } else { None };
+        let plan = |&c: &ConvId| if let Plan::Separable(p) = &*plans[c] { Some(p) } else { None };
+        let packed = |&c: &ConvId| if let Packed::Separable(f) = &filters[c] { Some(f) } else { None };
         Group::Separable(convs.iter().filter_map(plan).collect(), convs.iter().filter_map(packed).collect())
     }
 

@@ -6,7 +6,7 @@
 
 use super::Engine;
 use crate::net::graph::PoolKind;
-use crate::net::program::{Filter, Norm, Origin, Term};
+use crate::net::program::{ConvId, Filter, NodeId, Norm, Origin, Term};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -80,17 +80,17 @@ pub(super) fn elsewhere(op: &str, backward: bool) -> (ProfiledPart, u64, u64) {
 
 /// For a block of `n` images of a pass over `node`.
 impl Engine {
-    fn part(&self, op: String, node: usize, backward: bool) -> ProfiledPart {
+    fn part(&self, op: String, node: NodeId, backward: bool) -> ProfiledPart {
         let node = &self.program.nodes[node];
         ProfiledPart { backward, op, pixels: node.size.h, channels: node.channels }
     }
 
-    fn bytes(&self, node: usize, n: usize) -> u64 {
+    fn bytes(&self, node: NodeId, n: usize) -> u64 {
         (size_of::<f32>() * n * self.program.nodes[node].size.len()) as u64
     }
 
     /// [`Engine::fill`].
-    pub(super) fn filling(&self, node: usize, n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
+    pub(super) fn filling(&self, node: NodeId, n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
         let (origin, own) = (&self.program.nodes[node].origin, self.bytes(node, n));
         let read = |t: &Term| match *t {
             Term::Conv { .. } => own,
@@ -107,12 +107,12 @@ impl Engine {
         (self.part(what.to_string(), node, backward), read / 2, read + written)
     }
 
-    fn sources_bytes(&self, node: usize, n: usize) -> u64 {
+    fn sources_bytes(&self, node: NodeId, n: usize) -> u64 {
         self.program.sources(node).into_iter().map(|s| self.bytes(s, n)).sum()
     }
 
     /// A group of siblings, either way: forward writes z; backward reads z and the gradient behind it for each.
-    pub(super) fn convolving(&self, group: &[usize], n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
+    pub(super) fn convolving(&self, group: &[ConvId], n: usize, backward: bool) -> (ProfiledPart, u64, u64) {
         let first = &self.program.convs[group[0]];
         let of = |name: &str, k, stride, dilation| match (stride, dilation) {
             (1, 1) => format!("{name} {k}x{k}"),
@@ -131,24 +131,24 @@ impl Engine {
             Filter::Pool { kind: PoolKind::Average, stride, .. } => of("average pool", 3, stride, 1),
             Filter::Pool { kind: PoolKind::Maximum, stride, .. } => of("max pool", 3, stride, 1),
         };
-        let macs = |c: &usize| match self.program.convs[*c].filter {
+        let macs = |c: &ConvId| match self.program.convs[*c].filter {
             Filter::Dense { shape, .. } => shape.macs(),
             Filter::Halves { shape, .. } => shape.macs() / 2,
             Filter::Separable { shape, .. } => shape.macs(),
             Filter::Pool { .. } => 0,
         };
-        let out = |c: &usize| {
+        let out = |c: &ConvId| {
             let conv = &self.program.convs[*c];
             self.bytes(conv.dst, n) * if backward && conv.norm != Norm::None { 2 } else { 1 }
         };
         let macs = n as u64 * group.iter().map(macs).sum::<u64>();
         // Backward: the gradients of the weights and, but for the image, of the input.
-        let times = if !backward { 1 } else { 1 + u64::from(first.src > 0) };
+        let times = if !backward { 1 } else { 1 + u64::from(first.src > NodeId(0)) };
         (self.part(name, first.src, backward), 2 * times * macs, group.iter().map(out).sum())
     }
 
     /// What arrives at a node that is no convolution: reads the node and those gradients, writes its own.
-    pub(super) fn gathering(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
+    pub(super) fn gathering(&self, node: NodeId, n: usize) -> (ProfiledPart, u64, u64) {
         let Self { program, .. } = self;
         let this = &program.nodes[node];
         let from =
@@ -159,14 +159,14 @@ impl Engine {
     }
 
     /// The sums that the norms of the convolutions into a node need: reads their outputs.
-    pub(super) fn summing(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
+    pub(super) fn summing(&self, node: NodeId, n: usize) -> (ProfiledPart, u64, u64) {
         let convs = self.program.nodes[node].origin.terms().iter().filter(|t| matches!(t, Term::Conv { .. })).count();
         let read = convs as u64 * self.bytes(node, n);
         (self.part("sums of norms".into(), node, true), read / 2, read)
     }
 
     /// Scores of the candidates into a node, and out of it.
-    pub(super) fn scoring(&self, node: usize, n: usize) -> (ProfiledPart, u64, u64) {
+    pub(super) fn scoring(&self, node: NodeId, n: usize) -> (ProfiledPart, u64, u64) {
         let (part, operations, bytes) = self.summing(node, n);
         (ProfiledPart { backward: false, op: "scores".into(), ..part }, 3 * operations, bytes)
     }

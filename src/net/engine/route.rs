@@ -6,14 +6,15 @@
 use super::Engine;
 use crate::error::Result;
 use crate::net::Paths;
-use crate::net::program::Program;
+use crate::net::ids::Table;
+use crate::net::program::{ConvId, NodeId, Program};
 use crate::ops::buffer::{Buffer, BufferPool};
 use std::mem::take;
 
 impl Engine {
     /// From now on computes every live candidate.
     pub(super) fn compute_all(&mut self) -> Result<()> {
-        let wanted = if self.all { vec![true; self.full.nodes.len()] } else { self.full.useful() };
+        let wanted = if self.all { self.full.nodes.beside(|_| true) } else { self.full.useful() };
         self.place(self.full.clone(), wanted, BufferPool::take)?;
         self.left_out = vec![false; self.full.n_mix];
         Ok(())
@@ -23,7 +24,7 @@ impl Engine {
     pub(super) fn route(&mut self, mix: &[f32], paths: Paths) -> Result<()> {
         let mut out = vec![false; self.full.n_mix];
         if paths != Paths::All {
-            for &i in self.full.nodes.iter().flat_map(|n| &n.mixed) {
+            for &i in self.full.nodes.items().iter().flat_map(|n| &n.mixed) {
                 out[i] = mix[i] == 0.0;
             }
         }
@@ -40,15 +41,15 @@ impl Engine {
     }
 
     /// For each node, the convolutions from it into one of `nodes`, group by group of siblings.
-    pub(super) fn computed(&self, nodes: &[bool]) -> Vec<Vec<Vec<usize>>> {
-        let kept = |g: &Vec<usize>| g.iter().copied().filter(|&c| nodes[self.program.convs[c].dst]).collect();
+    pub(super) fn computed(&self, nodes: &Table<NodeId, bool>) -> Table<NodeId, Vec<Vec<ConvId>>> {
+        let kept = |g: &Vec<ConvId>| g.iter().copied().filter(|&c| nodes[self.program.convs[c].dst]).collect();
         let groups =
-            |groups: &Vec<Vec<usize>>| groups.iter().map(kept).filter(|g: &Vec<usize>| !g.is_empty()).collect();
-        self.program.nodes.iter().map(|node| groups(&node.convs)).collect()
+            |groups: &Vec<Vec<ConvId>>| groups.iter().map(kept).filter(|g: &Vec<ConvId>| !g.is_empty()).collect();
+        self.program.nodes.items().iter().map(|node| groups(&node.convs)).collect()
     }
 
     /// Compute this, in memory of the pool instead of what there was.
-    fn place(&mut self, program: Program, wanted: Vec<bool>, memory: Take) -> Result<()> {
+    fn place(&mut self, program: Program, wanted: Table<NodeId, bool>, memory: Take) -> Result<()> {
         (self.program, self.wanted) = (program, wanted);
         self.groups = self.computed(&self.wanted);
         // Nothing that a later pass may take for placed, should the memory not suffice.
@@ -57,12 +58,13 @@ impl Engine {
             self.pool.give(buffer);
         }
         let Engine { program, wanted, kept, batch, pool, .. } = self;
-        for (i, node) in program.nodes.iter().enumerate() {
-            self.x.push(memory(pool, if wanted[i] && kept[i] { *batch * node.size.len() } else { 0 })?);
+        for i in program.nodes.ids() {
+            let len = if wanted[i] && kept[i] { *batch * program.nodes[i].size.len() } else { 0 };
+            self.x.push(memory(pool, len)?);
         }
-        let mut computed = vec![false; program.convs.len()];
-        self.groups.iter().flatten().flatten().for_each(|&c| computed[c] = true);
-        for (conv, computed) in program.convs.iter().zip(computed) {
+        let mut computed = program.convs.beside(|_| false);
+        self.groups.items().iter().flatten().flatten().for_each(|&c| computed[c] = true);
+        for (conv, computed) in program.convs.items().iter().zip(computed) {
             self.z.push(memory(pool, if computed { *batch * program.nodes[conv.dst].size.len() } else { 0 })?);
         }
         Ok(())

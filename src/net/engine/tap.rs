@@ -2,6 +2,7 @@
 //! network, so plain loops.
 
 use super::Engine;
+use crate::net::program::NodeId;
 use crate::ops::relu::relu;
 use rayon::prelude::*;
 
@@ -26,7 +27,7 @@ impl Engine {
     }
 
     /// Adds its gradient to `dx` of the block of node `i` that begins with image `first`; `x`: the block.
-    pub(super) fn tapped_backward(&self, i: usize, first: usize, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
+    pub(super) fn tapped_backward(&self, i: NodeId, first: usize, x: &[f32], gradient: &[f32], dx: &mut [f32]) {
         let Some(tap) = self.program.tap.filter(|t| t.node == i) else { return };
         let (node, k) = (&self.program.nodes[i], tap.window.kernel);
         let (size, c) = (node.size, node.channels);

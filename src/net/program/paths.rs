@@ -1,18 +1,19 @@
 //! Parts of a program: what a node depends on, and what is left where candidates are not computed.
 
-use super::{Coef, Norm, Origin, Program, Term};
+use super::{Coef, NodeId, Norm, Origin, Program, Term};
+use crate::net::ids::Table;
 
 impl Program {
     /// For each node, whether the last node depends on it.
-    pub fn useful(&self) -> Vec<bool> {
-        self.behind([self.nodes.len() - 1])
+    pub fn useful(&self) -> Table<NodeId, bool> {
+        self.behind([self.nodes.last()])
     }
 
     /// For each node, whether it is one of `ends` or one of them depends on it.
-    fn behind(&self, ends: impl IntoIterator<Item = usize>) -> Vec<bool> {
-        let mut behind = vec![false; self.nodes.len()];
+    fn behind(&self, ends: impl IntoIterator<Item = NodeId>) -> Table<NodeId, bool> {
+        let mut behind = self.nodes.beside(|_| false);
         ends.into_iter().for_each(|end| behind[end] = true);
-        for i in (0..self.nodes.len()).rev() {
+        for i in self.nodes.ids().rev() {
             if behind[i] {
                 self.sources(i).into_iter().for_each(|s| behind[s] = true);
             }
@@ -25,11 +26,11 @@ impl Program {
     ///
     /// Where nothing that is left joins the image to the last node, the norms with running statistics are computed all the same:
     /// these move as if every candidate were.
-    pub fn without(&self, out: &[bool]) -> (Program, Vec<bool>) {
+    pub fn without(&self, out: &[bool]) -> (Program, Table<NodeId, bool>) {
         let mut part = self.clone();
         let stays = |coef: Coef| coef.mix().is_none_or(|i| !out[i]);
-        let mut gone = vec![false; self.convs.len()];
-        for node in &mut part.nodes {
+        let mut gone = self.convs.beside(|_| false);
+        for node in part.nodes.items_mut() {
             if let Origin::Sum(terms) = &mut node.origin {
                 for term in terms.extract_if(.., |t| !stays(t.coef())) {
                     if let Term::Conv { conv, .. } = term {
@@ -40,13 +41,13 @@ impl Program {
             node.copies.retain(|&(_, coef)| stays(coef));
             node.pools3.retain(|&(.., coef)| stays(coef));
         }
-        for node in &mut part.nodes {
+        for node in part.nodes.items_mut() {
             node.convs.iter_mut().for_each(|group| group.retain(|&c| !gone[c]));
             node.convs.retain(|group| !group.is_empty());
         }
         let useful = self.useful();
-        let moving = self.convs.iter().filter(|c| matches!(c.norm, Norm::Affine(_)) && useful[c.dst]);
-        let wanted = part.behind(moving.map(|c| c.dst).chain([self.nodes.len() - 1]));
+        let moving = self.convs.items().iter().filter(|c| matches!(c.norm, Norm::Affine(_)) && useful[c.dst]);
+        let wanted = part.behind(moving.map(|c| c.dst).chain([self.nodes.last()]));
         (part, wanted)
     }
 }

@@ -5,7 +5,7 @@ use crate::net::engine::Engine;
 use crate::net::engine::forward::{add_blocks, same_stride};
 use crate::net::engine::norm::narrow;
 use crate::net::engine::profile::{elsewhere, timed};
-use crate::net::program::{Norm, Term};
+use crate::net::program::{ConvId, Norm, Term};
 use crate::ops::linear_sum;
 use rayon::prelude::*;
 
@@ -18,7 +18,7 @@ impl Engine {
         let lens: Vec<usize> = work.convs.iter().map(|&c| self.plans[c].dw_len()).collect();
         let begins = lens.iter().scan(0, |at, len| Some(std::mem::replace(at, *at + len)));
         let all: usize = lens.iter().sum();
-        let parts: Vec<(usize, usize, usize)> =
+        let parts: Vec<(ConvId, usize, usize)> =
             work.convs.iter().zip(begins).zip(&lens).map(|((&c, at), &len)| (c, at, len)).collect();
         let values = pass.values;
         let gradients: Vec<Vec<(usize, Vec<f32>)>> = parts

@@ -4,7 +4,7 @@ use super::{BackwardPass, FromHead};
 use crate::net::engine::Engine;
 use crate::net::engine::fill::{Pooled, Scaled, add_pooled, slices};
 use crate::net::engine::forward::same_stride;
-use crate::net::program::Origin;
+use crate::net::program::{NodeId, Origin};
 use crate::ops::linear_sum::{dot, linear_sum};
 use crate::ops::{channels, pool};
 
@@ -19,13 +19,13 @@ impl Engine {
     /// What arrives at node `i` from its copies and pools, and from the head, as coefficients per channel, for one image.
     pub(super) fn arriving<'a>(
         &'a self,
-        i: usize,
+        i: NodeId,
         image: usize,
         head: &'a FromHead,
         pass: &'a BackwardPass<'_>,
     ) -> Arriving<'a> {
         let node = &self.program.nodes[i];
-        let live = |dst: usize| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
+        let live = |dst: NodeId| Some(&pass.dy[dst][..]).filter(|dy| !dy.is_empty());
         let mut arriving = Arriving { t: vec![0.0; node.size.c], direct: Vec::new(), pooled: Vec::new() };
         for &(dst, coef) in &node.copies {
             arriving.direct.extend(live(dst).map(|dy| (vec![self.coef(coef, image); node.size.c], dy)));
@@ -36,7 +36,7 @@ impl Engine {
                 add_pooled(&mut arriving.pooled, stride, self.program.nodes[dst].size, term);
             }
         }
-        if i + 1 == self.program.nodes.len() {
+        if i == self.program.nodes.last() {
             let FromHead { dn, gradient } = head;
             arriving.t.clone_from(&gradient.g);
             arriving.direct.push((gradient.a.clone(), dn));
@@ -52,7 +52,7 @@ impl Engine {
         x: &[f32],
         arriving: &Arriving<'_>,
         pass: &BackwardPass<'_>,
-        (i, first): (usize, usize),
+        (i, first): (NodeId, usize),
         (dx, dots): (&mut [f32], &mut [f64]),
         scratch: &mut [f32],
     ) {
@@ -63,7 +63,7 @@ impl Engine {
         for pooled in &arriving.pooled {
             pool::avg3_backward_add(pooled.sum(first, n, scratch), dx, size, pooled.stride);
         }
-        let dy = |dst: usize| {
+        let dy = |dst: NodeId| {
             let len = self.program.nodes[dst].size.len();
             pass.dy[dst].get(first * len..(first + n) * len)
         };
