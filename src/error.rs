@@ -84,11 +84,18 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
     /// An error of a tensor operation.
-    #[error(transparent)]
+    #[error("{}", without_backtrace(.0))]
     Tensor(#[from] candle_core::Error),
     /// A script failed; the text names file, line and column.
     #[error("{0}")]
     Script(String),
+}
+
+/// The text of a tensor error. With `RUST_BACKTRACE` in the environment candle appends the frames of its own code, a hundred lines
+/// that tell a user nothing.
+pub fn without_backtrace(error: &candle_core::Error) -> String {
+    let text = error.to_string();
+    text.split("\n   0: ").next().unwrap_or_default().to_string()
 }
 
 impl Error {

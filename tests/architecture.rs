@@ -42,8 +42,8 @@ const ROOMS: [(&str, &[&str]); 8] = [
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.
 const RESERVED: [(&[&str], &[&str]); 6] = [
-    (&["rhai"], &["host"]),
-    (&["candle_core", "candle_nn"], &["error", "ops", "net", "data", "search", "host", "cli", "main"]),
+    (&["rhai"], &["host", "lib"]),
+    (&["candle_core", "candle_nn"], &["error", "ops", "net", "data", "search", "host", "cli", "main", "lib"]),
     (&["rustyline", "clap", "ctrlc", "stdin"], &["repl", "cli", "main"]),
     // They panic where nobody reads, and pass on what a terminal obeys: `streams` does neither.
     (&["println!", "eprintln!", "print!", "eprint!", "dbg!"], &[]),

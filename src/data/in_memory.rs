@@ -22,7 +22,7 @@ impl Splits {
     /// mirror it.
     ///
     /// ```
-    /// use isdarts_host::data::{InMemory, Splits};
+    /// use isdarts_host::{InMemory, Splits};
     /// let pixels: Vec<u8> = (0..4 * 3 * 8 * 8).map(|i| (i % 251) as u8).collect();
     /// let part = InMemory { pixels: &pixels, labels: &[0, 1, 0, 1] };
     /// let data = Splits::in_memory("stripes", &["up", "down"], 8, true, part, part)?;

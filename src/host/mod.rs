@@ -9,11 +9,13 @@
 //! - [`docs`]: the manual;
 //! - [`chapters`]: what a script can call, a file a chapter of the manual;
 //! - [`session`]: an engine with all chapters, and inputs one after the other;
-//! - [`complete`]: what can stand at the cursor.
+//! - [`complete`]: what can stand at the cursor;
+//! - [`embed`]: a host that another program makes.
 
 pub mod chapters;
 pub mod complete;
 pub mod docs;
+pub mod embed;
 pub mod handles;
 pub mod run;
 pub mod script;
@@ -49,8 +51,20 @@ pub fn run(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<()> {
 /// The same, and a session with what the script left: variables, functions, imports. The run folder is closed: what the
 /// session does is no part of the run.
 pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<(Session, Result<()>)> {
+    run_prepared(options, progress, None, &|_| Ok(()))
+}
+
+/// The same of a script whose `text` may be given, over an engine that `prepare` has added to.
+fn run_prepared(
+    options: &RunOptions,
+    progress: Rc<dyn Progress>,
+    text: Option<&str>,
+    prepare: &dyn Fn(&mut Scripts) -> Result<()>,
+) -> Result<(Session, Result<()>)> {
     let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
-    let (name, found) = (path.to_string_lossy(), files::read_text(path).map_err(Error::io("read", path)));
+    let name = path.to_string_lossy();
+    let read = || files::read_text(path).map_err(Error::io("read", path));
+    let found = text.map_or_else(read, |text| Ok(text.to_string()));
     let (original, error) = match found {
         Ok(text) => (Some(text), None),
         // A run that is resumed has its own copy; where there is nothing to run, nothing is made.
@@ -66,8 +80,10 @@ pub fn run_to_session(options: &RunOptions, progress: Rc<dyn Progress>) -> Resul
     // What stands in the folder beside a manifest is a run's.
     host.origin.keep(&name, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut session = Session::over(Scripts::new(host.clone(), folder));
-    let result = session.run_text(&text, &name);
+    let mut scripts = Scripts::new(host.clone(), folder);
+    let prepared = prepare(&mut scripts);
+    let mut session = Session::over(scripts);
+    let result = prepared.and_then(|()| session.run_text(&text, &name));
     let result = result.and_then(|()| settings::all_read(&host.settings)).and_then(|()| host.output.check());
     let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
     let ended = manifest.end(&host, &result);

@@ -1,7 +1,7 @@
 //! What supernets and evaluation networks learn by: a forward pass whose logits and loss were looked at, and what is dropped in it.
 
 use super::{finite, loss};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::net::{DropPath, Logits, Params};
 use candle_core::{D, Tensor};
 use rand::{Rng, SeedableRng};
@@ -28,12 +28,18 @@ pub(super) struct Where<'a> {
 }
 
 impl Passed {
-    /// The loss of [`loss::total`]. [`crate::Error::Diverged`] where the logits or the loss are not finite.
+    /// The loss of [`loss::total`]. [`Error::Diverged`] where the logits or the loss are not finite; an error for a label that is
+    /// none of the network's classes.
     pub fn of(out: Logits, y: &[u32], auxiliary: f64, smoothing: f64, at: &Where) -> Result<Self> {
         let all = [("the logits", Some(&out.logits)), ("the logits of the auxiliary head", out.auxiliary.as_ref())];
         for (what, logits) in all {
             let Some(logits) = logits else { continue };
             finite::check(|| what.into(), logits, at.place, || finite::cause(at.params, at.x, at.mixing))?;
+        }
+        let classes = out.logits.dim(D::Minus1)?;
+        if let Some(class) = y.iter().find(|class| **class as usize >= classes) {
+            let expected = format!("0 to {}: the network has {classes} classes", classes - 1);
+            return Err(Error::invalid("label of an image", class, expected));
         }
         let y = Tensor::from_slice(y, y.len(), out.logits.device())?;
         let loss = loss::total(&out, &y, auxiliary, smoothing)?;

@@ -145,7 +145,7 @@ impl Primitive {
     /// and the CPU engine then have it. The same op again is the same primitive.
     ///
     /// ```
-    /// use isdarts_host::space::{Primitive, primitive::Form};
+    /// use isdarts_host::{Form, Primitive};
     /// let op = Primitive::add("sep_conv_9x9", Form::SeparableTwice { kernel: 9 })?;
     /// assert_eq!(Primitive::parse("sep_conv_9x9")?, op);
     /// # Ok::<(), isdarts_host::Error>(())

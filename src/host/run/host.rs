@@ -36,6 +36,8 @@ pub struct Host {
     pub trace: Trace,
     /// The data opened last: it gives a supernet its classes.
     pub data: RefCell<Option<Rc<Splits>>>,
+    /// Data from memory, which opens by its name.
+    pub own_data: RefCell<Option<Rc<Splits>>>,
     /// What was set, and what came of it.
     pub settings: Settings,
     /// The epochs loops of the run.
@@ -86,6 +88,7 @@ impl Host {
             output: Output::default(),
             folder: RefCell::new(folder),
             data: RefCell::default(),
+            own_data: RefCell::default(),
             loops: RefCell::new(loops),
             label: RefCell::default(),
             live: Live::default(),

@@ -4,10 +4,15 @@
 use crate::error::{Error, Result};
 use crate::streams;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Takes lines instead of standard output.
+pub type Sink = Rc<dyn Fn(&str)>;
 
 /// Standard output, and the first failure to write to it.
 #[derive(Default)]
 pub struct Output {
+    sink: RefCell<Option<Sink>>,
     failed: RefCell<Option<Error>>,
     gone: Cell<bool>,
 }
@@ -15,6 +20,9 @@ pub struct Output {
 impl Output {
     /// Write a line.
     pub fn line(&self, text: &str) {
+        if let Some(sink) = self.sink.borrow().clone() {
+            return sink(text);
+        }
         match streams::print(text) {
             Ok(()) => {}
             Err(error) if streams::is_gone(&error) => self.gone.set(true),
@@ -22,6 +30,11 @@ impl Output {
                 self.failed.borrow_mut().get_or_insert(error);
             }
         }
+    }
+
+    /// From now on `sink` takes the lines, or, without one, standard output.
+    pub fn pass_to(&self, sink: Option<Sink>) {
+        *self.sink.borrow_mut() = sink;
     }
 
     /// Whether nobody reads any more.

@@ -1,6 +1,6 @@
 //! Errors on their way into a script.
 
-use crate::error::Error;
+use crate::error::{Error, without_backtrace};
 use rhai::{Dynamic, EvalAltResult, Position};
 
 /// The result of a host function.
@@ -24,9 +24,7 @@ impl From<Error> for Box<EvalAltResult> {
 
 /// For `map_err`: candle's error as a script error, without its backtrace.
 pub fn raise_tensor(error: candle_core::Error) -> Box<EvalAltResult> {
-    let text = error.to_string();
-    let text = text.lines().next().unwrap_or_default().to_string();
-    raise(Error::Script(format!("tensor operation: {text}")))
+    raise(Error::Script(format!("tensor operation: {}", without_backtrace(&error))))
 }
 
 /// A script error for a value of the wrong kind.

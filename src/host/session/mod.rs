@@ -130,6 +130,11 @@ impl Session {
         self.eval(&ast, text, source).map(|_| ())
     }
 
+    /// A variable, if there is one of that name and type.
+    pub fn variable<T: Clone + 'static>(&self, name: &str) -> Option<T> {
+        self.scope.get_value(name)
+    }
+
     /// Load the modules whose files have changed anew; which these are. Variables stay. If one does not load, all stay as
     /// they were.
     pub fn reload(&mut self) -> Result<Vec<String>> {
