@@ -5,6 +5,8 @@
 
 #[path = "architecture/house.rs"]
 mod house;
+#[path = "architecture/papers.rs"]
+mod papers;
 #[path = "architecture/source.rs"]
 mod source;
 
