@@ -62,7 +62,7 @@ fn every_link_leads_to_a_file_and_its_heading() {
 
 #[test]
 fn every_source_that_the_map_names_is_there() {
-    let all: Vec<String> = ["src", "tests", "benches", "stdlib", "scripts"]
+    let all: Vec<String> = ["src", "tests", "benches", "examples", "stdlib", "scripts"]
         .into_iter()
         .flat_map(|folder| [".rs", ".py", ".rhai"].map(|end| files(folder, end)))
         .flatten()
