@@ -24,14 +24,14 @@ def arguments():
 
 
 def samples(file):
-    """Of each sample: whether of the main thread; its frames, innermost first."""
+    """Of each sample: whether of the thread that scripts run on, which is named main; its frames, innermost first."""
     # --no-inline: names of inlined functions take perf hours.
-    command = ["perf", "script", "--no-inline", "-i", file, "-F", "pid,tid,ip,sym"]
+    command = ["perf", "script", "--no-inline", "-i", file, "-F", "comm,pid,tid,ip,sym"]
     text = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     for sample in text.split("\n\n"):
         head, *frames = sample.strip().splitlines() or [""]
-        ids = re.match(r"\s*(\d+)/(\d+)", head)
-        if ids: yield ids[1] == ids[2], [frame.strip().partition(" ")[2] for frame in frames]
+        ids = re.match(r"\s*(.+?)\s+(\d+)/(\d+)", head)
+        if ids: yield ids[1] == "main" or ids[2] == ids[3], [frame.strip().partition(" ")[2] for frame in frames]
 
 
 def kind(frames):

@@ -254,4 +254,18 @@ mod tests {
         assert_eq!(pick::<TrainConfig>("train", &map).unwrap().lr, 0.5);
         assert!(known_keys::<TrainConfig>().contains(&"lr".to_string()));
     }
+
+    #[test]
+    fn ranges_refuse_what_lies_outside_and_nothing_else() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        for (range, inside, outside) in [
+            (Range::Any, &[-1.0, 0.0, inf][..], &[][..]),
+            (Range::AtLeastOne, &[1.0, 7.0], &[0.0]),
+            (Range::NotNegative, &[0.0, 1e30], &[-1e-9, 1e39, inf, nan]),
+            (Range::Finite, &[-1e30, 0.0], &[inf, nan]),
+            (Range::BelowOne, &[0.0, 0.999], &[-0.1, 1.0, nan]),
+        ] {
+            assert!(inside.iter().all(|x| range.holds(*x)) && !outside.iter().any(|x| range.holds(*x)), "{range:?}");
+        }
+    }
 }

@@ -114,3 +114,58 @@ impl<'e> Api<'e> {
         self.engine.register_indexer_get(get).register_indexer_set(set);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::script::functions::functions;
+    use crate::host::script::types::Number;
+
+    #[test]
+    fn functions_are_called_and_documented_as_they_are_written() {
+        let mut engine = Engine::new();
+        let mut api = Api::new(&mut engine);
+        let shared = std::rc::Rc::new(10usize);
+        api.chapter("numbers");
+        functions! { api, [shared];
+            fn both(&x: f64, y: Number) -> f64 { *x + y.0 }
+
+            /// A number beside the shared one.
+            /// It goes on.
+            ///
+            /// ```rhai
+            /// both(1);
+            /// ```
+            fn both(n: usize) -> usize { n + *shared }
+            fn both(numbers: Vec<f64>, n: usize) -> crate::Result<f64> {
+                numbers.get(n).copied().ok_or_else(|| crate::Error::invalid("both, n", n, "a place in the list"))
+            }
+
+            /// Of a number.
+            get half(&x: f64) -> f64 { *x / 2.0 }
+
+            /// Another of the same name, of a number.
+            fn both(&x: f64) -> f64 { *x * 2.0 }
+        }
+        let (docs, _) = api.into_parts();
+        let lines: Vec<Vec<String>> = docs.iter().map(Doc::lines).collect();
+        assert_eq!(lines[0], ["both(n) -> integer", "both([number], n) -> float"]);
+        assert_eq!(lines[1], ["x.half -> float"]);
+        assert_eq!(lines[2], ["x.both() -> float", "x.both(y) -> float"]);
+        assert_eq!(docs[0].text(), "A number beside the shared one. It goes on.");
+        assert_eq!((docs[0].example().as_str(), docs[0].chapter), ("both(1);", "numbers"));
+        for (script, result) in [
+            ("both(5)", "15"),
+            ("both([1, 2.5], 1)", "2.5"),
+            ("let x = 1.5; x.both(2)", "3.5"),
+            ("let x = 3.0; x.half", "1.5"),
+            ("let x = 3.0; x.both()", "6.0"),
+            ("both(-1)", "both, n: got -1, expected an integer of at least 0"),
+            ("both([1], 3)", "both, n: got 3, expected a place in the list"),
+            ("both([\"x\"], 0)", "both: got string \"x\", expected a number"),
+        ] {
+            let value = engine.eval::<Dynamic>(script).map_or_else(|e| e.to_string(), |value| value.to_string());
+            assert!(value.contains(result), "{script}: {value}");
+        }
+    }
+}
