@@ -2,13 +2,8 @@
 //! words of errors and the table of the manual follow from that; and so does what is taken of a map.
 
 use crate::error::{Error, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::any::TypeId;
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::rc::Rc;
 
 /// What a setting may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +58,9 @@ pub struct Setting {
 
 /// A struct of settings.
 pub trait Settings {
+    /// Their names, in order.
+    const NAMES: &'static [&'static str];
+
     /// All of them, with their values here.
     fn all(&self) -> Vec<Setting>;
 }
@@ -133,6 +131,8 @@ macro_rules! settings {
         }
 
         impl $crate::search::settings::Settings for $name {
+            const NAMES: &'static [&'static str] = &[$(stringify!($key)),*];
+
             fn all(&self) -> Vec<$crate::search::settings::Setting> {
                 vec![$($crate::search::settings::Setting {
                     name: stringify!($key),
@@ -146,26 +146,12 @@ macro_rules! settings {
 }
 pub(crate) use settings;
 
-thread_local! {
-    static KEYS: RefCell<HashMap<TypeId, Rc<[String]>>> = RefCell::default();
-}
-
-/// The keys of a settings struct, in the order of its fields; made once, for they are asked for at every step of a script's loop.
-pub fn known_keys<T: Default + Serialize + 'static>() -> Rc<[String]> {
-    let make = || match serde_json::to_value(T::default()) {
-        Ok(Value::Object(map)) => map.keys().cloned().collect(),
-        _ => Rc::default(),
-    };
-    KEYS.with_borrow_mut(|keys| keys.entry(TypeId::of::<T>()).or_insert_with(make).clone())
-}
-
 /// The settings struct of a map, defaults where a key is missing. Takes only the keys that `T` knows: a strategy's map
 /// holds settings of several structs and its own; that someone knows each key is for the host to check, which sees them
 /// all. A wrong type is an error that names the key, what was got and what was expected; `what` says whose settings it is.
-pub fn pick<T: DeserializeOwned + Default + Serialize + 'static>(what: &str, value: &Value) -> Result<T> {
+pub fn pick<T: Settings + DeserializeOwned>(what: &str, value: &Value) -> Result<T> {
     let mut map = as_map(what, value.clone())?;
-    let known = known_keys::<T>();
-    map.retain(|key, _| known.iter().any(|k| k == key));
+    map.retain(|key, _| T::NAMES.contains(&key.as_str()));
     read(what, map)
 }
 
@@ -176,7 +162,7 @@ fn as_map(what: &str, value: Value) -> Result<Map<String, Value>> {
     }
 }
 
-fn read<T: DeserializeOwned + Default + Serialize + 'static>(what: &str, map: Map<String, Value>) -> Result<T> {
+fn read<T: DeserializeOwned>(what: &str, map: Map<String, Value>) -> Result<T> {
     serde_json::from_value(Value::Object(map.clone())).map_err(|error| {
         // Once more key by key: serde's own error does not name the key.
         for (key, value) in map {
@@ -252,7 +238,7 @@ mod tests {
     fn picking_leaves_the_keys_of_others_alone() {
         let map = json!({"lr": 0.5, "iim_samples": 200});
         assert_eq!(pick::<TrainConfig>("train", &map).unwrap().lr, 0.5);
-        assert!(known_keys::<TrainConfig>().contains(&"lr".to_string()));
+        assert!(TrainConfig::NAMES.contains(&"lr"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::rc::Rc;
 fn settings(own: &Settings, defaults: Map) -> Result<Map> {
     let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
     own.declared.borrow_mut().extend(known.iter().cloned());
-    known.extend_from_slice(host_keys());
+    known.extend(host_keys().iter().map(|key| key.to_string()));
     let mut result = defaults;
     for (key, value) in &own.sets {
         if !known.contains(key) {
@@ -26,7 +26,7 @@ fn settings(own: &Settings, defaults: Map) -> Result<Map> {
         }
         let value = alike(key, result.get(key.as_str()), from_json(value))?;
         // One of train_genotype alone is read when that takes it.
-        if result.contains_key(key.as_str()) || search_keys().contains(key) {
+        if result.contains_key(key.as_str()) || search_keys().contains(&key.as_str()) {
             own.read.borrow_mut().insert(key.clone());
         }
         result.insert(key.as_str().into(), value);

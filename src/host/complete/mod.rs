@@ -152,7 +152,7 @@ impl Session {
         let open = infer::opener(before, tokens).unwrap_or_default();
         let mut keys: BTreeSet<String> = match infer::callee(before, &tokens[..open]).as_deref() {
             Some("data") => PictureConfig::KEYS.iter().map(|key| key.to_string()).collect(),
-            Some(_) | None => host_keys().iter().cloned().collect(),
+            Some(_) | None => host_keys().iter().map(|key| key.to_string()).collect(),
         };
         if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {
             for (path, text) in STDLIB {

@@ -10,9 +10,8 @@ use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
 use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
 use crate::search::learner::in_order;
-use crate::search::settings::known_keys;
+use crate::search::settings::Settings;
 use rhai::{Dynamic, Map};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 impl PassConfig {
@@ -48,10 +47,9 @@ fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
 }
 
 /// The options of one pass, which has no others: an unknown key is an error.
-fn options<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> Result<T> {
-    let known = known_keys::<T>();
-    match map.keys().find(|key| !known.iter().any(|k| k == key.as_str())) {
-        Some(key) => Err(Error::unknown_name("option of a pass", key, known.iter().map(String::as_str))),
+fn options<T: Settings + DeserializeOwned>(map: &Map) -> Result<T> {
+    match map.keys().find(|key| !T::NAMES.contains(&key.as_str())) {
+        Some(key) => Err(Error::unknown_name("option of a pass", key, T::NAMES.iter().copied())),
         None => typed(map),
     }
 }

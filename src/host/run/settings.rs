@@ -2,10 +2,9 @@
 
 use crate::data::DataOptions;
 use crate::error::{Error, Result};
-use crate::host::script::errors::{Fallible, raise};
 use crate::host::script::types::Keys;
 use crate::host::script::value::{from_json, to_json};
-use crate::search::settings::{Setting, Settings as _, known_keys, pick, settings};
+use crate::search::settings::{self, Setting, Settings as Known, pick, settings};
 use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
 use serde::{Serialize, de::DeserializeOwned};
@@ -66,7 +65,7 @@ settings! {
 
 impl Keys for PictureConfig {
     const WHAT: &'static str = "data option";
-    const KEYS: &'static [&'static str] = &["resize", "limit", "split"];
+    const KEYS: &'static [&'static str] = Self::NAMES;
 }
 
 /// What was set from outside, and what came of it.
@@ -90,9 +89,7 @@ impl Settings {
 
 /// All settings that the host takes, by who takes them, each with its default; of `train_genotype` these are the recipe's.
 pub fn table() -> Vec<(&'static str, Vec<Setting>, Value)> {
-    fn of<T: Default + Serialize + crate::search::settings::Settings>(
-        taker: &'static str,
-    ) -> (&'static str, Vec<Setting>, Value) {
+    fn of<T: Default + Serialize + Known>(taker: &'static str) -> (&'static str, Vec<Setting>, Value) {
         let defaults = T::default();
         (taker, defaults.all(), serde_json::to_value(&defaults).unwrap_or_default())
     }
@@ -116,24 +113,23 @@ pub enum Taker {
     Training,
 }
 
-/// The keys that host functions know: made once, for they are asked for at every step of a script's loop.
-pub fn host_keys() -> &'static [String] {
-    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
-    KEYS.get_or_init(|| without_doubles(&[search_keys(), &known_keys::<EvalConfig>()]))
+/// The keys that host functions know.
+pub fn host_keys() -> &'static [&'static str] {
+    static KEYS: OnceLock<Vec<&str>> = OnceLock::new();
+    KEYS.get_or_init(|| without_doubles(&[search_keys(), EvalConfig::NAMES]))
 }
 
 /// The keys that something in the search of a supernet takes.
-pub(crate) fn search_keys() -> &'static [String] {
-    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
+pub(crate) fn search_keys() -> &'static [&'static str] {
+    static KEYS: OnceLock<Vec<&str>> = OnceLock::new();
     KEYS.get_or_init(|| {
-        let (size, picture) = (known_keys::<SizeConfig>(), known_keys::<PictureConfig>());
-        without_doubles(&[&known_keys::<TrainConfig>(), &known_keys::<ArchConfig>(), &size, &picture])
+        without_doubles(&[TrainConfig::NAMES, ArchConfig::NAMES, SizeConfig::NAMES, PictureConfig::NAMES])
     })
 }
 
 /// Training a supernet and training what was found have keys in common.
-fn without_doubles(lists: &[&[String]]) -> Vec<String> {
-    let mut keys: Vec<String> = Vec::new();
+fn without_doubles(lists: &[&[&'static str]]) -> Vec<&'static str> {
+    let mut keys: Vec<&str> = Vec::new();
     for key in lists.concat() {
         if !keys.contains(&key) {
             keys.push(key);
@@ -144,22 +140,21 @@ fn without_doubles(lists: &[&[String]]) -> Vec<String> {
 
 /// What is wrong with a key that `taker` has no use for, though papers or other functions have: it would do nothing.
 fn misplaced(key: &str, taker: Taker) -> Option<String> {
-    let is_in = |keys: &[String]| keys.iter().any(|k| k == key);
-    let pass = known_keys::<PassConfig>();
     match taker {
         _ if key == "dropout" => Some("which no function takes: no network here has dropout".into()),
         Taker::Training => None,
-        _ if is_in(search_keys()) => None,
-        _ if is_in(&pass) => Some("which is an option of net.loss and net.logits".into()),
-        _ if is_in(host_keys()) => Some("which is a setting of train_genotype; supernet training has none".into()),
+        _ if search_keys().contains(&key) => None,
+        _ if PassConfig::NAMES.contains(&key) => Some("which is an option of net.loss and net.logits".into()),
+        _ if host_keys().contains(&key) => {
+            Some("which is a setting of train_genotype; supernet training has none".into())
+        }
         _ => None,
     }
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
-pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> Result<T> {
-    let known = known_keys::<T>();
-    let own = map.iter().filter(|(key, _)| known.iter().any(|k| k == key.as_str()));
+pub fn typed<T: Known + DeserializeOwned>(map: &Map) -> Result<T> {
+    let own = map.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str()));
     let json = own.map(|(key, value)| Ok((key.to_string(), to_json(value, key)?)));
     pick("settings", &Value::Object(json.collect::<Result<_>>()?))
 }
@@ -167,8 +162,7 @@ pub fn typed<T: Serialize + Default + DeserializeOwned + 'static>(map: &Map) -> 
 /// Check a map that a host function takes settings from. Unless a script declares it as its own, a key of another function,
 /// which would do nothing here, is an error; so is one near to a known one: it is misspelt.
 pub fn check(settings: &Settings, map: &Map, taker: Taker) -> Result<()> {
-    let pass = known_keys::<PassConfig>();
-    let known = || host_keys().iter().chain(pass.iter().filter(|key| !host_keys().contains(key)));
+    let known = || host_keys().iter().chain(PassConfig::NAMES.iter().filter(|key| !host_keys().contains(key))).copied();
     let declared = settings.declared.borrow();
     for key in map.keys() {
         if taker == Taker::Training {
@@ -184,21 +178,19 @@ pub fn check(settings: &Settings, map: &Map, taker: Taker) -> Result<()> {
         if known().any(|k| k == key.as_str()) {
             continue;
         }
-        let near = |k: &&String| strsim::damerau_levenshtein(k, key) <= if key.len() > 5 { 2 } else { 1 };
-        if known().any(|k| near(&k)) {
-            return Err(Error::unknown_name("setting", key, known().map(String::as_str)));
+        let near = |k: &str| strsim::damerau_levenshtein(k, key) <= if key.len() > 5 { 2 } else { 1 };
+        if known().any(near) {
+            return Err(Error::unknown_name("setting", key, known()));
         }
     }
     Ok(())
 }
 
-/// [`check`], then [`typed`].
-pub fn config<T: Serialize + Default + DeserializeOwned + 'static>(
-    settings: &Settings,
-    map: &Map,
-    taker: Taker,
-) -> Fallible<T> {
-    check(settings, map, taker).and_then(|()| typed(map)).map_err(raise)
+/// [`check`], then [`typed`], then whether each value is in its range.
+pub fn config<T: Known + DeserializeOwned>(settings: &Settings, map: &Map, taker: Taker) -> Result<T> {
+    check(settings, map, taker)?;
+    let config = typed(map)?;
+    settings::check(&config).map(|()| config)
 }
 
 /// Whether two maps have the same keys with the same numbers, texts and truth values; other values are never the same.
@@ -216,10 +208,9 @@ pub fn same(a: &Map, b: &Map) -> bool {
 }
 
 /// `--set` values of the keys that `T` knows, over those of `map`.
-pub fn overridden<T: Serialize + Default + DeserializeOwned + 'static>(settings: &Settings, map: &Map) -> Result<T> {
+pub fn overridden<T: Known + DeserializeOwned>(settings: &Settings, map: &Map) -> Result<T> {
     let mut map = map.clone();
-    let known = known_keys::<T>();
-    for (key, value) in settings.sets.iter().filter(|(key, _)| known.contains(key)) {
+    for (key, value) in settings.sets.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str())) {
         map.insert(key.as_str().into(), from_json(value));
         settings.read.borrow_mut().insert(key.clone());
     }
