@@ -103,11 +103,35 @@ fn readmes_table_of_methods_has_their_lines_and_the_spaces_of_their_cases() {
     none_of(missing.map(|row| format!("README.md: no row of a method ends in {row}")).collect());
 }
 
+/// Words like `ISDARTS_DATA` in a text.
+fn variables(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_uppercase() && c != '_');
+    words
+        .filter(|w| ["ISDARTS_", "UPDATE_"].iter().any(|begin| w.starts_with(begin) && w.len() > begin.len()))
+        .collect()
+}
+
+#[test]
+fn every_variable_of_the_environment_is_in_the_reference() {
+    let reference = read("docs/reference.md");
+    let known = variables(&reference);
+    let sources: Vec<_> =
+        ["src", "tests", "benches"].iter().flat_map(|f| [".rs", ".py"].map(|end| files(f, end))).collect();
+    let used: BTreeSet<&str> = sources.iter().flatten().flat_map(|source| variables(&source.text)).collect();
+    assert!(used.len() > 8, "{used:?}");
+    let unknown = used.difference(&known).map(|name| format!("docs/reference.md does not have {name}"));
+    none_of(unknown.collect());
+}
+
 #[test]
 fn the_reader_of_documents_sees_links_headings_and_paths() {
     let text =
         "[a](b.md#c-d) [w](https://x.y/z.md) <img src=\"e.svg\"> `net/f.rs` `x = y.rs` `ops/NAME.rs` ![g](h/i.svg)";
     assert_eq!(links(text), ["b.md#c-d", "h/i.svg", "e.svg"]);
+    assert_eq!(
+        variables("`ISDARTS_DATA=x` ISDARTS_ UPDATE_ONNX $NO").into_iter().collect::<Vec<_>>(),
+        ["ISDARTS_DATA", "UPDATE_ONNX"]
+    );
     assert_eq!(anchor("## How to add ... (two)"), "how-to-add--two");
     assert_eq!(sources(text).into_iter().collect::<Vec<_>>(), ["net/f.rs"]);
 }
