@@ -106,8 +106,7 @@ pub fn eval_expression(
 }
 
 /// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type
-/// or
-/// a module such as `nas/is_darts`). Unknown names are an error with the nearest.
+/// or a module such as `nas/is_darts`). Unknown names are an error with the nearest.
 pub fn documentation(name: Option<&str>) -> Result<String> {
     let host = Host::open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)

@@ -175,7 +175,7 @@ pub fn register(api: &mut Api) {
         /// ```
         fn one_hot(&tensor: TensorHandle) -> Fallible<TensorHandle> { tensor.map(one_hot) }
 
-        /// Of all, or along a dimension, which stays with length 1.
+        /// The sum of all numbers, or of those along a dimension, which stays with length 1.
         ///
         /// ```rhai
         /// assert(tensor([[1, 2], [3, 4]]).sum(1).to_array() == [[3.0], [7.0]]);
@@ -185,7 +185,7 @@ pub fn register(api: &mut Api) {
             along(tensor, "sum", dim, |x, d| x.sum_keepdim(d))
         }
 
-        /// Of all, or along a dimension, which stays with length 1; of an array of numbers.
+        /// The mean of all numbers, or of those along a dimension, which stays with length 1; also of an array of numbers.
         ///
         /// ```rhai
         /// assert(tensor([1, 2, 3]).mean().to_float() == 2.0 && mean([1, 2]) == 1.5);
@@ -195,7 +195,7 @@ pub fn register(api: &mut Api) {
             along(tensor, "mean", dim, |x, d| x.mean_keepdim(d))
         }
 
-        /// Of all, or along a dimension, which stays with length 1.
+        /// The largest of all numbers, or of those along a dimension, which stays with length 1.
         ///
         /// ```rhai
         /// assert(tensor([1, 3, 2]).max().to_float() == 3.0);
@@ -207,7 +207,7 @@ pub fn register(api: &mut Api) {
             along(tensor, "max", dim, |x, d| x.max_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?)
         }
 
-        /// Of all, or along a dimension, which stays with length 1.
+        /// The smallest of all numbers, or of those along a dimension, which stays with length 1.
         ///
         /// ```rhai
         /// assert(tensor([1, 3, 2]).min().to_float() == 1.0);

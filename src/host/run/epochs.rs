@@ -1,11 +1,9 @@
 //! `for epoch in epochs(n)`: the loop that saves after every turn, and starts where a resumed run stopped.
 //!
 //! Loops are numbered in the order in which they start; loop k saves to `checkpoint/loop-00k`. A resumed run walks
-//! through
-//! the script from its top: a loop that was finished takes its end state back and yields nothing, one that was under
-//! way
-//! takes its last state back and yields what is left. The checkpoint saved last (largest `serial`) ends the walk: from
-//! there on logs are written again. A turn left by `break` is not saved: resuming repeats it, and breaks again.
+//! through the script from its top: a loop that was finished takes its end state back and yields nothing, one that was
+//! under way takes its last state back and yields what is left. The checkpoint saved last (largest `serial`) ends the
+//! walk: from there on logs are written again. A turn left by `break` is not saved: resuming repeats it, and breaks again.
 
 use super::host::Host;
 use super::loops::get;

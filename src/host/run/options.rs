@@ -11,8 +11,7 @@ pub struct RunOptions {
     /// What stood after `--`, for the script.
     pub args: Vec<String>,
     /// `--set KEY=VALUE`, in order: they override the script's settings after its defaults. A value is a whole number,
-    /// a
-    /// number, a bool, a list, or else text.
+    /// a number, a bool, a list, or else text.
     pub sets: Vec<(String, serde_json::Value)>,
     /// `digits`, `cifar10`, ... or a folder.
     pub data: String,

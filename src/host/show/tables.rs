@@ -115,7 +115,7 @@ impl Columns {
     }
 }
 
-/// Of every candidate among its live competitors: its rank from 1, its share of the largest, how many survive and how many
+/// For every candidate, among its live competitors: its rank from 1, its share of the largest, how many survive and how many
 /// there are.
 struct Ranks {
     rank: PerCandidate<usize>,
