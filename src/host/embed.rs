@@ -76,7 +76,7 @@ impl Host {
     /// A mistake of the text; a value of another type.
     pub fn eval<T: Clone + 'static>(&self, text: &str) -> Result<T> {
         let options = RunOptions { folder: None, resume: false, ..self.options.clone() };
-        let mut scripts = Scripts::new(run::Host::open(&options, self.progress.clone())?, Path::new("."));
+        let mut scripts = Scripts::new(run::Run::open(&options, self.progress.clone())?, Path::new("."));
         self.prepare(&mut scripts)?;
         let value = scripts.eval(text, "text")?;
         let got = value.type_name();

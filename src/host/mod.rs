@@ -33,7 +33,7 @@ pub use show::{Colours, Look};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::search::{Progress, RunFolder, Silent};
-use run::Host;
+use run::Run;
 use run::manifest::Manifest;
 use run::settings;
 use script::modules::Texts;
@@ -71,7 +71,7 @@ fn run_prepared(
         Err(error) if options.resume => (None, Some(error)),
         Err(error) => return Err(error),
     };
-    let host = Host::open(options, progress)?;
+    let host = Run::open(options, progress)?;
     let text = host.text_of(&name, original)?;
     let text = text.ok_or_else(|| error.unwrap_or_else(|| Error::invalid("run", "no script", "a script")))?;
     let note = host.origin.loaded(&name, &text);
@@ -99,7 +99,7 @@ pub fn eval_expression(
     progress: Rc<dyn Progress>,
     look: &Look,
 ) -> Result<String> {
-    let scripts = Scripts::new(Host::open(options, progress)?, Path::new("."));
+    let scripts = Scripts::new(Run::open(options, progress)?, Path::new("."));
     let value = scripts.eval(expression, "expression")?;
     let text = scripts.show(&value, look)?;
     scripts.host.output.check().map(|()| text)
@@ -108,7 +108,7 @@ pub fn eval_expression(
 /// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type
 /// or a module such as `nas/is_darts`). Unknown names are an error with the nearest.
 pub fn documentation(name: Option<&str>) -> Result<String> {
-    let host = Host::open(&RunOptions::default(), Rc::new(Silent))?;
+    let host = Run::open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)
 }
 
@@ -128,11 +128,11 @@ pub fn markdown(name: Option<&str>) -> Result<String> {
 
 /// Write definition files for Rhai's language server to the folder `dir`; their paths.
 pub fn write_definitions(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let scripts = Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new("."));
+    let scripts = Scripts::new(Run::open(&RunOptions::default(), Rc::new(Silent))?, Path::new("."));
     docs::definitions::write(&scripts.engine, &scripts.docs, dir)
 }
 
 /// All entries of the manual.
 pub fn manual() -> Result<Vec<Doc>> {
-    Ok(Scripts::new(Host::open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs.to_vec())
+    Ok(Scripts::new(Run::open(&RunOptions::default(), Rc::new(Silent))?, Path::new(".")).docs.to_vec())
 }

@@ -7,7 +7,7 @@ use crate::host::handles::importance::Importance;
 use crate::host::handles::space::SpaceHandle;
 use crate::host::handles::supernet::{GradientsHandle, SupernetHandle};
 use crate::host::handles::tensor::{TensorHandle, tables_of};
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
@@ -15,7 +15,7 @@ use rhai::{Dynamic, Map};
 use std::rc::Rc;
 
 /// Register the functions of architecture parameters.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("architecture parameters");
     functions! { api, [host];
         /// One [edges, ops] variable per cell type, drawn as cfg.arch_mean (0) + cfg.arch_init (1e-3) * N(0, 1), with

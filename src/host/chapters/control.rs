@@ -1,7 +1,7 @@
 //! The run itself: epochs, seeds, arguments, assertions.
 
 use crate::error::Error;
-use crate::host::run::{Epochs, Host, Stream};
+use crate::host::run::{Epochs, Run, Stream};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise, wrong};
 use crate::host::script::functions::functions;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Register the functions of the run.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("run");
     functions! { api, [host];
         /// 1, 2, ..., n, for `for`. After each turn the run is saved: every supernet with mask and optimiser,

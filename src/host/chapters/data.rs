@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::host::handles::data::{Data, DataSource};
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::run::settings::{PictureConfig, data_options};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
@@ -11,7 +11,7 @@ use crate::host::script::types::Options;
 use rhai::INT;
 use std::rc::Rc;
 
-fn open(host: &Host, name: &str, options: &Options<PictureConfig>) -> Result<DataSource> {
+fn open(host: &Run, name: &str, options: &Options<PictureConfig>) -> Result<DataSource> {
     let source = host.open_data(name, &data_options(&host.settings, &options.map, host.options.seed)?)?;
     let left_out = source.inventory.summary();
     host.note(&format!("data: {} for training, {} for testing{left_out}", source.train.describe(), source.test.len()));
@@ -19,7 +19,7 @@ fn open(host: &Host, name: &str, options: &Options<PictureConfig>) -> Result<Dat
 }
 
 /// Register the functions of data sets.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("data");
     functions! { api, [host];
         /// Open a data set: without a name, the run's (`--data`, or `digits`, which is embedded); else `digits`,

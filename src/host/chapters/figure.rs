@@ -1,12 +1,12 @@
 //! `write_figure`: a script's figure.
 
-use crate::host::run::{Host, files};
+use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
 use crate::host::script::types::{Keys, Options};
 use crate::host::script::value::{float, shown};
-use crate::host::show::figure::{Figure, Panel, Series, svg};
+use crate::host::show::figure::{Figure, FigureSeries, Panel, svg};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ fn panel(value: &Dynamic) -> Fallible<Panel> {
     Ok(Panel { title: text(&map, "title")?, series: all_series(series)? })
 }
 
-fn all_series(value: &Dynamic) -> Fallible<Vec<Series>> {
+fn all_series(value: &Dynamic) -> Fallible<Vec<FigureSeries>> {
     let point = |value: &Dynamic| {
         let pair = array(value, "point of a series")?;
         match pair.as_slice() {
@@ -72,7 +72,7 @@ fn all_series(value: &Dynamic) -> Fallible<Vec<Series>> {
         Options::<SeriesKeys>::check(&map)?;
         let points =
             map.get("points").ok_or_else(|| wrong("series of a figure", "no `points`", "#{ name, points }"))?;
-        Ok(Series {
+        Ok(FigureSeries {
             name: text(&map, "name")?,
             points: array(points, "points")?.iter().map(point).collect::<Fallible<_>>()?,
         })
@@ -92,7 +92,7 @@ fn text(map: &Map, key: &str) -> Fallible<String> {
 }
 
 /// Register `write_figure`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     functions! { api, [host];
         /// Draw a figure as an SVG file in the run folder (without one: a temporary folder of the process); its path.
         /// `series`: [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several

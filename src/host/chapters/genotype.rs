@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::handles::space::{CandidateHandle, SpaceHandle, candidate_name, candidates};
 use crate::host::handles::tensor::{TensorHandle, mask_tensors};
-use crate::host::run::{Host, Stream};
+use crate::host::run::{Run, Stream};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
@@ -139,7 +139,7 @@ fn published(cell: &Published) -> Map {
 }
 
 /// Register the functions of genotypes.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("genotypes");
     functions! { api, [host];
         /// A genotype from its text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or `Genotype(normal=[...], ...)` of

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::host::docs;
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::doc::Doc;
 use crate::host::script::functions::functions;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 pub type Manual = Rc<OnceCell<Rc<[Doc]>>>;
 
 /// Register `help`, which shows what is in `manual` when it is called.
-pub fn register(api: &mut Api, host: &Rc<Host>, manual: &Manual) {
+pub fn register(api: &mut Api, host: &Rc<Run>, manual: &Manual) {
     api.chapter("run");
     functions! { api, [host, manual];
         /// Print the manual in short; or the entry of a function, property or module.
@@ -26,7 +26,7 @@ pub fn register(api: &mut Api, host: &Rc<Host>, manual: &Manual) {
     }
 }
 
-fn help(host: &Host, manual: &Manual, name: Option<&str>) -> Result<()> {
+fn help(host: &Run, manual: &Manual, name: Option<&str>) -> Result<()> {
     let entries = manual.get().map_or(&[][..], |docs| docs);
     docs::text(entries, name).map(|text| host.output.line(&text))
 }

@@ -22,13 +22,13 @@ pub mod tensor_math;
 pub mod train_genotype;
 
 use super::handles;
-use super::run::Host;
+use super::run::Run;
 use super::script::api::Api;
 use help::Manual;
 use std::rc::Rc;
 
 /// Register all handles and chapters, in the order of the manual; where `help` looks for the manual.
-pub fn register(api: &mut Api, host: &Rc<Host>) -> Manual {
+pub fn register(api: &mut Api, host: &Rc<Run>) -> Manual {
     handles::register(api);
     let manual = Manual::default();
     control::register(api, host);

@@ -2,7 +2,7 @@
 
 use crate::host::handles::space::{CandidateHandle, SpaceHandle};
 use crate::host::handles::tensor::{TensorHandle, mask_tensors};
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise, wrong};
 use crate::host::script::functions::functions;
@@ -126,7 +126,7 @@ fn of_edges(space: &SearchSpace, value: &Dynamic, usual: Option<&[Primitive]>) -
 }
 
 /// Register `search_space` and what spaces of one's own are asked for.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     functions! { api, [host];
         /// A search space of one's own. `ops`: names out of `primitives()`. `topology`: "nas-bench-201" (the default;
         /// one input, an edge keeps 1 op, the last node is the output) or "darts" (two inputs, normal and reduction

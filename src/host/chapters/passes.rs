@@ -2,7 +2,7 @@
 
 use crate::host::handles::batch::BatchHandle;
 use crate::host::handles::data::Data;
-use crate::host::handles::passes::{Images, evaluate, logits, loss};
+use crate::host::handles::passes::{Evaluated, evaluate, logits, loss};
 use crate::host::handles::supernet::SupernetHandle;
 use crate::host::handles::tensor::TensorHandle;
 use crate::host::script::api::Api;
@@ -98,7 +98,7 @@ pub fn evaluations(api: &mut Api) {
     more_evaluations::<BatchHandle>(api);
 }
 
-fn more_evaluations<I: Images>(api: &mut Api) {
+fn more_evaluations<I: Evaluated>(api: &mut Api) {
     functions! { api, [];
         fn evaluate(&net: SupernetHandle, images: I, mix: Dynamic) -> Fallible<Map> {
             evaluate(net, &images, Some(&mix), &Map::new())

@@ -3,7 +3,7 @@
 use crate::data::nas_bench;
 use crate::error::{Error, Result};
 use crate::host::handles::genotype::GenotypeHandle;
-use crate::host::run::{Host, files};
+use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
@@ -58,7 +58,7 @@ fn table(lines: &[Vec<String>]) -> String {
     all.join("\n")
 }
 
-fn write_csv(host: &Host, name: &str, lines: &[Vec<String>]) -> Result<String> {
+fn write_csv(host: &Run, name: &str, lines: &[Vec<String>]) -> Result<String> {
     let mut csv = csv::Writer::from_writer(vec![]);
     let bad = |e: csv::Error| Error::invalid(name, e, "rows");
     lines.iter().try_for_each(|line| csv.write_record(line)).map_err(bad)?;
@@ -74,7 +74,7 @@ fn one_line(text: &str) -> Fallible<String> {
 }
 
 /// The genotype, its table row beside the paper's, and the folder; genotype.txt.
-fn report(host: &Host, label: &str, genotype: &Genotype) -> Result<()> {
+fn report(host: &Run, label: &str, genotype: &Genotype) -> Result<()> {
     let title = if label.is_empty() { String::new() } else { format!("{label}: ") };
     host.output.line(&format!("{title}{genotype}"));
     if let Ok(row) = nas_bench::query(genotype) {
@@ -88,7 +88,7 @@ fn report(host: &Host, label: &str, genotype: &Genotype) -> Result<()> {
 }
 
 /// Register the functions of reports.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("reports");
     functions! { api, [host];
         /// The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::host::handles::saved::to_json;
-use crate::host::run::Host;
-use crate::host::run::settings::{PictureConfig, Settings, SizeConfig, host_keys, search_keys, typed};
+use crate::host::run::Run;
+use crate::host::run::settings::{PictureConfig, RunSettings, SizeConfig, host_keys, search_keys, typed};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, article, wrong};
 use crate::host::script::functions::functions;
@@ -13,7 +13,7 @@ use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
 /// `settings(defaults)`: the defaults, overridden by `--set`.
-fn settings(own: &Settings, defaults: Map) -> Result<Map> {
+fn settings(own: &RunSettings, defaults: Map) -> Result<Map> {
     let mut known: Vec<String> = defaults.keys().map(|k| k.to_string()).collect();
     own.declared.borrow_mut().extend(known.iter().cloned());
     known.extend(host_keys().iter().map(|key| key.to_string()));
@@ -43,7 +43,7 @@ fn settings(own: &Settings, defaults: Map) -> Result<Map> {
 }
 
 /// `setting(key, choices)`: the first, or what `--set` says, if it is one of them.
-fn setting(settings: &Settings, key: &str, choices: &Array) -> Fallible<Dynamic> {
+fn setting(settings: &RunSettings, key: &str, choices: &Array) -> Fallible<Dynamic> {
     settings.declared.borrow_mut().insert(key.to_string());
     let Some(first) = choices.first() else {
         return Err(wrong(format!("setting `{key}`, choices"), "an empty list", "at least one"));
@@ -76,7 +76,7 @@ fn alike(key: &str, default: Option<&Dynamic>, value: Dynamic) -> Result<Dynamic
 }
 
 /// Register `settings` and `setting`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("run");
     functions! { api, [host];
         /// A setting that others depend on, to be read before them: the first of `choices`, or that of --set

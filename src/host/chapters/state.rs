@@ -2,7 +2,7 @@
 
 use crate::host::handles::Handle;
 use crate::host::handles::state::RunState;
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
@@ -10,7 +10,7 @@ use rhai::Map;
 use std::rc::Rc;
 
 /// Register `run_state`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("run");
     // It is saved itself, so it is not in the registry of what it may hold.
     api.value::<RunState>(RunState::text);

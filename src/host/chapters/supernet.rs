@@ -11,7 +11,7 @@ use crate::host::handles::space::{CandidateHandle, MaskHandle, SpaceHandle};
 use crate::host::handles::subset::Subset;
 use crate::host::handles::supernet::{GradientsHandle, SupernetHandle};
 use crate::host::handles::tensor::{TensorHandle, mask_tensors};
-use crate::host::run::{Host, files};
+use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
@@ -19,7 +19,7 @@ use rhai::{Dynamic, Map};
 use std::rc::Rc;
 
 /// Register the functions of supernets.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("supernet");
     functions! { api, [host];
         /// A supernet with fresh weights (seeded by the run's random stream) and every candidate alive. cfg.channels:
@@ -226,7 +226,7 @@ fn shrinking(api: &mut Api) {
     }
 }
 
-fn weights(api: &mut Api, host: &Rc<Host>) {
+fn weights(api: &mut Api, host: &Rc<Run>) {
     functions! { api, [host];
         /// Write weights and running statistics into the run folder (without one: a temporary folder of the process)
         /// as safetensors, under the names of the authors' PyTorch state dict.

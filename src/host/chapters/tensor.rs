@@ -3,7 +3,7 @@
 
 use super::tensor_math;
 use crate::host::handles::tensor::TensorHandle;
-use crate::host::run::{Host, Stream};
+use crate::host::run::{Run, Stream};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise_tensor, wrong};
 use crate::host::script::functions::functions;
@@ -34,7 +34,7 @@ fn array_of(tensor: &Tensor) -> Fallible<Dynamic> {
 }
 
 /// Draws of the shape of `like` from the run's random stream.
-fn draw(host: &Host, name: &str, like: &Tensor, one: fn(&mut Stream) -> f64) -> Fallible<TensorHandle> {
+fn draw(host: &Run, name: &str, like: &Tensor, one: fn(&mut Stream) -> f64) -> Fallible<TensorHandle> {
     let values: Vec<f32> = (0..like.elem_count()).map(|_| one(&mut host.stream.borrow_mut()) as f32).collect();
     let drawn = Tensor::from_vec(values, like.shape(), like.device()).map_err(raise_tensor)?;
     host.trace.draw_tensor(name, &drawn)?;
@@ -42,7 +42,7 @@ fn draw(host: &Host, name: &str, like: &Tensor, one: fn(&mut Stream) -> f64) -> 
 }
 
 /// Register the functions of tensors.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("tensors");
     functions! { api, [host];
         /// A tensor from a number, an array of numbers, or rows of equal length.

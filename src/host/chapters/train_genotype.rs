@@ -6,7 +6,7 @@ use crate::files;
 use crate::host::handles::data::DataSource;
 use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::handles::saved::to_json;
-use crate::host::run::{Host, settings, training};
+use crate::host::run::{Run, settings, training};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
@@ -80,7 +80,7 @@ fn result(trainer: &Trainer, found: &Evaluation, folder: Option<&Path>) -> Map {
 }
 
 /// Register `train_genotype`.
-pub fn register(api: &mut Api, host: &Rc<Host>) {
+pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("evaluation");
     functions! { api, [host];
         /// Train the network of a found cell from scratch on data.train and test it on data.test after every epoch.

@@ -6,7 +6,7 @@ use super::importance::Importance;
 use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
 use crate::error::Result;
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::run::settings::{Taker, config};
 use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, tables};
@@ -25,7 +25,7 @@ pub struct ArchitectureParameters {
 }
 
 impl ArchitectureParameters {
-    pub(crate) fn new(host: &Host, net: &SupernetHandle, cfg: &Map) -> Fallible<Self> {
+    pub(crate) fn new(host: &Run, net: &SupernetHandle, cfg: &Map) -> Fallible<Self> {
         let config: ArchConfig = config(&host.settings, cfg, Taker::Search)?;
         let seed = host.stream.borrow_mut().next_seed();
         let learner = net.learner.borrow();

@@ -55,12 +55,12 @@ fn options<T: Settings + DeserializeOwned>(map: &Map) -> Result<T> {
 }
 
 /// What `net.evaluate` runs over.
-pub trait Images: Handle {
+pub trait Evaluated: Handle {
     /// Loss and accuracy.
     fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map>;
 }
 
-impl Images for Data {
+impl Evaluated for Data {
     fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
         net.learner.borrow().check_last(&self.0, net.batch_size)?;
@@ -69,7 +69,7 @@ impl Images for Data {
     }
 }
 
-impl Images for BatchHandle {
+impl Evaluated for BatchHandle {
     fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
         Ok(stats_map(&net.learner.borrow().evaluate([&*self.0], mix.as_deref(), mode, &*net.host.progress)?))
@@ -77,7 +77,12 @@ impl Images for BatchHandle {
 }
 
 /// `net.evaluate`.
-pub(crate) fn evaluate<I: Images>(net: &SupernetHandle, images: &I, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
+pub(crate) fn evaluate<I: Evaluated>(
+    net: &SupernetHandle,
+    images: &I,
+    mix: Option<&Dynamic>,
+    cfg: &Map,
+) -> Fallible<Map> {
     let cfg: EvaluationConfig = options(cfg)?;
     images.evaluate(net, mix, mode(&cfg.mode, Mode::Eval, Mode::Batch)?)
 }

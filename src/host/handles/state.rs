@@ -3,7 +3,7 @@
 use super::handle::{Handle, Tensors};
 use super::saved::{pack, unpack};
 use crate::error::{Error, Result};
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::errors::{Fallible, raise};
 use crate::search::{State, Stateful};
 use rhai::{Dynamic, Map};
@@ -43,7 +43,7 @@ impl Handle for RunState {
 
 impl RunState {
     /// Makes one that holds a map and is saved with the run of `host`.
-    pub fn new(host: &Host, map: Map) -> Fallible<Self> {
+    pub fn new(host: &Run, map: Map) -> Fallible<Self> {
         let state = RunState(Rc::new(RefCell::new(Memory(Map::new()))));
         map.into_iter().try_for_each(|(key, value)| state.set(&key, value))?;
         host.live.add(&(state.0.clone() as Rc<RefCell<dyn Stateful>>));

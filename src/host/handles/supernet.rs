@@ -9,7 +9,7 @@ use super::space::{CandidateHandle, SpaceHandle, candidate_name};
 use super::tensor::mix_of;
 use crate::error::{Error, Result};
 use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
-use crate::host::run::{Host, device_name};
+use crate::host::run::{Run, device_name};
 use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, found};
 use crate::net::{Gradients, Role, Supernet, SupernetConfig};
@@ -25,7 +25,7 @@ pub struct SupernetHandle {
     /// The learner; never borrowed while script code runs.
     pub learner: Rc<RefCell<Learner>>,
     /// The run.
-    pub host: Rc<Host>,
+    pub host: Rc<Run>,
     space: Rc<SearchSpace>,
     /// Images a batch in measurements and evaluations.
     pub batch_size: usize,
@@ -38,7 +38,7 @@ pub struct SupernetHandle {
 pub struct GradientsHandle(pub Rc<Gradients>);
 
 impl SupernetHandle {
-    pub(crate) fn new(host: &Rc<Host>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
+    pub(crate) fn new(host: &Rc<Run>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
         let size: SizeConfig = config(&host.settings, cfg, Taker::Search)?;
         let train: TrainConfig = typed(cfg)?;
         train.check()?;
@@ -57,7 +57,7 @@ impl SupernetHandle {
     }
 
     /// Makes a supernet with fresh weights.
-    pub(crate) fn of(host: &Rc<Host>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
+    pub(crate) fn of(host: &Rc<Run>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
         let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
         let trace = host.trace.of(host.live.add_learner(&learner));
@@ -166,7 +166,7 @@ impl SupernetHandle {
 
 impl SupernetHandle {
     /// A supernet as `:save` saved it.
-    pub(crate) fn restored(host: &Rc<Host>, space: SearchSpace, state: State, batch_size: usize) -> Result<Self> {
+    pub(crate) fn restored(host: &Rc<Run>, space: SearchSpace, state: State, batch_size: usize) -> Result<Self> {
         let bad = |e: serde_json::Error| Error::invalid("saved supernet", e, "its size");
         let config: SupernetConfig = serde_json::from_value(state.json["config"].clone()).map_err(bad)?;
         let net = SupernetHandle::of(host, space, config, batch_size)?;

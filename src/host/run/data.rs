@@ -1,13 +1,13 @@
 //! The data of a run.
 
-use super::host::Host;
 use super::settings;
+use super::shared::Run;
 use crate::data::{DataOptions, Splits};
 use crate::error::{Error, Result};
 use crate::search::RunFolder;
 use std::rc::Rc;
 
-impl Host {
+impl Run {
     /// The data opened last, or else the run's own data.
     pub fn current_data(&self) -> Result<Rc<Splits>> {
         if let Some(data) = self.data.borrow().as_ref() {

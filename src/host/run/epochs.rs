@@ -5,9 +5,9 @@
 //! under way takes its last state back and yields what is left. The checkpoint saved last (largest `serial`) ends the
 //! walk: from there on logs are written again. A turn left by `break` is not saved: resuming repeats it, and breaks again.
 
-use super::host::Host;
 use super::loops::get;
 use super::random::Stream;
+use super::shared::Run;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::host::script::errors::{Fallible, raise};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::rc::Rc;
 
-fn folder_of(host: &Host, number: usize) -> Option<PathBuf> {
+fn folder_of(host: &Run, number: usize) -> Option<PathBuf> {
     host.folder.borrow().as_ref().map(|f| f.path().join(CHECKPOINTS).join(format!("loop-{number:03}")))
 }
 
@@ -27,7 +27,7 @@ fn folder_of(host: &Host, number: usize) -> Option<PathBuf> {
 #[derive(Clone)]
 pub struct Epochs {
     /// Shared by all.
-    pub host: Rc<Host>,
+    pub host: Rc<Run>,
     /// The last epoch.
     pub n: usize,
 }
@@ -50,7 +50,7 @@ enum Place {
 
 /// A loop under way.
 pub struct Turns {
-    host: Rc<Host>,
+    host: Rc<Run>,
     n: usize,
     number: usize,
     depth: usize,

@@ -1,14 +1,14 @@
 //! Files of scripts: written into the run folder (without one, a private temporary folder) and nowhere else; read from there,
 //! from the script's folder, and where the command line says.
 
-use super::host::Host;
+use super::shared::Run;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::search::run_folder;
 use std::path::{Component, Path, PathBuf};
 
 /// Where a script's files go.
-fn root(host: &Host) -> Result<PathBuf> {
+fn root(host: &Run) -> Result<PathBuf> {
     match host.folder.borrow().as_ref() {
         Some(folder) => Ok(folder.path().to_path_buf()),
         None => files::private_folder(),
@@ -27,7 +27,7 @@ fn below<'a>(root: &Path, name: &'a str) -> Option<&'a Path> {
 ///
 /// # Errors
 /// A path that leads out of the run folder, also by a link; a name that is the program's own there.
-pub(crate) fn run_file(host: &Host, name: &str) -> Result<PathBuf> {
+pub(crate) fn run_file(host: &Run, name: &str) -> Result<PathBuf> {
     let root = root(host)?;
     let what = "file in the run folder";
     let inside = below(&root, name).ok_or_else(|| Error::invalid(what, name, "a file name, without `..` or a root"))?;
@@ -45,14 +45,14 @@ pub(crate) fn run_file(host: &Host, name: &str) -> Result<PathBuf> {
 }
 
 /// Write a script's file, whole or not at all; its path.
-pub(crate) fn write(host: &Host, name: &str, bytes: &[u8]) -> Result<String> {
+pub(crate) fn write(host: &Run, name: &str, bytes: &[u8]) -> Result<String> {
     let path = run_file(host, name)?;
     files::replace(&path, bytes)?;
     Ok(path.to_string_lossy().into_owned())
 }
 
 /// The path of a file that a script may read: in the run folder, beside the script, or as `args()` has it.
-pub(crate) fn readable(host: &Host, name: &str) -> Result<PathBuf> {
+pub(crate) fn readable(host: &Run, name: &str) -> Result<PathBuf> {
     if host.options.args.iter().any(|arg| arg == name) {
         return Ok(name.into());
     }

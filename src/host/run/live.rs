@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 
 /// A value that holds state, as long as the script holds it.
 #[derive(Clone)]
-enum Value {
+enum LiveValue {
     Learner(Weak<RefCell<Learner>>),
     Other(Weak<RefCell<dyn Stateful>>),
 }
@@ -15,22 +15,22 @@ enum Value {
 /// The values alive, each with its number among all that were made.
 #[derive(Default)]
 pub struct Live {
-    values: RefCell<Vec<(u64, Value)>>,
+    values: RefCell<Vec<(u64, LiveValue)>>,
     made: Cell<u64>,
 }
 
 impl Live {
     /// Let a learner be saved after every turn; its number among all values made.
     pub fn add_learner(&self, learner: &Rc<RefCell<Learner>>) -> u64 {
-        self.number(Value::Learner(Rc::downgrade(learner)))
+        self.number(LiveValue::Learner(Rc::downgrade(learner)))
     }
 
     /// Let any other value be saved after every turn.
     pub fn add(&self, value: &Rc<RefCell<dyn Stateful>>) -> u64 {
-        self.number(Value::Other(Rc::downgrade(value)))
+        self.number(LiveValue::Other(Rc::downgrade(value)))
     }
 
-    fn number(&self, value: Value) -> u64 {
+    fn number(&self, value: LiveValue) -> u64 {
         let id = self.made.get() + 1;
         self.made.set(id);
         self.values.borrow_mut().push((id, value));
@@ -47,11 +47,11 @@ impl Live {
         self.made.set(made);
     }
 
-    fn each_live(&self) -> Vec<(u64, Value)> {
+    fn each_live(&self) -> Vec<(u64, LiveValue)> {
         let mut values = self.values.borrow_mut();
         values.retain(|(_, value)| match value {
-            Value::Learner(weak) => weak.strong_count() > 0,
-            Value::Other(weak) => weak.strong_count() > 0,
+            LiveValue::Learner(weak) => weak.strong_count() > 0,
+            LiveValue::Other(weak) => weak.strong_count() > 0,
         });
         values.clone()
     }
@@ -64,8 +64,8 @@ impl Live {
     /// The learners alive, in order of creation.
     pub fn learners(&self) -> Vec<(u64, Rc<RefCell<Learner>>)> {
         let learner = |(id, value)| match value {
-            Value::Learner(weak) => weak.upgrade().map(|l: Rc<RefCell<Learner>>| (id, l)),
-            Value::Other(_) => None,
+            LiveValue::Learner(weak) => weak.upgrade().map(|l: Rc<RefCell<Learner>>| (id, l)),
+            LiveValue::Other(_) => None,
         };
         self.each_live().into_iter().filter_map(learner).collect()
     }
@@ -75,13 +75,13 @@ impl Live {
         let mut states = Vec::new();
         for (id, value) in self.each_live() {
             match value {
-                Value::Learner(weak) => {
+                LiveValue::Learner(weak) => {
                     if let Some(learner) = weak.upgrade() {
                         let learner = learner.borrow();
                         states.push((id, learner.kind(), learner.state()?));
                     }
                 }
-                Value::Other(weak) => {
+                LiveValue::Other(weak) => {
                     if let Some(value) = weak.upgrade() {
                         let value = value.borrow();
                         states.push((id, value.kind(), value.state()?));
@@ -96,8 +96,8 @@ impl Live {
     pub fn restore(&self, id: u64, kind: &str, state: State) -> Result<bool> {
         let Some((_, value)) = self.each_live().into_iter().find(|(live, _)| *live == id) else { return Ok(false) };
         let value: Option<Rc<RefCell<dyn Stateful>>> = match value {
-            Value::Learner(weak) => weak.upgrade().map(|l| l as Rc<RefCell<dyn Stateful>>),
-            Value::Other(weak) => weak.upgrade(),
+            LiveValue::Learner(weak) => weak.upgrade().map(|l| l as Rc<RefCell<dyn Stateful>>),
+            LiveValue::Other(weak) => weak.upgrade(),
         };
         let Some(value) = value else { return Ok(false) };
         let mut value = value.borrow_mut();

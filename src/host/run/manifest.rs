@@ -1,6 +1,6 @@
 //! manifest.json: what a run was asked, with what, and how it went.
 
-use super::host::Host;
+use super::shared::Run;
 use crate::error::{Error, Result};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Writes it before any work.
-    pub fn begin(host: &Host) -> Result<Self> {
+    pub fn begin(host: &Run) -> Result<Self> {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let head = json!({
             "program": env!("CARGO_PKG_NAME"),
@@ -29,7 +29,7 @@ impl Manifest {
     }
 
     /// When the run is over, one way or the other.
-    pub fn end(&self, host: &Host, result: &Result<()>) -> Result<()> {
+    pub fn end(&self, host: &Run, result: &Result<()>) -> Result<()> {
         self.write(
             host,
             match result {
@@ -40,7 +40,7 @@ impl Manifest {
         )
     }
 
-    fn write(&self, host: &Host, status: &str) -> Result<()> {
+    fn write(&self, host: &Run, status: &str) -> Result<()> {
         let mut all = self.head.clone();
         all["made_of"] = host.origin.made_of()?;
         all["status"] = json!(status);

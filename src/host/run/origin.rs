@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// The origin of one run.
 #[derive(Default)]
-pub struct Origin {
+pub struct RunOrigin {
     /// Drawn when the run began: tells its checkpoints from those of other runs.
     pub id: String,
     /// What it is made of, as far as it has come.
@@ -24,7 +24,7 @@ pub struct Origin {
     accept: bool,
 }
 
-impl Origin {
+impl RunOrigin {
     /// Finds out where the run in `folder` comes from; one that is resumed is compared with what its last checkpoint (or else
     /// its manifest) says.
     ///
@@ -34,11 +34,11 @@ impl Origin {
     pub fn of(options: &RunOptions, folder: Option<&RunFolder>, loops: &Loops) -> Result<Self> {
         let accept = options.accept_changes;
         let now = MadeOf::of(options);
-        let mut origin = Origin {
+        let mut origin = RunOrigin {
             id: format!("{:016x}", rand::random::<u64>()),
             now: RefCell::new(now.clone()),
             accept,
-            ..Origin::default()
+            ..RunOrigin::default()
         };
         let Some(folder) = folder else { return Ok(origin) };
         let path = folder.path();

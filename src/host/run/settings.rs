@@ -4,7 +4,7 @@ use crate::data::DataOptions;
 use crate::error::{Error, Result};
 use crate::host::script::types::Keys;
 use crate::host::script::value::{from_json, to_json};
-use crate::search::settings::{self, Setting, Settings as Known, pick, settings};
+use crate::search::settings::{self, Setting, Settings, pick, settings};
 use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
 use serde::{Serialize, de::DeserializeOwned};
@@ -69,7 +69,7 @@ impl Keys for PictureConfig {
 }
 
 /// What was set from outside, and what came of it.
-pub struct Settings {
+pub struct RunSettings {
     /// `--set KEY=VALUE`, in order.
     pub sets: Vec<(String, Value)>,
     /// The effective settings, for the manifest.
@@ -80,16 +80,16 @@ pub struct Settings {
     pub declared: RefCell<BTreeSet<String>>,
 }
 
-impl Settings {
+impl RunSettings {
     /// Begins with what `--set` says.
     pub fn new(sets: Vec<(String, Value)>) -> Self {
-        Settings { sets, effective: RefCell::default(), read: RefCell::default(), declared: RefCell::default() }
+        RunSettings { sets, effective: RefCell::default(), read: RefCell::default(), declared: RefCell::default() }
     }
 }
 
 /// All settings that the host takes, by who takes them, each with its default; of `train_genotype` these are the recipe's.
 pub fn table() -> Vec<(&'static str, Vec<Setting>, Value)> {
-    fn of<T: Default + Serialize + Known>(taker: &'static str) -> (&'static str, Vec<Setting>, Value) {
+    fn of<T: Default + Serialize + Settings>(taker: &'static str) -> (&'static str, Vec<Setting>, Value) {
         let defaults = T::default();
         (taker, defaults.all(), serde_json::to_value(&defaults).unwrap_or_default())
     }
@@ -153,7 +153,7 @@ fn misplaced(key: &str, taker: Taker) -> Option<String> {
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
-pub fn typed<T: Known + DeserializeOwned>(map: &Map) -> Result<T> {
+pub fn typed<T: Settings + DeserializeOwned>(map: &Map) -> Result<T> {
     let own = map.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str()));
     let json = own.map(|(key, value)| Ok((key.to_string(), to_json(value, key)?)));
     pick("settings", &Value::Object(json.collect::<Result<_>>()?))
@@ -161,7 +161,7 @@ pub fn typed<T: Known + DeserializeOwned>(map: &Map) -> Result<T> {
 
 /// Check a map that a host function takes settings from. Unless a script declares it as its own, a key of another function,
 /// which would do nothing here, is an error; so is one near to a known one: it is misspelt.
-pub fn check(settings: &Settings, map: &Map, taker: Taker) -> Result<()> {
+pub fn check(settings: &RunSettings, map: &Map, taker: Taker) -> Result<()> {
     let known = || host_keys().iter().chain(PassConfig::NAMES.iter().filter(|key| !host_keys().contains(key))).copied();
     let declared = settings.declared.borrow();
     for key in map.keys() {
@@ -187,7 +187,7 @@ pub fn check(settings: &Settings, map: &Map, taker: Taker) -> Result<()> {
 }
 
 /// [`check`], then [`typed`], then whether each value is in its range.
-pub fn config<T: Known + DeserializeOwned>(settings: &Settings, map: &Map, taker: Taker) -> Result<T> {
+pub fn config<T: Settings + DeserializeOwned>(settings: &RunSettings, map: &Map, taker: Taker) -> Result<T> {
     check(settings, map, taker)?;
     let config = typed(map)?;
     settings::check(&config).map(|()| config)
@@ -208,7 +208,7 @@ pub fn same(a: &Map, b: &Map) -> bool {
 }
 
 /// `--set` values of the keys that `T` knows, over those of `map`.
-pub fn overridden<T: Known + DeserializeOwned>(settings: &Settings, map: &Map) -> Result<T> {
+pub fn overridden<T: Settings + DeserializeOwned>(settings: &RunSettings, map: &Map) -> Result<T> {
     let mut map = map.clone();
     for (key, value) in settings.sets.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str())) {
         map.insert(key.as_str().into(), from_json(value));
@@ -218,7 +218,7 @@ pub fn overridden<T: Known + DeserializeOwned>(settings: &Settings, map: &Map) -
 }
 
 /// Options from a map, over which `--set` goes.
-pub fn data_options(settings: &Settings, options: &Map, seed: u64) -> Result<DataOptions> {
+pub fn data_options(settings: &RunSettings, options: &Map, seed: u64) -> Result<DataOptions> {
     let picture: PictureConfig = overridden(settings, options)?;
     let some = |n: usize| if n == 0 { None } else { Some(n) };
     let split = Some(picture.split).filter(|share| *share != 0.0);
@@ -226,7 +226,7 @@ pub fn data_options(settings: &Settings, options: &Map, seed: u64) -> Result<Dat
 }
 
 /// An error for a `--set` that nothing has read: the script calls neither `settings` nor a function that takes the key.
-pub fn all_read(settings: &Settings) -> Result<()> {
+pub fn all_read(settings: &RunSettings) -> Result<()> {
     let read = settings.read.borrow();
     match settings.sets.iter().find(|(key, _)| !read.contains(key)) {
         Some((key, _)) => Err(Error::invalid(

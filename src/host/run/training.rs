@@ -1,7 +1,7 @@
 //! A found network trained from scratch, with all that a run leaves of it.
 
 use super::epochs::Epochs;
-use super::host::Host;
+use super::shared::Run;
 use crate::data::Splits;
 use crate::error::{Error, Result};
 use crate::files;
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Make the trainer, or say what is wrong, before any work.
-pub fn make(host: &Host, plan: Plan, data: &Splits, settings: &Value) -> Result<Trainer> {
+pub fn make(host: &Run, plan: Plan, data: &Splits, settings: &Value) -> Result<Trainer> {
     let (_, h, w) = data.train.shape;
     let config = EvalConfig::of_map(settings, plan.topology, h.min(w))?;
     config.told(settings).iter().for_each(|line| host.note(line));
@@ -30,11 +30,7 @@ pub fn make(host: &Host, plan: Plan, data: &Splits, settings: &Value) -> Result<
 }
 
 /// Train to the end; the last evaluation and the files.
-pub fn train(
-    host: &Rc<Host>,
-    trainer: &Rc<RefCell<Trainer>>,
-    data: &Splits,
-) -> Fallible<(Evaluation, Option<PathBuf>)> {
+pub fn train(host: &Rc<Run>, trainer: &Rc<RefCell<Trainer>>, data: &Splits) -> Fallible<(Evaluation, Option<PathBuf>)> {
     let folder = folder(host).map_err(raise)?;
     if let Some(folder) = &folder {
         record_settings(host, folder, &trainer.borrow().config).map_err(raise)?;
@@ -80,14 +76,14 @@ fn progress(row: &CurveRow, epochs: usize) -> String {
 }
 
 /// `train-NNN` in the run folder, numbered by the epochs loop that the training is: the same when the run is resumed.
-fn folder(host: &Host) -> Result<Option<PathBuf>> {
+fn folder(host: &Run) -> Result<Option<PathBuf>> {
     let number = host.loops.borrow().started();
     let make = |f: &RunFolder| files::folder_below(f.path(), format!("{TRAINING}{number:03}"));
     host.folder.borrow().as_ref().map(make).transpose()
 }
 
 /// All settings of a training, those of the recipe too: in its folder, and in the run's manifest.
-fn record_settings(host: &Host, folder: &Path, config: &EvalConfig) -> Result<()> {
+fn record_settings(host: &Run, folder: &Path, config: &EvalConfig) -> Result<()> {
     let wrong = |e: serde_json::Error| Error::invalid("settings of training", e, "plain data");
     let text = serde_json::to_string_pretty(config).map_err(wrong)?;
     files::replace(&folder.join("settings.json"), format!("{text}\n").as_bytes())?;

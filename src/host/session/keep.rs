@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 /// What `:save` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct SavedNames {
     /// Names of the variables saved.
     pub saved: Vec<String>,
     /// Names and kinds of those that hold no data of their own.
@@ -27,13 +27,13 @@ pub struct Saved {
 impl Session {
     /// Save the variables `names` (all, if there are none) to the folder `dir`. Of all, those that cannot be saved are
     /// left out; one that is named and cannot be is an error.
-    pub fn save(&self, dir: &Path, names: &[&str]) -> Result<Saved> {
+    pub fn save(&self, dir: &Path, names: &[&str]) -> Result<SavedNames> {
         let variables = self.variables();
         let known = || variables.keys().map(String::as_str).filter(|name| *name != LAST);
         if let Some(unknown) = names.iter().find(|name| !variables.contains_key(**name)) {
             return Err(Error::unknown_name("variable", unknown, known()));
         }
-        let mut result = Saved::default();
+        let mut result = SavedNames::default();
         let (mut states, mut nets) = (Vec::new(), Vec::<(SupernetHandle, String)>::new());
         for name in known().filter(|name| names.is_empty() || names.contains(name)) {
             let value = variables[name].flatten_clone();

@@ -10,7 +10,7 @@ mod tests;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::host::docs;
-use crate::host::run::{Host, RunOptions, device_name};
+use crate::host::run::{Run, RunOptions, device_name};
 use crate::host::script::errors::Fallible;
 use crate::host::script::explain::explain;
 use crate::host::script::lexer::{self, Kind};
@@ -64,7 +64,7 @@ pub struct Session {
 impl Session {
     /// A fresh session. Without `options.folder` nothing is written.
     pub fn new(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Self> {
-        let host = Host::open(options, progress)?;
+        let host = Run::open(options, progress)?;
         Ok(Session::over(Scripts::new(host, Path::new("."))))
     }
 

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::host::chapters;
 use crate::host::handles;
-use crate::host::run::Host;
+use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::doc::Doc;
 use crate::host::script::errors::place;
@@ -32,7 +32,7 @@ pub struct Scripts {
     /// The types by their names in the manual.
     pub types: Vec<(&'static str, TypeId)>,
     /// The run it serves.
-    pub host: Rc<Host>,
+    pub host: Rc<Run>,
     /// Where `import` finds modules.
     pub modules: Rc<Modules>,
     /// `(line, column)` of every `_` in the text being compiled that is the variable of that name: a session keeps its last
@@ -54,7 +54,7 @@ pub struct Method {
 
 impl Scripts {
     /// Makes an engine with all host functions; modules are looked for in the stdlib, then in `folder`.
-    pub fn new(host: Rc<Host>, folder: &Path) -> Self {
+    pub fn new(host: Rc<Run>, folder: &Path) -> Self {
         let mut engine = Engine::new();
         // debug builds have lower limits than release builds unless told otherwise
         engine.set_max_expr_depths(64, 64);

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 use std::ops::Range;
 
 /// One line or cloud of points.
-pub struct Series {
+pub struct FigureSeries {
     /// What the legend calls it.
     pub name: String,
     /// x and y.
@@ -18,7 +18,7 @@ pub struct Panel {
     /// Above it.
     pub title: String,
     /// What is drawn.
-    pub series: Vec<Series>,
+    pub series: Vec<FigureSeries>,
 }
 
 /// A figure.
@@ -53,7 +53,7 @@ pub fn svg(figure: &Figure) -> Result<String> {
 
 /// Lines over one pair of axes, as the text of an SVG file.
 pub fn lines([title, x, y]: [&str; 3], series: Vec<(&str, Vec<(f64, f64)>)>) -> Result<String> {
-    let series = series.into_iter().map(|(name, points)| Series { name: name.into(), points }).collect();
+    let series = series.into_iter().map(|(name, points)| FigureSeries { name: name.into(), points }).collect();
     let panels = vec![Panel { title: String::new(), series }];
     svg(&Figure { title: title.into(), x: x.into(), y: y.into(), panels, ..Figure::default() })
 }
@@ -182,7 +182,7 @@ mod tests {
         for (i, &a) in numbers.iter().enumerate() {
             for &b in &numbers[i..] {
                 for (log_x, log_y) in [(false, false), (true, false), (false, true), (true, true)] {
-                    let series = vec![Series { name: "s".into(), points: vec![(a, b), (b, a)] }];
+                    let series = vec![FigureSeries { name: "s".into(), points: vec![(a, b), (b, a)] }];
                     let panels = vec![Panel { title: String::new(), series }];
                     let text = svg(&Figure { log_x, log_y, panels, ..Figure::default() }).unwrap();
                     assert!(text.trim_end().ends_with("</svg>") && !text.contains("NaN") && !text.contains("inf"));
@@ -201,7 +201,8 @@ mod tests {
         for (log_x, log_y, scatter, n) in
             [(false, false, false, 1), (true, false, true, 2), (false, true, false, 5), (true, true, true, 7)]
         {
-            let series = || points.iter().map(|p| Series { name: "nor_conv_3x3".into(), points: p.clone() }).collect();
+            let series =
+                || points.iter().map(|p| FigureSeries { name: "nor_conv_3x3".into(), points: p.clone() }).collect();
             let panels = (0..n).map(|i| Panel { title: format!("edge {i}"), series: series() }).collect();
             let [title, x, y] = ["curve", "images", "IIM"].map(String::from);
             let svg = svg(&Figure { title, x, y, log_x, log_y, scatter, panels }).unwrap();

@@ -4,10 +4,10 @@ use super::clock::Clock;
 use super::live::Live;
 use super::loops::Loops;
 use super::options::RunOptions;
-use super::origin::Origin;
+use super::origin::RunOrigin;
 use super::output::Output;
 use super::random::Stream;
-use super::settings::Settings;
+use super::settings::RunSettings;
 use crate::data::Splits;
 use crate::error::Result;
 use crate::host::script::lint;
@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Shared by all host functions of one run.
-pub struct Host {
+pub struct Run {
     /// What was asked for.
     pub options: RunOptions,
     /// Where long work reports to.
@@ -29,7 +29,7 @@ pub struct Host {
     /// The run folder, if there is one.
     pub folder: RefCell<Option<RunFolder>>,
     /// What the run is made of.
-    pub origin: Origin,
+    pub origin: RunOrigin,
     /// The run's random stream.
     pub stream: RefCell<Stream>,
     /// Where its draws and steps are written.
@@ -39,7 +39,7 @@ pub struct Host {
     /// Data from memory, which opens by its name.
     pub own_data: RefCell<Option<Rc<Splits>>>,
     /// What was set, and what came of it.
-    pub settings: Settings,
+    pub settings: RunSettings,
     /// The epochs loops of the run.
     pub loops: RefCell<Loops>,
     /// The name of the search that runs now, in the logs.
@@ -50,7 +50,7 @@ pub struct Host {
     pub clock: Clock,
 }
 
-impl Host {
+impl Run {
     /// Open the run folder, if there is one, before any work.
     pub fn open(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<Rc<Self>> {
         let mut folder = options.folder.as_deref().map(|path| RunFolder::open(path, options.resume)).transpose()?;
@@ -58,13 +58,13 @@ impl Host {
         if let Some(folder) = folder.as_mut().filter(|_| options.resume) {
             loops = Loops::resume(&folder.path().join(CHECKPOINTS))?;
         }
-        let origin = Origin::of(options, folder.as_ref(), &loops)?;
+        let origin = RunOrigin::of(options, folder.as_ref(), &loops)?;
         if let Some(folder) = folder.as_mut().filter(|_| !loops.replaying()) {
             // Where it was cut off before the first turn was over: begin anew.
             folder.restore_logs(&serde_json::Value::Null)?;
         }
         let trace = options.trace.as_deref().map(Trace::open).transpose()?.unwrap_or_default();
-        let host = Host::new(options.clone(), progress, folder, loops, origin, trace);
+        let host = Run::new(options.clone(), progress, folder, loops, origin, trace);
         host.origin.accepted.iter().for_each(|change| host.note(&format!("going on with changes: {change}")));
         Ok(host)
     }
@@ -75,12 +75,12 @@ impl Host {
         progress: Rc<dyn Progress>,
         folder: Option<RunFolder>,
         loops: Loops,
-        origin: Origin,
+        origin: RunOrigin,
         trace: Trace,
     ) -> Rc<Self> {
-        Rc::new(Host {
+        Rc::new(Run {
             stream: RefCell::new(Stream::new(options.seed)),
-            settings: Settings::new(options.sets.clone()),
+            settings: RunSettings::new(options.sets.clone()),
             trace,
             options,
             origin,
@@ -121,7 +121,7 @@ impl Host {
     }
 }
 
-impl Texts for Host {
+impl Texts for Run {
     fn look_over(&self, ast: &rhai::AST, file: &str) {
         self.settings.declared.borrow_mut().extend(lint::named_by_defaults(ast));
         if self.folder.borrow().is_none() {
