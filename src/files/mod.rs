@@ -7,5 +7,5 @@ mod text;
 
 pub use atomic::{replace, write};
 pub use lock::Lock;
-pub use place::{folder_below, is_temporary, open_plain, private_folder, sweep};
+pub use place::{folder_below, is_temporary, open_plain, private_folder, sweep, unique};
 pub use text::{read, read_plain_text, read_text};

@@ -8,9 +8,15 @@ use std::sync::Mutex;
 
 const TEMPORARY: (&str, &str) = (".isdarts-", ".tmp");
 
+/// 16 hexadecimal digits that no other process has.
+#[expect(clippy::disallowed_methods, reason = "two runs of one seed have names of their own")]
+pub fn unique() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
 /// A name for a file that is not there for long.
 pub(super) fn temporary_name() -> String {
-    format!("{}{:016x}{}", TEMPORARY.0, rand::random::<u64>(), TEMPORARY.1)
+    format!("{}{}{}", TEMPORARY.0, unique(), TEMPORARY.1)
 }
 
 /// Whether a file of this name is one that a writer had not finished.
@@ -76,7 +82,7 @@ pub fn private_folder() -> Result<PathBuf> {
     if let Some(path) = folder.as_ref() {
         return Ok(path.clone());
     }
-    let path = std::env::temp_dir().join(format!("isdarts-{:016x}", rand::random::<u64>()));
+    let path = std::env::temp_dir().join(format!("isdarts-{}", unique()));
     #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has modes"))]
     let mut builder = DirBuilder::new();
     #[cfg(unix)]

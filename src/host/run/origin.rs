@@ -5,6 +5,7 @@ use super::loops::Loops;
 use super::made_of::{MadeOf, sum};
 use super::options::RunOptions;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::search::RunFolder;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -34,12 +35,8 @@ impl RunOrigin {
     pub fn of(options: &RunOptions, folder: Option<&RunFolder>, loops: &Loops) -> Result<Self> {
         let accept = options.accept_changes;
         let now = MadeOf::of(options);
-        let mut origin = RunOrigin {
-            id: format!("{:016x}", rand::random::<u64>()),
-            now: RefCell::new(now.clone()),
-            accept,
-            ..RunOrigin::default()
-        };
+        let mut origin =
+            RunOrigin { id: files::unique(), now: RefCell::new(now.clone()), accept, ..RunOrigin::default() };
         let Some(folder) = folder else { return Ok(origin) };
         let path = folder.path();
         if options.resume && RunFolder::has_manifest(path) {
