@@ -71,8 +71,11 @@ impl BatchPlan {
 /// Iterator over the batches of one epoch. The same plan gives the same bits, whatever the thread count.
 ///
 /// Dropping it ends its thread, within the time of one batch. Should that thread panic, `next` panics with the same message.
+/// Where the system gives no more threads, `next` prepares its batch itself.
 pub struct Batches {
     total: usize,
+    /// In place of a thread.
+    here: Option<Box<dyn Iterator<Item = Batch> + Send>>,
     /// Taken away to tell the thread to end.
     ready: Option<Receiver<Batch>>,
     thread: Option<JoinHandle<()>>,
@@ -87,35 +90,39 @@ impl Batches {
         if data.is_empty() {
             return Err(Error::invalid(format!("data set `{}`", data.name), "0 images", "at least 1"));
         }
-        let ranges = plan.ranges(data.len());
-        let total = ranges.len();
+        let total = plan.ranges(data.len()).len();
         let (sender, ready) = sync_channel(AHEAD);
         if let (Some(wholes), true) = (&data.wholes, plan.augment.is_some_and(|augment| augment.photo)) {
             // Here, where an error can still be returned.
             wholes.get()?;
         }
-        let data = data.clone();
+        let mine = data.clone();
         let work = move || {
-            let order = epoch_order(&data, &plan);
-            let normalise = Normalise::new(&data);
-            for (index, range) in ranges.into_iter().enumerate() {
+            for batch in made(mine, plan) {
                 // No receiver: nobody wants the rest.
-                if sender.send(batch(&data, &plan, &order, &normalise, range, (index, total))).is_err() {
+                if sender.send(batch).is_err() {
                     return;
                 }
             }
         };
-        let thread = std::thread::Builder::new()
-            .name("batches".into())
-            .spawn(work)
-            .map_err(Error::io("start", "the thread that prepares batches"))?;
-        Ok(Batches { total, ready: Some(ready), thread: Some(thread) })
+        Ok(match std::thread::Builder::new().name("batches".into()).spawn(work) {
+            Ok(thread) => Batches { total, here: None, ready: Some(ready), thread: Some(thread) },
+            Err(_) => Batches { total, here: Some(Box::new(made(data.clone(), plan))), ready: None, thread: None },
+        })
     }
 
     /// Number of batches of the epoch.
     pub fn total(&self) -> usize {
         self.total
     }
+}
+
+/// All batches of `data`, each prepared when it is asked for.
+fn made(data: Dataset, plan: BatchPlan) -> impl Iterator<Item = Batch> {
+    let (order, normalise, ranges) = (epoch_order(&data, &plan), Normalise::new(&data), plan.ranges(data.len()));
+    let total = ranges.len();
+    let batch = move |(index, range)| batch(&data, &plan, &order, &normalise, range, (index, total));
+    ranges.into_iter().enumerate().map(batch)
 }
 
 /// Positions in `data` in the order of the epoch.
@@ -167,6 +174,9 @@ impl Iterator for Batches {
     type Item = Batch;
 
     fn next(&mut self) -> Option<Batch> {
+        if let Some(here) = &mut self.here {
+            return here.next();
+        }
         if let Ok(batch) = self.ready.as_ref()?.recv() {
             return Some(batch);
         }
@@ -209,6 +219,15 @@ mod tests {
     fn load(data: &Dataset, plan: BatchPlan) -> (Vec<f32>, Vec<u32>) {
         let batches: Vec<_> = Batches::start(data, plan).unwrap().collect();
         (batches.iter().flat_map(|b| b.x.clone()).collect(), batches.iter().flat_map(|b| b.y.clone()).collect())
+    }
+
+    #[test]
+    fn without_a_thread_the_batches_are_the_same() {
+        let (data, plan) = (digits(70), plan(16, Some((3, 2)), Some(AUGMENT)));
+        let here = Batches { total: 5, here: Some(Box::new(made(data.clone(), plan))), ready: None, thread: None };
+        let bits = |batches: Batches| batches.map(|b| (b.x, b.y, b.images, b.index, b.total)).collect::<Vec<_>>();
+        let found = bits(here);
+        assert!(found.len() == 5 && found == bits(Batches::start(&data, plan).unwrap()));
     }
 
     #[test]
