@@ -83,6 +83,20 @@ fn tab_completes_functions_methods_settings_modules_and_commands() {
 }
 
 #[test]
+fn a_list_of_all_names_leaves_the_prompt_usable() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    session.get_process_mut().set_window_size(40, 24).unwrap();
+    // Every name there is: more than a screen of them.
+    session.send("\t").unwrap();
+    session.expect(" more").unwrap();
+    session.send("\x03").unwrap();
+    session.expect(READY).unwrap();
+    answer(&mut session, "40 + 2", "42");
+    leave(session);
+}
+
+#[test]
 fn input_goes_on_over_lines_until_the_parser_has_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut session = start(dir.path(), &[]);

@@ -103,6 +103,7 @@ fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .completion_show_all_if_ambiguous(true)
+        .completion_prompt_limit(usize::MAX)
         .bell_style(BellStyle::None)
         .max_history_size(history::LENGTH)
         .map_err(failed)?
