@@ -102,12 +102,14 @@ impl Drop for Lock {
 
 fn in_use(path: &Path, owner: Option<Owner>, far: bool) -> Error {
     let folder = path.parent().unwrap_or(path).to_path_buf();
-    let by = owner.map_or("another process".into(), |o| format!("process {} on {}", o.process, o.host));
-    let advice = match far {
-        false => "wait for it to end, or end it".into(),
-        true => {
-            format!("if that process is gone (it cannot be seen from here), remove {} and try again", path.display())
-        }
+    let by = owner.as_ref().map_or("another process".into(), |o| format!("process {} on {}", o.process, o.host));
+    let advice = match owner.filter(|_| far) {
+        None => "wait for it to end, or end it".into(),
+        // Only there it can be seen whether it lives.
+        Some(Owner { host, process }) => format!(
+            "look on {host} (ps -p {process}); if it runs there no more, as after a crash, remove its lock (rm '{}') and try again",
+            path.display()
+        ),
     };
     Error::InUse { folder, by, advice }
 }
@@ -168,7 +170,7 @@ mod tests {
         }
         std::fs::write(&path, "host far.example process 1\n").unwrap();
         let error = Lock::take(&path).unwrap_err().to_string();
-        for part in ["process 1 on far.example", "remove ", "lock and try again"] {
+        for part in ["process 1 on far.example", "look on far.example (ps -p 1)", "lock') and try again"] {
             assert!(error.contains(part), "{part}: {error}");
         }
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "host far.example process 1\n");
