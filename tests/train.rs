@@ -33,6 +33,39 @@ fn finish(mut command: Command) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
+#[test]
+fn what_a_training_left_is_whole_again_after_a_resume_or_an_error_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = dir.path().join("whole");
+    finish(training(&whole, &["--threads", "1"], CELLS));
+    let before = outcome(&whole);
+    let resumed = || {
+        let mut again = program();
+        again.arg("--resume").arg(&whole).stdout(Stdio::null());
+        let out = again.output().unwrap();
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let folder = whole.join("train-000");
+    for name in ["last.safetensors", "curve.csv", "curve.svg", "confusion.csv", "genotype.txt", "settings.json"] {
+        for damage in [&b"damaged"[..], b""] {
+            std::fs::write(folder.join(name), damage).unwrap();
+            assert!(resumed().0 && outcome(&whole) == before, "{name}");
+        }
+    }
+    // The best weights are nowhere else, unless the last ones are the best.
+    let [best, last] = ["best.safetensors", "last.safetensors"].map(|name| std::fs::read(folder.join(name)).unwrap());
+    let mut flipped = best.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [flipped, last.clone(), b"x".to_vec()] {
+        std::fs::write(folder.join("best.safetensors"), damaged).unwrap();
+        let (good, text) = resumed();
+        match best == last {
+            true => assert!(good && outcome(&whole) == before),
+            false => assert!(!good && text.contains("best.safetensors: got "), "{text}"),
+        }
+    }
+}
+
 /// All that a training leaves, but its times.
 fn outcome(run: &Path) -> Vec<Vec<u8>> {
     let folder = run.join("train-000");

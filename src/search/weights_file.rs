@@ -33,6 +33,9 @@ pub struct About {
     pub mean: Vec<f32>,
     /// See `mean`.
     pub std: Vec<f32>,
+    /// Epochs that it was trained for when these weights were written; not in files of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<usize>,
 }
 
 impl About {
@@ -47,6 +50,7 @@ impl About {
             size: (h, w),
             mean: data.mean.clone(),
             std: data.std.clone(),
+            epoch: None,
         }
     }
 }
@@ -59,8 +63,13 @@ pub fn save(path: &Path, net: &Subnet, about: &About) -> Result<()> {
     files::replace(path, &sealed::seal(tensors, Some((ENTRY, &text)))?)
 }
 
-/// Make the network of a file that [`save`] wrote.
-pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
+/// What a file that [`save`] wrote says of its weights. An error for one that is damaged.
+pub fn about(path: &Path) -> Result<About> {
+    read(path, |about, _| Ok(about))
+}
+
+/// What the file says, and its header.
+fn read<T>(path: &Path, take: impl FnOnce(About, HashMap<String, &TensorInfo>) -> Result<T>) -> Result<T> {
     let bytes = files::read(path).map_err(Error::io("read", path))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| {
         Error::file(path, format!("{} bytes that do not parse ({e})", bytes.len()), "a safetensors file")
@@ -69,8 +78,15 @@ pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
     let entry = header.metadata().as_ref().and_then(|m| m.get(ENTRY));
     let text = entry.ok_or_else(|| Error::file(path, format!("no metadata entry `{ENTRY}`"), expected))?;
     sealed::check(path, &bytes)?;
-    let mut about: About = serde_json::from_str(text).map_err(|e| Error::file(path, e, expected))?;
-    check(&about, &header.tensors()).map_err(|e| e.at(path.to_string_lossy()))?;
+    take(serde_json::from_str(text).map_err(|e| Error::file(path, e, expected))?, header.tensors())
+}
+
+/// Make the network of a file that [`save`] wrote.
+pub fn open(path: &Path, device: &Device) -> Result<(Subnet, About)> {
+    let mut about = read(path, |about, tensors| {
+        check(&about, &tensors).map_err(|e| e.at(path.to_string_lossy()))?;
+        Ok(about)
+    })?;
     about.classes = about.classes.iter().map(|class| streams::name(class)).collect();
     let channels = about.mean.len();
     if channels != 3 || about.std.len() != 3 || about.classes.len() != about.config.classes {

@@ -54,10 +54,17 @@ pub fn train(host: &Rc<Run>, trainer: &Rc<RefCell<Trainer>>, data: &Splits) -> F
         }
         last = Some(found);
     }
-    // A resumed run may find the loop finished.
     let found = match last {
         Some(found) => found,
-        None => trainer.borrow().evaluate(&data.test, &*host.progress).map_err(raise)?,
+        // A resumed run finds the loop finished. What it left may have been damaged since.
+        None => {
+            let trainer = trainer.borrow();
+            let found = trainer.evaluate(&data.test, &*host.progress).map_err(raise)?;
+            if let Some(folder) = &folder {
+                write(folder, &trainer, &about, &data.test.classes, &found).map_err(raise)?;
+            }
+            found
+        }
     };
     Ok((found, folder))
 }
@@ -95,10 +102,13 @@ fn record_settings(host: &Run, folder: &Path, config: &EvalConfig) -> Result<()>
 /// Everything that is known after an epoch; each file whole or not at all.
 fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], found: &Evaluation) -> Result<()> {
     let curve = trainer.curve();
-    let is_best = trainer.best().map(|b| b.epoch) == curve.last().map(|r| r.epoch);
+    let epoch = curve.last().map(|row| row.epoch);
+    let about = &About { epoch, ..about.clone() };
     weights_file::save(&folder.join("last.safetensors"), &trainer.net, about)?;
-    if is_best {
-        weights_file::save(&folder.join("best.safetensors"), &trainer.net, about)?;
+    let (path, best) = (folder.join("best.safetensors"), trainer.best().map(|row| row.epoch));
+    match best == epoch {
+        true => weights_file::save(&path, &trainer.net, about)?,
+        false => check_best(&path, best)?,
     }
     files::replace(&folder.join("genotype.txt"), format!("{}\n", about.genotype).as_bytes())?;
     files::replace(&folder.join("curve.csv"), &csv_of(curve)?)?;
@@ -121,6 +131,16 @@ fn write(folder: &Path, trainer: &Trainer, about: &About, classes: &[String], fo
     table.iter().try_for_each(|row| csv.write_record(row)).map_err(bad)?;
     let bytes = csv.into_inner().map_err(|e| Error::invalid("confusion.csv", e, "rows"))?;
     files::replace(&folder.join("confusion.csv"), &bytes)
+}
+
+/// The best weights are in their file alone: what is damaged or exchanged must not stay there as a result.
+fn check_best(path: &Path, epoch: Option<usize>) -> Result<()> {
+    let found = weights_file::about(path)?.epoch;
+    if found.is_none() || found == epoch {
+        return Ok(());
+    }
+    let of = |epoch: Option<usize>| format!("the weights of epoch {}", epoch.unwrap_or(0));
+    Err(Error::file(path, of(found), format!("{}, the best; put them back, or train anew", of(epoch))))
 }
 
 fn csv_of(curve: &[CurveRow]) -> Result<Vec<u8>> {
