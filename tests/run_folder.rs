@@ -37,7 +37,7 @@ fn a_lock_that_a_killed_process_left_is_taken_and_one_of_another_machine_says_wh
     fs::write(&lock, "host far.example process 7\n").unwrap();
     let (code, err) = run(dir.path(), &["--resume", "run"]);
     assert_eq!(code, Some(75));
-    assert!(err.contains("process 7 on far.example") && err.contains("remove run/lock and try again"), "{err}");
+    assert!(err.contains("process 7 on far.example") && err.contains("(rm 'run/lock') and try again"), "{err}");
     fs::remove_file(&lock).unwrap();
     succeeds(dir.path(), &["--resume", "run"]);
     assert_eq!(text(&lock), "");
@@ -139,6 +139,26 @@ fn a_checkpoint_of_another_run_is_refused() {
     let state = "checkpoint/loop-000/state.safetensors";
     fs::copy(dir.path().join("other").join(state), dir.path().join("run").join(state)).unwrap();
     refused(dir.path(), &["--resume", "run"], &["run: got a checkpoint of another run, of loop 0"]);
+}
+
+#[test]
+fn steps_with_given_gradients_have_rows_in_the_metrics_as_others_have() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = |step: &str| {
+        format!(
+            "let d = data(#{{ limit: 4 }}).train; let net = supernet(\"nas-bench-201\", #{{ channels: 2, cells: 1 }});\n\
+             let cfg = #{{ epochs: 2, batch_size: 16 }};\n\
+             for epoch in epochs(2) {{ for b in net.batches(d, cfg) {{ {step} }} }}"
+        )
+    };
+    let [own, given] = ["net.step(b, cfg);", "net.step(net.backward(net.loss(b)), b, cfg);"].map(|step| {
+        fs::write(dir.path().join("s.rhai"), script(step)).unwrap();
+        fs::remove_dir_all(dir.path().join("run")).ok();
+        succeeds(dir.path(), &["s.rhai", "--out", "run"]);
+        let rows = text(dir.path().join("run/metrics.csv"));
+        rows.lines().map(|row| row.rsplit_once(',').unwrap().0.to_string()).collect::<Vec<_>>()
+    });
+    assert!(own.len() == 3 && own == given, "{own:?} {given:?}");
 }
 
 /// Pictures of two classes, one value each.

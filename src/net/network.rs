@@ -103,8 +103,16 @@ impl Network {
         self.fast.as_ref().map(|fast| fast.score(&self.run, x, mix))
     }
 
-    /// The gradients of a scalar made of logits of this network.
+    /// The gradients of a scalar made of logits of this network. An error for more than one number, and for one that remembers
+    /// nothing.
     pub fn backward(&self, loss: &Tensor) -> Result<Gradients> {
+        if loss.elem_count() != 1 || !loss.track_op() {
+            let got = match loss.elem_count() {
+                1 => "a number that does not remember what it is made of".into(),
+                _ => format!("numbers of shape {:?}", loss.dims()),
+            };
+            return Err(Error::invalid("backward, loss", got, "one number made of logits: net.loss(batch)"));
+        }
         let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
         take()?;
         let mut graph = loss.backward().map_err(interrupt::or)?;

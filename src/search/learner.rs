@@ -1,17 +1,23 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
+mod seen;
+mod state;
+mod turn;
+
 use super::passed::{Passed, Where, drop_paths};
-use super::{Optimiser, Progress, State, Stateful, Trace, TrainConfig, finite, last_batch, progress::Tick};
+use super::{Optimiser, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interrupt;
-use crate::net::{DropPath, Gradients, Logits, Mode, Pass, Supernet, SupernetConfig};
+use crate::net::{DropPath, Gradients, Logits, Mode, Pass, Supernet};
 use crate::ops::sgd;
 use crate::space::Iim;
 use candle_core::Tensor;
+use seen::Seen;
 use std::borrow::Borrow;
 use std::cell::Cell;
 use std::time::Instant;
+use turn::Turns;
 
 /// What an epoch (or an evaluation) came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -65,6 +71,8 @@ pub struct Learner {
     stats: EpochStats,
     /// Passes of this epoch that dropped paths.
     drops: Cell<u64>,
+    seen: Seen,
+    turns: Turns,
 }
 
 /// The random stream of drop path; those of batches are counted from 0, that of measurements is the last.
@@ -83,15 +91,9 @@ impl Learner {
             entered: false,
             stats: EpochStats::default(),
             drops: Cell::new(0),
+            seen: Seen::default(),
+            turns: Turns::default(),
         }
-    }
-
-    /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
-    pub fn begin_epoch(&mut self, epoch: usize) {
-        self.epoch = epoch;
-        self.entered = true;
-        self.stats = EpochStats::default();
-        self.drops.set(0);
     }
 
     /// The current epoch, 0 before the first.
@@ -103,7 +105,8 @@ impl Learner {
     /// for settings out of range, and where batch norm could not take the last batch.
     pub fn batches(&self, data: &Dataset, cfg: &TrainConfig, stream: u64) -> Result<Batches> {
         cfg.check()?;
-        self.check_last(data, cfg.batch_size)?;
+        self.check_data(data, cfg.batch_size)?;
+        self.turns.used();
         let augment = match cfg.augment {
             true => Some(Augment { cutout: cfg.cutout, ..data.augment }),
             false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout, photo: false }),
@@ -114,7 +117,7 @@ impl Learner {
     }
 
     /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop_path` is the
-    /// probability that an edge is left out for an image, in train mode. [`Error::Diverged`] where it is not finite.
+    /// probability that an edge is left out for an image, in train mode. [`crate::Error::Diverged`] where it is not finite.
     pub fn loss(
         &self,
         batch: &Batch,
@@ -125,7 +128,7 @@ impl Learner {
         Ok(self.forward("loss", batch, mixing, pass, drop_path)?.loss)
     }
 
-    /// Logits `[b, classes]` of a batch, in the graph; `mixing` defaults to the mask's. [`Error::Diverged`] where they are not
+    /// Logits `[b, classes]` of a batch, in the graph; `mixing` defaults to the mask's. [`crate::Error::Diverged`] where they are not
     /// finite.
     pub fn logits(
         &self,
@@ -146,7 +149,7 @@ impl Learner {
     /// gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
     ///
     /// # Errors
-    /// A setting out of range. [`Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
+    /// A setting out of range. [`crate::Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
         cfg.check()?;
         let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
@@ -160,11 +163,12 @@ impl Learner {
         let place = || finite::step(self.epoch, batch.index);
         self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
         self.stats.lr = lr;
+        self.seen.forget();
         self.trace.sgd(lr, cfg)
     }
 
     /// `loss`, `backward`, `sgd_step`, and the epoch's statistics; architecture parameters behind `mixing` get no gradient.
-    /// Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights and statistics stay as they were.
+    /// Logits, loss or gradients that are not finite are [`crate::Error::Diverged`], and weights and statistics stay as they were.
     pub fn train_step(&mut self, batch: &Batch, mixing: Option<&[Tensor]>, cfg: &TrainConfig) -> Result<f32> {
         interrupt::check()?;
         let start = Instant::now();
@@ -188,8 +192,7 @@ impl Learner {
     ) -> Result<EpochStats> {
         cfg.check()?;
         if !std::mem::take(&mut self.entered) {
-            self.begin_epoch(self.epoch + 1);
-            self.entered = false;
+            self.enter(self.epoch + 1);
         }
         let (start, before) = (Instant::now(), self.stats.seconds);
         for batch in self.batches(data, cfg, 0)? {
@@ -282,14 +285,16 @@ impl Learner {
         Some(drop_paths((seed, pass), (self.net.drop_paths(), batch.y.len()), 1.0 - p, |u| u >= p))
     }
 
-    /// An error where batch norm could not take the last of these batches: in evaluation, too, candidates take the statistics of
-    /// the batch.
-    pub fn check_last(&self, data: &Dataset, batch_size: usize) -> Result<()> {
+    /// An error for data of other classes than the supernet's, and where batch norm could not take the last of these batches: in
+    /// evaluation, too, candidates take the statistics of the batch.
+    pub fn check_data(&self, data: &Dataset, batch_size: usize) -> Result<()> {
         let (_, h, w) = data.shape;
+        classes::check_data(data, self.net.config().classes)?;
         last_batch::check(data.len(), batch_size, self.net.least_pixels(h, w))
     }
 
     fn input(&self, batch: &Batch) -> Result<Tensor> {
+        self.turns.used();
         Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
     }
 
@@ -302,7 +307,8 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Passed> {
-        let (x, pass) = (self.input(batch)?, pass.into());
+        classes::check_batch(batch, self.net.config().classes)?;
+        let (begun, x, pass) = (Instant::now(), self.input(batch)?, pass.into());
         let own = self.net.mask_mixing()?;
         let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
         if let Some(drop) = &drop {
@@ -314,6 +320,9 @@ impl Learner {
         let at = Where { params: self.net.params(), x: &x, mixing, place: &place };
         let passed = Passed::of(Logits { logits, auxiliary: None }, &batch.y, 0.0, 0.0, &at)?;
         self.trace.batch(what, self.epoch, batch, Some(&passed.loss))?;
+        if pass.mode == Mode::Train {
+            self.seen.add(batch, &passed, begun);
+        }
         Ok(passed)
     }
 
@@ -337,63 +346,6 @@ pub(super) fn stream_seed(seed: u64, stream: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     seed ^ z ^ (z >> 31)
-}
-
-impl Stateful for Learner {
-    fn kind(&self) -> &'static str {
-        "supernet"
-    }
-
-    /// Weights, buffers and momentum; mask, epoch, seed; space and size, which [`Learner::restore`] compares.
-    fn state(&self) -> Result<State> {
-        let mut state = State {
-            tensors: Default::default(),
-            json: serde_json::json!({
-                "space": self.net.space().name(),
-                "config": json(self.net.config())?,
-                "mask": json(self.net.mask())?,
-                "seed": self.seed,
-                "epoch": self.epoch,
-                "entered": self.entered,
-                "stats": json(&self.stats)?,
-            }),
-        };
-        self.optimiser.save(self.net.params(), &mut state)?;
-        Ok(state)
-    }
-
-    fn restore(&mut self, state: State) -> Result<()> {
-        let saved = &state.json;
-        let config: SupernetConfig = parse("config", saved["config"].clone())?;
-        let compared = [
-            ("space", saved["space"].clone(), self.net.space().name().into()),
-            ("config", json(&config)?, json(self.net.config())?),
-        ];
-        for (what, got, here) in compared {
-            if got != here {
-                let expected = format!("{here}, as the script makes it");
-                return Err(Error::invalid(format!("supernet of the checkpoint, {what}"), got, expected));
-            }
-        }
-        let field = |name: &str| saved.get(name).cloned().unwrap_or_default();
-        let mask = parse("mask", field("mask"))?;
-        let (seed, epoch) = (parse("seed", field("seed"))?, parse("epoch", field("epoch"))?);
-        let (entered, stats) = (parse("entered", field("entered"))?, parse("stats", field("stats"))?);
-
-        self.optimiser.restore(self.net.params(), &state)?;
-        self.net.set_mask(mask)?;
-        (self.seed, self.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
-        Ok(())
-    }
-}
-
-fn json(value: &impl serde::Serialize) -> Result<serde_json::Value> {
-    serde_json::to_value(value).map_err(|e| Error::invalid("state of the supernet", e, "plain data"))
-}
-
-fn parse<T: serde::de::DeserializeOwned>(what: &str, value: serde_json::Value) -> Result<T> {
-    serde_json::from_value(value)
-        .map_err(|e| Error::invalid(format!("supernet of the checkpoint, {what}"), e, "its value"))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 pub mod arch;
 pub mod checkpoint;
+mod classes;
 pub mod config;
 pub mod derive;
 mod finite;

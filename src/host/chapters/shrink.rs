@@ -36,7 +36,7 @@ fn subsets(api: &mut Api) {
 
         /// The `n` live candidates of the subset with the smallest importance, least important first. `importance` is
         /// what `measure_iim`, `alpha.importance()` or `importance(space, tables)` give. Ties: the lower edge, then
-        /// the lower op, goes first. NaN of a live candidate is an error.
+        /// the lower op, goes first. NaN of a live candidate is an error, and so is a larger `n` than are alive.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 4, cells: 1 });
@@ -53,6 +53,10 @@ fn subsets(api: &mut Api) {
             if let Some(c) = subset.alive().into_iter().find(|c| importance.table.get(*c).is_nan()) {
                 let what = format!("least_important, importance of {}", candidate_name(&space, c));
                 return Err(wrong(what, "NaN", "a number"));
+            }
+            let alive = subset.alive().len();
+            if n > alive {
+                return Err(wrong("least_important, n", n, format!("at most {alive}: so many of the subset are alive")));
             }
             Ok(candidates(&space, subset.subset.least_important(&importance.table, &subset.net.mask(), n)))
         }

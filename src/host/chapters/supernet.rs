@@ -27,7 +27,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// cfg.batch_size: also of measurements and evaluations; cfg.pool_norm (false): batch norm without affine
         /// part behind the pools of candidates, as quark0/darts and the code of the DARTS family have it;
         /// cfg.head_norm (true): batch norm and ReLU before the head, as the authors of IS-DARTS have them and
-        /// quark0/darts has not. Classes are those of the data opened last.
+        /// quark0/darts has not; cfg.classes (0: those of the data opened last).
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -76,12 +76,10 @@ fn training(api: &mut Api) {
         ///     net.step(gradients, batch, #{ lr: 0.01 });
         /// }
         /// ```
-        fn backward(&net: SupernetHandle, loss: TensorHandle) -> Result<GradientsHandle> {
-            Ok(GradientsHandle(Rc::new(net.learner.borrow().backward(&loss.0)?)))
-        }
+        fn backward(&net: SupernetHandle, loss: TensorHandle) -> Result<GradientsHandle> { net.backward(&loss) }
 
         /// A supernet: one step of SGD on the weights, on the loss of a batch (which it gives) or with given
-        /// gradients; the learning rate is that of the batch's place in the epoch. Candidates whose mixing weight is
+        /// gradients (metrics.csv then counts the last pass over that batch); the learning rate is that of the batch's place in the epoch. Candidates whose mixing weight is
         /// 0 are not computed: a step with genotype.mix() costs what one path costs; weight decay and momentum still
         /// move their weights. Architecture parameters: one step of their optimiser on them alone.
         ///
@@ -97,8 +95,7 @@ fn training(api: &mut Api) {
             net.step(&batch, Some(&mix), &cfg)
         }
         fn step(&net: SupernetHandle, gradients: GradientsHandle, batch: BatchHandle, cfg: Map) -> Fallible<()> {
-            let cfg = net.train_config(&cfg)?;
-            Ok(net.learner.borrow_mut().sgd_step(&gradients.0, &batch.0, &cfg)?)
+            net.step_with(&gradients, &batch, &cfg)
         }
 
         /// The batches of this epoch, shuffled and augmented, prepared ahead; for `for`. Outside an epochs loop it

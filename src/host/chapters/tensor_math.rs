@@ -98,6 +98,7 @@ fn along(
 /// Register arithmetic and functions.
 pub fn register(api: &mut Api) {
     arithmetic(api);
+    comparisons(api);
     functions! { api, [];
         /// Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for dead
         /// ones; one [edges, ops] tensor per cell type, a mix.
@@ -245,6 +246,44 @@ pub fn register(api: &mut Api) {
             let labels = labels_of(&logits.0, &labels.0)?;
             logits.map(|logits| cross_entropy(logits, &labels))
         }
+    }
+}
+
+/// The number in a tensor that is compared; an error for more of them.
+fn compared(name: &str, tensor: &TensorHandle) -> Fallible<f32> {
+    match tensor.0.elem_count() {
+        1 => tensor.0.flatten_all().and_then(|t| t.get(0)?.to_scalar::<f32>()).map_err(raise_tensor),
+        _ => Err(wrong(format!("a {name} b"), format!("a tensor of shape {:?}", tensor.0.dims()), "one element")),
+    }
+}
+
+fn comparisons(api: &mut Api) {
+    functions! { api, [];
+        /// Of a tensor of one number with another or with a number, as 32-bit floats; so are a <= b, a > b, a >= b, a == b
+        /// and a != b. An error for more numbers: take .sum(), .max(), .at(i), or .to_array().
+        ///
+        /// ```rhai
+        /// assert(tensor(2.5) > 2 && tensor([0.1]) == 0.1 && tensor(1.0) < tensor(1.5));
+        /// ```
+        fn "<"(a: TensorHandle, b: TensorHandle) -> Fallible<bool> { Ok(compared("<", &a)? < compared("<", &b)?) }
+    }
+    let all: [(&str, fn(f32, f32) -> bool); 6] = [
+        ("<", |a, b| a < b),
+        ("<=", |a, b| a <= b),
+        (">", |a, b| a > b),
+        (">=", |a, b| a >= b),
+        ("==", |a, b| a == b),
+        ("!=", |a, b| a != b),
+    ];
+    for (name, holds) in all {
+        let both = move |a: &mut TensorHandle, b: TensorHandle| {
+            Ok(holds(compared(name, a)?, compared(name, &b)?)) as Fallible<bool>
+        };
+        api.operator(name, both);
+        api.operator(name, move |a: &mut TensorHandle, b: f64| compared(name, a).map(|a| holds(a, b as f32)));
+        api.operator(name, move |a: &mut TensorHandle, b: INT| compared(name, a).map(|a| holds(a, b as f32)));
+        api.operator(name, move |a: f64, b: TensorHandle| compared(name, &b).map(|b| holds(a as f32, b)));
+        api.operator(name, move |a: INT, b: TensorHandle| compared(name, &b).map(|b| holds(a as f32, b)));
     }
 }
 

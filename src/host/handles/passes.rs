@@ -63,7 +63,7 @@ pub trait Evaluated: Handle {
 impl Evaluated for Data {
     fn evaluate(&self, net: &SupernetHandle, mix: Option<&Dynamic>, mode: Mode) -> Fallible<Map> {
         let mix = mix.map(|m| net.mixing(m)).transpose()?;
-        net.learner.borrow().check_last(&self.0, net.batch_size)?;
+        net.learner.borrow().check_data(&self.0, net.batch_size)?;
         let batches = in_order(&self.0, net.batch_size)?;
         Ok(stats_map(&net.learner.borrow().evaluate(batches, mix.as_deref(), mode, &*net.host.progress)?))
     }

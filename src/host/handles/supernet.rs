@@ -6,18 +6,18 @@ use super::genotype::GenotypeHandle;
 use super::handle::Handle;
 use super::importance::Importance;
 use super::space::{CandidateHandle, SpaceHandle, candidate_name};
-use super::tensor::mix_of;
+use super::tensor::{TensorHandle, mix_of};
 use crate::error::{Error, Result};
 use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
 use crate::host::run::{Run, device_name};
-use crate::host::script::errors::Fallible;
+use crate::host::script::errors::{Fallible, wrong};
 use crate::host::show::{Look, found};
 use crate::net::{Gradients, Role, Supernet, SupernetConfig};
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
 use crate::space::{Mask, SearchSpace, Topology};
 use rhai::{Dynamic, INT, Map};
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// A supernet with its optimiser; clones are the same one.
 #[derive(Clone)]
@@ -35,7 +35,7 @@ pub struct SupernetHandle {
 
 /// The gradients that a backward pass left.
 #[derive(Clone)]
-pub struct GradientsHandle(pub Rc<Gradients>);
+pub struct GradientsHandle(pub Rc<Gradients>, Weak<RefCell<Learner>>);
 
 impl SupernetHandle {
     pub(crate) fn new(host: &Rc<Run>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
@@ -47,7 +47,7 @@ impl SupernetHandle {
         let config = SupernetConfig {
             channels: or(size.channels, 16),
             cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
-            classes: host.current_data()?.train.n_classes(),
+            classes: or(size.classes, host.current_data()?.train.n_classes()),
             seed,
             strict: size.strict,
             pool_norm: size.pool_norm,
@@ -97,6 +97,19 @@ impl SupernetHandle {
         let progress = self.host.progress.clone();
         let stats = self.learner.borrow_mut().train_epoch(&data.0, mix.as_deref(), &cfg, &*progress)?;
         Ok(stats_map(&stats))
+    }
+
+    pub(crate) fn backward(&self, loss: &TensorHandle) -> Result<GradientsHandle> {
+        let gradients = self.learner.borrow().backward(&loss.0)?;
+        Ok(GradientsHandle(Rc::new(gradients), Rc::downgrade(&self.learner)))
+    }
+
+    pub(crate) fn step_with(&self, gradients: &GradientsHandle, batch: &BatchHandle, cfg: &Map) -> Fallible<()> {
+        if !gradients.1.ptr_eq(&Rc::downgrade(&self.learner)) {
+            return Err(wrong("step", "gradients of another supernet", "those of this one: net.backward(loss)"));
+        }
+        let cfg = self.train_config(cfg)?;
+        Ok(self.learner.borrow_mut().step_with(&gradients.0, &batch.0, &cfg)?)
     }
 
     pub(crate) fn step(&self, batch: &BatchHandle, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {

@@ -153,6 +153,7 @@ impl Turns {
         }
         self.log(epoch)?;
         for (_, learner) in host.live.learners() {
+            learner.borrow_mut().leave_epoch();
             let learner = learner.borrow();
             learner.trace.weights(&learner.net)?;
         }
@@ -221,6 +222,10 @@ impl Drop for Turns {
         if let Place::In(epoch) = self.place {
             // best effort: there is nobody to tell
             self.log(epoch).ok();
+            for (_, learner) in self.host.live.learners() {
+                // One that is borrowed is in use.
+                learner.try_borrow_mut().map(|mut learner| learner.leave_epoch()).ok();
+            }
         }
         if self.place != Place::Before {
             self.host.loops.borrow_mut().open.truncate(self.depth);

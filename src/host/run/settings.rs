@@ -20,6 +20,8 @@ settings! {
         channels: usize = 0, Any;
         /// Cells a stage, N; 0: 5 (NAS-Bench-201), 2 (DARTS, 8 cells).
         cells: usize = 0, Any;
+        /// Classes; 0: those of the data opened last.
+        classes: usize = 0, Any;
         /// Direct convolutions only.
         strict: bool = false, Any;
         /// Batch norm without affine part behind the pools of candidates.

@@ -1,10 +1,16 @@
 //! What is registered in an engine: functions and properties with their entries of the manual, types, operators.
 
 use super::doc::{Doc, Signature};
-use super::errors::Fallible;
+use super::errors::{Fallible, wrong};
 use super::value;
 use rhai::{Dynamic, Engine, FuncRegistration, RhaiNativeFunc, Variant};
 use std::any::TypeId;
+
+/// A comparison with a handle, of which neither is the smaller.
+fn no_order(order: &str, with: &Dynamic) -> Fallible<bool> {
+    let got = format!("a handle and {}", value::shown(with));
+    Err(wrong(format!("a {order} b"), got, "numbers or texts: handles have no order"))
+}
 
 /// Registers functions in an engine and collects their entries.
 pub struct Api<'e> {
@@ -88,6 +94,11 @@ impl<'e> Api<'e> {
         self.types.push((name, TypeId::of::<T>()));
         self.operator("to_string", move |value: &mut T| text(value));
         self.operator("to_debug", move |value: &mut T| text(value));
+        for order in ["<", "<=", ">", ">="] {
+            // Where it knows no order of two values the language says false, without a word.
+            self.operator(order, move |_: &mut T, b: Dynamic| no_order(order, &b));
+            self.operator(order, move |a: Dynamic, _: T| no_order(order, &a));
+        }
     }
 
     /// `==` and `!=`.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::SupernetConfig;
-use crate::search::{Silent, checkpoint};
+use crate::search::{Silent, Stateful, checkpoint};
 use crate::space::{Candidate, SearchSpace};
 use candle_core::Device;
 use std::cell::RefCell;
@@ -168,6 +168,31 @@ fn begin_epoch_names_the_epoch_that_training_is_in() {
     assert_eq!(learner.stats().lr, last);
     learner.train_epoch(&data, None, &cfg, &Silent).unwrap();
     assert_eq!(learner.epoch(), 4);
+}
+
+#[test]
+fn a_step_with_given_gradients_counts_the_pass_that_they_are_of() {
+    let (mut own, mut given, data, cfg) = (learner(4), learner(4), digits(), config());
+    for learner in [&mut own, &mut given] {
+        learner.begin_epoch(1);
+    }
+    let other = own.batches(&data, &cfg, 1).unwrap().next().unwrap();
+    for batch in own.batches(&data, &cfg, 0).unwrap() {
+        let loss = own.train_step(&batch, None, &cfg).unwrap();
+        let gradients = given.backward(&given.loss(&batch, None, Mode::Train, 0.0).unwrap()).unwrap();
+        // Passes over other images, and in other modes, are none of it.
+        given.loss(&other, None, Mode::Batch, 0.0).unwrap();
+        given.loss(&batch, None, Mode::Batch, 0.0).unwrap();
+        given.step_with(&gradients, &batch, &cfg).unwrap();
+        assert!(loss > 0.0);
+    }
+    let without_time = |stats: EpochStats| EpochStats { seconds: 0.0, ..stats };
+    assert_eq!(without_time(given.stats()), without_time(own.stats()));
+    assert!(given.stats().images == data.len() && given.stats().seconds > 0.0, "{:?}", given.stats());
+    // Gradients of nobody's pass: a step, and nothing to count.
+    let gradients = given.backward(&given.loss(&other, None, Mode::Batch, 0.0).unwrap()).unwrap();
+    given.step_with(&gradients, &other, &cfg).unwrap();
+    assert_eq!(given.stats().images, data.len());
 }
 
 #[test]
