@@ -5,7 +5,7 @@
 
 use candle_core::{Device, Tensor};
 use isdarts_host::net::subnet::{Family, Plan};
-use isdarts_host::net::{Mode, Params, Role, Subnet, SubnetConfig, Supernet, SupernetConfig};
+use isdarts_host::net::{DropPath, Mode, Params, Role, Subnet, SubnetConfig, Supernet, SupernetConfig};
 use isdarts_host::ops::simd::Level;
 use isdarts_host::space::{Primitive, SearchSpace, Topology};
 use rand::seq::IndexedRandom;
@@ -26,12 +26,21 @@ impl Net {
         }
     }
 
-    /// Logits of every image, and those of the auxiliary head.
-    fn logits(&self, x: &Tensor, mode: Mode) -> Vec<Vec<f32>> {
+    /// Logits of every image, and those of the auxiliary head. In train mode every other path is left out for the first of the
+    /// two images, and the rest for the second, if `dropped`.
+    fn logits(&self, x: &Tensor, mode: Mode, dropped: bool) -> Vec<Vec<f32>> {
+        let paths = match self {
+            Net::Super(net) => net.drop_paths(),
+            Net::Sub(net) => net.drop_paths(),
+        };
+        let masks = (0..paths).map(|path| if path % 2 == 0 { vec![0.0, 1.0] } else { vec![1.0, 0.0] }).collect();
+        let drop = (dropped && mode == Mode::Train).then_some(DropPath { keep: 0.5, masks });
         let (logits, auxiliary) = match self {
-            Net::Super(net) => (net.forward(x, &net.mask_mixing().unwrap(), mode).unwrap(), None),
+            Net::Super(net) => {
+                (net.forward_dropped(x, &net.mask_mixing().unwrap(), mode, drop.as_ref()).unwrap(), None)
+            }
             Net::Sub(net) => {
-                let out = net.forward(x, mode, None).unwrap();
+                let out = net.forward(x, mode, drop.as_ref()).unwrap();
                 (out.logits, out.auxiliary)
             }
         };
@@ -49,18 +58,22 @@ fn nets(channels: usize, reference: bool) -> Vec<(String, Net, usize)> {
     };
     let by_definition = [Primitive::Noise, Primitive::Conv7x1And1x7];
     let mut spaces = vec![
-        SearchSpace::nas_bench_201(),
-        SearchSpace::darts(),
-        own("all-cell", Topology::NasBench201, &by_definition),
-        own("all-darts", Topology::Darts, &by_definition),
+        (SearchSpace::nas_bench_201(), false),
+        (SearchSpace::darts(), false),
+        (SearchSpace::darts(), true),
+        (own("all-cell", Topology::NasBench201, &by_definition), false),
+        (own("all-cell", Topology::NasBench201, &by_definition), true),
+        (own("all-darts", Topology::Darts, &by_definition), false),
     ];
     if !reference {
-        spaces.push(own("by-definition", Topology::NasBench201, &[]));
+        spaces.push((own("by-definition", Topology::NasBench201, &[]), false));
     }
-    let config = SupernetConfig { channels, cells: 1, classes: 3, seed: 4, ..Default::default() };
     let mut nets = vec![];
-    for space in spaces {
-        let name = format!("supernet {}", space.name());
+    for (space, as_quark0) in spaces {
+        let name = format!("supernet {}{}", space.name(), if as_quark0 { " with pool_norm" } else { "" });
+        let (pool_norm, head_norm) = (as_quark0, !as_quark0);
+        let config =
+            SupernetConfig { channels, cells: 1, classes: 3, seed: 4, pool_norm, head_norm, ..Default::default() };
         let make = if reference { Supernet::new_reference } else { Supernet::new };
         nets.push((name, Net::Super(make(space, config, &Device::Cpu).unwrap()), 8));
     }
@@ -102,10 +115,12 @@ fn tensor(x: Vec<f32>, side: usize) -> Tensor {
 /// Sets one number of some parameters to NaN, one after the other, and one pixel.
 fn nan_anywhere(name: &str, net: &Net, side: usize, some: Option<usize>, rng: &mut ChaCha8Rng) {
     let x = images(side, rng);
-    for mode in [Mode::Train, Mode::Eval] {
-        let good = net.logits(&tensor(x.clone(), side), mode);
-        assert!(good.iter().flatten().all(|v| v.is_finite()), "{name}");
+    for (mode, dropped) in [(Mode::Train, false), (Mode::Train, true), (Mode::Eval, false)] {
+        let logits = |x: &[f32]| net.logits(&tensor(x.to_vec(), side), mode, dropped);
+        let name = format!("{name}, {mode:?}{}", if dropped { " with drop path" } else { "" });
+        assert!(logits(&x).iter().flatten().all(|v| v.is_finite()), "{name}");
         let all: Vec<_> = net.params().iter().collect();
+        let some = if dropped { some.or(Some(4)).map(|n| n / 2) } else { some };
         let chosen: Vec<_> = match some {
             Some(n) => all.choose_multiple(rng, n).copied().collect(),
             None => all,
@@ -119,7 +134,7 @@ fn nan_anywhere(name: &str, net: &Net, side: usize, some: Option<usize>, rng: &m
             let at = rng.random_range(0..values.len());
             values[at] = f32::NAN;
             param.var.set(&Tensor::from_vec(values, before.shape(), &Device::Cpu).unwrap()).unwrap();
-            let logits = net.logits(&tensor(x.clone(), side), mode);
+            let logits = logits(&x);
             let own = |row: &Vec<f32>| match param.name.starts_with("auxiliary_head") {
                 true => row[3..].iter().any(|v| v.is_nan()),
                 // A bias of the last layer is that of one class.
@@ -128,24 +143,58 @@ fn nan_anywhere(name: &str, net: &Net, side: usize, some: Option<usize>, rng: &m
                         >= if param.name.starts_with("classifier") { 1 } else { 3 }
                 }
             };
-            assert!(logits.iter().all(own), "{name}, {mode:?}: NaN at {at} of {}: {logits:?}", param.name);
+            assert!(logits.iter().all(own), "{name}: NaN at {at} of {}: {logits:?}", param.name);
             param.var.set(&before).unwrap();
         }
         // The running statistics are still the good ones.
-        assert!(net.logits(&tensor(x.clone(), side), mode).iter().flatten().all(|v| v.is_finite()), "{name}, {mode:?}");
+        assert!(logits(&x).iter().flatten().all(|v| v.is_finite()), "{name}");
         for _ in 0..some.unwrap_or(20) / 2 {
             let mut x = x.clone();
             let at = rng.random_range(0..x.len());
             x[at] = f32::NAN;
-            let row = &net.logits(&tensor(x, side), mode)[at / (3 * side * side)];
-            assert!(row.iter().all(|v| v.is_nan()), "{name}, {mode:?}: NaN in pixel {at}: {row:?}");
+            let row = &logits(&x)[at / (3 * side * side)];
+            assert!(row.iter().all(|v| v.is_nan()), "{name}: NaN in pixel {at}: {row:?}");
         }
     }
 }
 
+/// An infinity in some parameters, one after the other, and in some pixels: where the definition's logits, by arithmetic, are not
+/// finite, the kernels' are not either. They may be so where the definition's are: a Winograd transform adds up a tile.
+fn infinities_stay(name: &str, net: &Net, definition: &Net, side: usize, rng: &mut ChaCha8Rng) {
+    let x = images(side, rng);
+    let mut kept = 0;
+    let mut compare = |x: &[f32], mode, dropped, what: &str| {
+        let both = [definition, net].map(|net| net.logits(&tensor(x.to_vec(), side), mode, dropped));
+        for (exact, got) in both[0].iter().flatten().zip(both[1].iter().flatten()) {
+            assert!(exact.is_finite() || !got.is_finite(), "{name}, {mode:?}, {what}: {exact} became {got}");
+            kept += usize::from(!got.is_finite());
+        }
+    };
+    // One of them for each network and each kind of vectors: the definition is slow.
+    let &(mode, dropped) = [(Mode::Train, false), (Mode::Train, true), (Mode::Eval, false)].choose(rng).unwrap();
+    let pairs: Vec<_> = net.params().iter().zip(definition.params().iter()).collect();
+    for (ours, exact) in pairs.choose_multiple(rng, 2) {
+        assert_eq!(ours.name, exact.name);
+        let set = |value: &Tensor| [ours, exact].iter().for_each(|param| param.var.set(value).unwrap());
+        let before = ours.var.as_tensor().copy().unwrap();
+        let mut values = before.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let at = rng.random_range(0..values.len());
+        values[at] = if rng.random() { f32::INFINITY } else { f32::NEG_INFINITY };
+        let changed = Tensor::from_vec(values, before.shape(), &Device::Cpu).unwrap();
+        set(&changed);
+        compare(&x, mode, dropped, &ours.name);
+        set(&before);
+    }
+    let mut x = x.clone();
+    let at = rng.random_range(0..x.len());
+    x[at] = f32::INFINITY;
+    compare(&x, mode, dropped, "a pixel");
+    assert!(kept > 0, "{name}: no infinity came through");
+}
+
 /// Which vectors are in use is a setting of the whole process, so this is one test.
 #[test]
-fn a_nan_in_any_weight_or_pixel_gives_nan_logits_by_every_kernel() {
+fn a_nan_in_any_weight_or_pixel_gives_nan_logits_by_every_kernel_and_no_infinity_becomes_a_number() {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     for level in Level::available() {
         Level::limit(level);
@@ -155,6 +204,11 @@ fn a_nan_in_any_weight_or_pixel_gives_nan_logits_by_every_kernel() {
                 let all = level == Level::PORTABLE && channels == 2 && name.starts_with("supernet nas-bench-201");
                 let some = if name.contains("by-definition") { 2 } else { 4 };
                 nan_anywhere(&format!("{name}, {level:?}"), &net, side, (!all).then_some(some), &mut rng);
+            }
+            let fast = nets(channels, false).into_iter().filter(|(name, ..)| !name.contains("by-definition"));
+            for ((name, net, side), (same, definition, _)) in fast.zip(nets(channels, true)) {
+                assert_eq!(name, same);
+                infinities_stay(&format!("{name}, {level:?}"), &net, &definition, side, &mut rng);
             }
         }
     }

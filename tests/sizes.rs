@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use isdarts_host::search::checkpoint;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::path::Path;
@@ -79,6 +80,73 @@ fn sizes_that_no_machine_holds_are_errors_in_words_wherever_they_come_from() {
     // A row and a column of so many numbers each: their sum would have the product of them.
     let wide = "let r = []; r.pad(65536, 1.0); let row = tensor(r); let c = []; for i in 0..65536 { c.push([1.0]); } row + tensor(c)";
     refused(dir.path(), &["--quiet", "-e", wide], &["tensor: got a need of 17.2 GB", "lower its sizes"]);
+}
+
+#[test]
+fn pictures_of_a_size_that_no_machine_holds_are_refused_before_any_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["pics/train/a/1.png", "pics/train/b/1.png", "pics/test/a/1.png"] {
+        std::fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        image::RgbImage::from_pixel(8, 8, image::Rgb([9; 3])).save(dir.path().join(name)).unwrap();
+    }
+    for (size, words) in [
+        ("100000", "pictures of 100000x100000: got a need of 90.0 GB of memory"),
+        ("4294967296", "pictures of 4294967296x4294967296: got a need beyond any memory"),
+        ("9223372036854775807", "got a need beyond any memory"),
+        ("18446744073709551616", "setting `resize`: got "),
+        ("-1", "setting `resize`: got -1"),
+    ] {
+        let set = format!("resize={size}");
+        refused(dir.path(), &["-e", "data().train", "--data", "pics", "--set", &set], &[words, "resize"]);
+        if size.len() < 20 {
+            let text = format!("data(\"pics\", #{{ resize: {size} }})");
+            refused(dir.path(), &["-e", &text], &[words, "resize"]);
+        }
+    }
+}
+
+/// Each number of a saved session, one after the other, made one that no machine has room for.
+#[test]
+fn a_saved_session_of_sizes_that_no_machine_holds_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let prompt = |lines: &str| {
+        let line = format!("printf '{lines}\n' | {} --quiet 2>&1", env!("CARGO_BIN_EXE_isdarts-host"));
+        let out = Command::new("sh").args(["-c", &line]).current_dir(dir.path()).output().unwrap();
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+    };
+    let made = "let own = search_space(#{ ops: [\"noise\", \"skip_connect\"], nodes: 2 });\n\
+        let net = supernet(own, #{ channels: 2, cells: 1 });\nlet m = net.mask;\n:save s";
+    assert_eq!(prompt(made).0, Some(0));
+    let (states, meta) = checkpoint::load(&dir.path().join("s")).unwrap().unwrap();
+    let mut tried = 0;
+    for (i, (_, state)) in states.iter().enumerate() {
+        for place in numbers(&state.json, String::new()) {
+            for size in [1u64 << 63, 1 << 40] {
+                let mut changed = states.clone();
+                *changed[i].1.json.pointer_mut(&place).unwrap() = size.into();
+                checkpoint::save(&dir.path().join("s"), &changed, &meta).unwrap();
+                let (code, text) = prompt(":load s\nprint(own.candidates.len); print(net); print(m);");
+                let words = text.contains("error: ") && !text.contains("panicked") && !text.contains("bug of");
+                // A seed or an epoch may be any number.
+                assert!(code == Some(0) || code == Some(1) && words, "{place} = {size}: {code:?} {text}");
+                assert!(code == Some(1) || !place.contains("nodes"), "{place} = {size}: taken");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 10, "{tried}");
+}
+
+/// Where the whole numbers of a JSON value stand.
+fn numbers(value: &serde_json::Value, place: String) -> Vec<String> {
+    match value {
+        serde_json::Value::Object(all) => all.iter().flat_map(|(k, v)| numbers(v, format!("{place}/{k}"))).collect(),
+        serde_json::Value::Array(all) => {
+            all.iter().enumerate().flat_map(|(i, v)| numbers(v, format!("{place}/{i}"))).collect()
+        }
+        serde_json::Value::Number(n) if n.is_u64() => vec![place],
+        _ => vec![],
+    }
 }
 
 #[test]
