@@ -1,5 +1,5 @@
-//! Interrupted runs end with the bits of runs that were never interrupted, whatever the thread count. `kill_resume.sh` is
-//! the long form, at random moments.
+//! Interrupted runs end with the bits of runs that were never interrupted, whatever the thread count. The campaign `kills`
+//! (`tests/campaigns`) is the long form, at random moments.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
