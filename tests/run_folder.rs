@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_folder_that_a_living_process_holds_is_refused_with_a_code_of_its_own_and_not_touched() {
@@ -255,6 +256,32 @@ fn a_run_that_was_killed_before_its_manifest_can_be_resumed_or_begun_again() {
         refused(dir.path(), &["--resume", "run"], &["run: got a folder without manifest.json", "begun again"]);
         succeeds(dir.path(), &["s.rhai", words, "run"]);
         assert_eq!(outcome(&dir.path().join("run")).len(), 8);
+    }
+}
+
+#[test]
+fn pipes_in_a_run_folder_are_not_waited_for() {
+    let dir = project();
+    killed(dir.path(), 3);
+    for name in ["script/own.rhai", "script/s.rhai", "iim.csv", "manifest.json"] {
+        let copy = dir.path().join("copy");
+        fs::remove_dir_all(&copy).ok();
+        assert!(Command::new("cp").arg("-r").args(["run", "copy"]).current_dir(dir.path()).status().unwrap().success());
+        fs::remove_file(copy.join(name)).unwrap();
+        assert!(Command::new("mkfifo").arg(copy.join(name)).status().unwrap().success());
+        let mut child = program(dir.path(), &["--resume", "copy"]).spawn().unwrap();
+        let start = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if start.elapsed() > Duration::from_secs(30) {
+                child.kill().unwrap();
+                panic!("{name}: waited for");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let out = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&out.stderr);
+        // The originals of the texts are still there.
+        assert!(out.status.success() == name.starts_with("script/") && !err.contains("panicked"), "{name}: {err}");
     }
 }
 

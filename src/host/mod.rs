@@ -63,7 +63,9 @@ fn run_prepared(
 ) -> Result<(Session, Result<()>)> {
     let path = options.script.as_deref().ok_or_else(|| Error::invalid("run", "no script", "a script"))?;
     let name = path.to_string_lossy();
-    let read = || files::read_text(path).map_err(Error::io("read", path));
+    // What was piped in once is not waited for again.
+    let read = if options.resume { files::read_plain_text } else { files::read_text };
+    let read = || read(path).map_err(Error::io("read", path));
     let found = text.map_or_else(read, |text| Ok(text.to_string()));
     let (original, error) = match found {
         Ok(text) => (Some(text), None),

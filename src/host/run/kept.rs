@@ -62,7 +62,7 @@ impl Kept {
         let plain = |text: Option<String>| Ok(text.map(|text| Chosen { text, note: None }));
         let Some(then) = &self.then else { return plain(original) };
         let path = self.run.join(self.place(name));
-        let kept = files::read_text(&path).ok();
+        let kept = files::read_plain_text(&path).ok();
         let Some(began) = then.texts.get(name).filter(|_| !self.accept) else { return plain(original.or(kept)) };
         let is_it = |text: &String| sum(text.as_bytes()) == *began;
         if original.as_ref().is_some_and(is_it) {
@@ -90,7 +90,7 @@ impl Kept {
     pub fn keep(&self, name: &str, text: &str) -> Result<()> {
         let place = self.place(name);
         let path = self.run.join(&place);
-        if files::read_text(&path).is_ok_and(|kept| kept == text) {
+        if files::read_plain_text(&path).is_ok_and(|kept| kept == text) {
             return Ok(());
         }
         files::folder_below(&self.run, place.parent().unwrap_or(Path::new("")))?;

@@ -38,7 +38,7 @@ impl RunFolder {
     /// None, or one that does not have its sum: damaged, or changed by hand. `changed`: take one that was changed.
     pub fn read_manifest(folder: &Path, changed: bool) -> Result<Value> {
         let path = folder.join(MANIFEST);
-        let text = files::read_text(&path).map_err(Error::io("read", &path))?;
+        let text = files::read_plain_text(&path).map_err(Error::io("read", &path))?;
         let expected = "the manifest of an earlier run, as JSON";
         let mut manifest: Value = serde_json::from_str(&text).map_err(|e| Error::file(&path, e, expected))?;
         let members = manifest.as_object_mut().ok_or_else(|| Error::file(&path, "no object", expected))?;
