@@ -171,9 +171,11 @@ fn the_first_error_is_told_where_the_folder_vanishes() {
     fs::write(dir.path().join("s.rhai"), "sleep(0.5); throw \"the script's own\";").unwrap();
     let child = program(dir.path(), &["s.rhai", "--out", "run"]).spawn().unwrap();
     let start = Instant::now();
-    while !dir.path().join("run/script/s.rhai").exists() && start.elapsed() < Duration::from_secs(20) {
+    while !dir.path().join("run/manifest.json").exists() && start.elapsed() < Duration::from_secs(20) {
         std::thread::sleep(Duration::from_millis(2));
     }
+    // In the middle of the script's sleep.
+    std::thread::sleep(Duration::from_millis(200));
     fs::remove_dir_all(dir.path().join("run")).unwrap();
     let out = child.wait_with_output().unwrap();
     let err = String::from_utf8_lossy(&out.stderr);
