@@ -14,6 +14,8 @@ GOOD = [
     '{"normal": [["sep_conv_3x3", 0], ["sep_conv_3x3", 1]], "normal_concat": [2, 3, 4, 5], "reduce": [["max_pool_3x3", 0]], "reduce_concat": [2]}',
     "cell = Genotype(  # step 1\n normal=[[('sep_conv_3x3', 0, 0.3), ('sep_conv_3x3', 1, 0.2)]], normal_concat=range(2, 6))",
 ]
+# Those that an expression takes (a number within a text is one for the command line).
+SOUND = [GOOD[0], GOOD[1], "DARTS_V2", "GDAS_V1"]
 PIECES = ["|", "~", "+", "9", "99999999999999999999", "none", "é", "\U0001f600", "'", '"', "(", ")", ",", " ", "[", "]", "{", "\t", "=", "-", "\0",
           "\x1b[2J", "nan", "1e400", "#", "\n", "np.int64(", "range(", "None", "lambda", "*", "..."]
 LARGE = ["|" * 100_000, "(" * 100_000, "Genotype(" + "normal=[" * 10_000, "9" * 400, "-1", "15625", "15624.0", "1e3", "\0", " " * 100_000,
@@ -50,7 +52,7 @@ class Genotypes(Campaign):
 
     def attempt(self, rng, number):
         whole = number % 10 == 0
-        text = rng.choice(GOOD[:5]) if whole else LARGE[number % 30] if number % 30 < len(LARGE) and number % 2 else spoiled(rng)
+        text = rng.choice(SOUND) if whole else LARGE[number % 30] if number % 30 < len(LARGE) and number % 2 else spoiled(rng)
         way = "expression" if whole else rng.choice(["expression"] * 3 + ["query", "training", "folder"])
         self.did = f"{way}: {text[:150]!r}"
         if way == "query" and "\0" not in text:
