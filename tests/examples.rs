@@ -76,7 +76,7 @@ fn a_run_folder_of_a_host_resumes_with_its_data_from_memory() -> Result<()> {
     let text = "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); net.train_epoch(data(\"digits\").train, #{});";
     let other = folder.path().join("other");
     let error = host_in(0, false, &other)?.run_text("script", text).map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("label of an image: got") && !error.contains('\n'), "{error}");
+    assert!(error.contains("classes of digits: got 10, expected 2") && !error.contains('\n'), "{error}");
     let error = host(1, true)?.run_text("script", text).map(|_| ()).unwrap_err().to_string();
     assert!(error.contains("fingerprint of data ours"), "{error}");
     Ok(())

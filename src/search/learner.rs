@@ -307,7 +307,6 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Passed> {
-        classes::check_batch(batch, self.net.config().classes)?;
         let (begun, x, pass) = (Instant::now(), self.input(batch)?, pass.into());
         let own = self.net.mask_mixing()?;
         let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };

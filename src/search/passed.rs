@@ -39,7 +39,7 @@ impl Passed {
         let classes = out.logits.dim(D::Minus1)?;
         if let Some(class) = y.iter().find(|class| **class as usize >= classes) {
             let expected = format!("0 to {}: the network has {classes} classes", classes - 1);
-            return Err(Error::invalid("label of an image", class, expected));
+            return Err(Error::invalid("label of a batch", class, expected));
         }
         let y = Tensor::from_slice(y, y.len(), out.logits.device())?;
         let loss = loss::total(&out, &y, auxiliary, smoothing)?;
