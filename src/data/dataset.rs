@@ -107,18 +107,7 @@ impl Splits {
         let classes: Arc<Vec<String>> = Arc::new(classes.iter().map(|class| streams::name(class)).collect());
         let files = std::mem::take(&mut train.files);
         let wholes = (!files.is_empty()).then(|| Arc::new(Wholes::new(files, train.side)));
-        let dataset = |images: Images| Dataset {
-            name: name.clone(),
-            classes: classes.clone(),
-            shape: (images.channels, images.side, images.side),
-            indices: Arc::new((0..images.labels.len() as u32).collect()),
-            augment: super::Augment { crop_pad: (images.side + 4) / 8, flip: format.flip, cutout: 0, photo: false },
-            pixels: Arc::new(images.pixels),
-            labels: Arc::new(images.labels),
-            mean: mean.clone(),
-            std: std.clone(),
-            wholes: None,
-        };
+        let dataset = |images| Dataset::of(images, &name, &classes, format.flip, (&mean, &std));
         let train = Dataset { wholes, ..dataset(train) };
         Ok(Splits { train, test: dataset(test), fingerprint, inventory })
     }
@@ -157,6 +146,28 @@ pub(super) fn stratified(
 }
 
 impl Dataset {
+    /// All of `images`, in their order; `flip`: whether training may mirror them.
+    pub(super) fn of(
+        images: Images,
+        name: &str,
+        classes: &Arc<Vec<String>>,
+        flip: bool,
+        (mean, std): (&[f32], &[f32]),
+    ) -> Self {
+        Dataset {
+            name: name.to_string(),
+            classes: classes.clone(),
+            shape: (images.channels, images.side, images.side),
+            indices: Arc::new((0..images.labels.len() as u32).collect()),
+            augment: super::Augment { crop_pad: (images.side + 4) / 8, flip, cutout: 0, photo: false },
+            pixels: Arc::new(images.pixels),
+            labels: Arc::new(images.labels),
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            wholes: None,
+        }
+    }
+
     /// Number of images.
     pub fn len(&self) -> usize {
         self.indices.len()

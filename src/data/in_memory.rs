@@ -49,18 +49,7 @@ impl Splits {
         hash.images(&test);
         let (mean, std) = train.mean_std();
         let classes: Arc<Vec<String>> = Arc::new(classes.iter().map(|class| class.to_string()).collect());
-        let dataset = |images: Images| Dataset {
-            name: name.to_string(),
-            classes: classes.clone(),
-            shape: (images.channels, images.side, images.side),
-            indices: Arc::new((0..images.labels.len() as u32).collect()),
-            augment: super::Augment { crop_pad: (images.side + 4) / 8, flip, cutout: 0, photo: false },
-            pixels: Arc::new(images.pixels),
-            labels: Arc::new(images.labels),
-            mean: mean.clone(),
-            std: std.clone(),
-            wholes: None,
-        };
+        let dataset = |images| Dataset::of(images, name, &classes, flip, (&mean, &std));
         let (train, test) = (dataset(train), dataset(test));
         Ok(Splits { train, test, fingerprint: hash.finish(), inventory: Inventory::of(0) })
     }

@@ -11,7 +11,8 @@ use portable::Portable;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// An instruction set that this machine has: only [`Level::available`] makes one, by asking the processor. Wider is greater.
+/// An instruction set that this machine has: besides [`Level::PORTABLE`], only [`Level::available`] makes one, by asking the
+/// processor. Wider is greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Level(Set);
 
