@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("interrupt", &["error"]),
     ("memory", &["error"]),
     ("space", &["error"]),
-    ("ops", &["error", "interrupt"]),
+    ("ops", &["error", "files", "interrupt"]),
     ("net", &["error", "files", "interrupt", "memory", "space", "ops"]),
     ("data", &["error", "files", "streams", "interrupt", "memory", "space"]),
     ("search", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data"]),

@@ -1,12 +1,12 @@
 //! An image data set in memory, and how one is opened by name or folder.
 
-use super::cache;
 use super::formats::Source;
 use super::hash::Hash;
 use super::images::Images;
 use super::inventory::Inventory;
 use super::locate::{locate, roots};
 use super::random::{Purpose, shuffled};
+use super::statistics::statistics;
 use super::whole::Wholes;
 use crate::error::{Error, Result};
 use crate::streams;
@@ -99,7 +99,7 @@ impl Splits {
         hash.text(&describe_options(options, train.side));
 
         let fingerprint = hash.finish();
-        let (mean, std) = cache::statistics(&fingerprint, &train);
+        let (mean, std) = statistics(&fingerprint, &train);
         // Pictures have no name of their own but that of their folder.
         let named = dir.file_name().filter(|_| !format.has_place()).map(|n| n.to_string_lossy().into_owned());
         let name = streams::name(&named.unwrap_or_else(|| format.name.to_string()));

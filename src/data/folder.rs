@@ -5,10 +5,11 @@
 //! the test of ImageNet, at any side. Decoded in parallel; what comes out is kept, under the paths of all files and what the file
 //! system says of them. Training on parts of photographs takes them from the whole pictures ([`super::whole`]).
 
+use super::decode;
 use super::images::Images;
 use super::inventory::{Inventory, Why, entries};
-use super::{cache, decode};
 use crate::error::{Error, Result};
+use crate::files::cache;
 use crate::interrupt;
 use crate::memory;
 use rayon::prelude::*;

@@ -1,7 +1,6 @@
 //! Data sets, splits, augmentation, loaders; the NAS-Bench-201 table.
 
 pub mod augment;
-mod cache;
 mod cifar_python;
 pub mod dataset;
 mod decode;
@@ -23,6 +22,7 @@ mod pickle;
 pub mod picture;
 mod random;
 mod records;
+mod statistics;
 pub mod whole;
 
 pub use augment::Augment;

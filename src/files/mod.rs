@@ -1,6 +1,7 @@
 //! Files where others may write, too: whole or not at all, never through a link, held by one process.
 
 mod atomic;
+pub mod cache;
 mod lock;
 mod place;
 mod text;
