@@ -12,6 +12,7 @@ pub mod channels;
 pub mod conv;
 pub mod depthwise;
 pub mod finite;
+pub mod gpu;
 pub mod head;
 pub mod iim;
 pub mod linear_sum;

@@ -28,6 +28,7 @@ mod direct;
 pub(in crate::ops) mod filter;
 pub(in crate::ops) mod gemm;
 mod gemm_exact;
+pub mod gpu;
 mod positions;
 pub mod tensor;
 #[cfg(test)]
@@ -108,7 +109,7 @@ pub struct ConvPlan {
 }
 
 /// Multiply-adds of a whole batch up to which a layer is small (module docs).
-pub(in crate::ops) const SMALL: u64 = 4_000_000;
+pub const SMALL: u64 = 4_000_000;
 
 #[derive(Clone, Debug)]
 enum ConvMethod {

@@ -19,6 +19,7 @@
 mod definition;
 mod filter;
 mod frame;
+pub mod gpu;
 mod kernel;
 mod pointwise;
 mod tap_gradient;

@@ -56,6 +56,22 @@ impl Sgd {
         Sgd { momentum: weights.into_iter().map(zero).collect() }
     }
 
+    /// Where the momentum of each weight stands on its device, for kernels that change it; `weights` in the order of [`Sgd::new`].
+    /// Good until [`Sgd::set_momentum`].
+    pub fn addresses(&mut self, weights: &[&Var]) -> Result<Vec<u64>> {
+        let address = |(momentum, weight): (&mut Momentum, &&Var)| match momentum {
+            Momentum::Cpu(m) => Ok(m.as_mut_ptr() as u64),
+            Momentum::Other(m) => {
+                let m = match m {
+                    Some(m) => m,
+                    None => m.insert(weight.zeros_like()?),
+                };
+                super::gpu::address(m)
+            }
+        };
+        self.momentum.iter_mut().zip(weights).map(address).collect()
+    }
+
     /// One step of every weight; `weights` in the order of [`Sgd::new`], each with its gradient.
     pub fn step(&mut self, weights: &[(&Var, Option<&Tensor>)], step: &Step) -> Result<()> {
         let update = |(momentum, (w, g)): (&mut Momentum, &(&Var, Option<&Tensor>))| match momentum {
@@ -79,7 +95,9 @@ impl Sgd {
     pub fn momentum(&self, position: usize, weight: &Var) -> Result<Tensor> {
         match &self.momentum[position] {
             Momentum::Cpu(m) => Ok(Tensor::from_slice(m, weight.shape(), &Device::Cpu)?),
-            Momentum::Other(m) => Ok(m.clone().map_or_else(|| weight.zeros_like(), Ok)?),
+            // A copy: kernels change it where it stands.
+            Momentum::Other(Some(m)) => Ok(m.copy()?),
+            Momentum::Other(None) => Ok(weight.zeros_like()?),
         }
     }
 
