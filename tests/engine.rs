@@ -1,4 +1,4 @@
-//! The CPU engine against the readable definition: values, gradients, running statistics and scores, over sizes and masks.
+//! The engine against the readable definition: values, gradients, running statistics and scores, over sizes and masks.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -10,14 +10,14 @@ use isdarts_host::space::{Mask, SearchSpace};
 use rand::{Rng, SeedableRng};
 use std::io::Write;
 
-struct Case {
-    channels: usize,
-    cells: usize,
-    batch: usize,
-    size: usize,
+pub(crate) struct Case {
+    pub(crate) channels: usize,
+    pub(crate) cells: usize,
+    pub(crate) batch: usize,
+    pub(crate) size: usize,
     /// Share of candidates alive.
-    alive: f64,
-    strict: bool,
+    pub(crate) alive: f64,
+    pub(crate) strict: bool,
 }
 
 const CASES: [Case; 7] = [
@@ -68,7 +68,7 @@ fn distance(got: &[f64], want: &[f64], floor: f64) -> f64 {
     norm(&mut got.iter().zip(want).map(|(a, b)| a - b)) / norm(&mut want.iter().copied()).max(floor)
 }
 
-fn compare(case: &Case, seed: u64, mode: Mode) -> Result<()> {
+pub(crate) fn compare(case: &Case, seed: u64, mode: Mode) -> Result<()> {
     let (fast, slow, x, mix) = setup(case, seed)?;
     let weight = Tensor::from_vec(
         (0..case.batch * 7).map(|i| ((i * 37 % 11) as f32 - 5.0) / 5.0).collect(),

@@ -59,9 +59,28 @@ fn the_strict_backend_agrees_with_pytorch() {
     run_all(STRICT);
 }
 
+/// Where one thread makes a CUDA graph, another may not wait for the device.
+#[cfg(feature = "cuda")]
+static CARD: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+#[cfg(feature = "cuda")]
+#[test]
+fn the_gpu_engine_agrees_with_pytorch_on_cuda() {
+    let _card = CARD.lock();
+    run_all(Backend { name: "cuda engine", device: || Device::new_cuda(0), ..DEFAULT });
+}
+
+#[cfg(feature = "cuda")]
+#[test]
+fn the_strict_gpu_engine_agrees_with_pytorch_on_cuda() {
+    let _card = CARD.lock();
+    run_all(Backend { name: "strict cuda engine", device: || Device::new_cuda(0), ..STRICT });
+}
+
 #[cfg(feature = "cuda")]
 #[test]
 fn the_definition_agrees_with_pytorch_on_cuda() {
+    let _card = CARD.lock();
     run_all(Backend { name: "cuda", device: || Device::new_cuda(0), ..DEFINITION });
 }
 

@@ -284,6 +284,9 @@ pub struct Step {
     /// Threads [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// On a GPU: what each kernel of a pass takes by itself, before the rest
+    #[arg(long)]
+    pub kernels: bool,
     /// Direct convolutions only (no Winograd)
     #[arg(long)]
     pub strict: bool,

@@ -6,6 +6,7 @@ use candle_core::{Device, Tensor};
 use isdarts_host::data::Batch;
 use isdarts_host::host::device_name;
 use isdarts_host::net::{Supernet, SupernetConfig};
+use isdarts_host::ops::gpu;
 use isdarts_host::search::{Learner, TrainConfig};
 use isdarts_host::space::{Candidate, Primitive, SearchSpace};
 use isdarts_host::{Error, Result, memory};
@@ -43,12 +44,18 @@ pub fn step(args: &Step) -> Result<()> {
     learner.train_step(&batch, first.as_deref(), &cfg)?;
     device.synchronize()?;
     let mut steps = vec![];
+    let before = gpu::launches();
     for _ in 0..args.steps {
         let mix = mix(&learner.net)?;
         let start = Instant::now();
         learner.train_step(&batch, mix.as_deref(), &cfg)?;
         device.synchronize()?;
         steps.push(milliseconds(start));
+    }
+    let launches = (gpu::launches() - before) / args.steps.max(1) as u64;
+    let held = gpu::held();
+    if args.kernels {
+        kernels(&learner.net)?;
     }
     let x = Tensor::from_slice(&batch.x, batch.shape, &device)?;
     let mixing = learner.net.mask_mixing()?;
@@ -79,8 +86,28 @@ pub fn step(args: &Step) -> Result<()> {
         "step_mean_ms": (steps.iter().sum::<f64>() / steps.len() as f64 * 100.0).round() / 100.0,
         "iim_ms": measured[measured.len() / 2],
         "peak_mb": peak_mb(&device),
+        "launches": (launches > 0).then_some(launches),
+        "gpu_mb": (held > 0).then_some(held >> 20),
     });
     print(&json.to_string())
+}
+
+/// `--kernels`: a line for each launch of a forward and of a backward pass, then the sum of each kernel.
+fn kernels(net: &Supernet) -> Result<()> {
+    let times = net.kernel_times()?;
+    if times.is_empty() {
+        return Err(Error::invalid("--kernels", "a network that no GPU runs", "--device cuda"));
+    }
+    let mut sums: Vec<(&str, usize, f64)> = Vec::new();
+    for &(kernel, blocks, seconds) in &times {
+        print(&format!("{kernel:20} {blocks:6} blocks {:8.1} us", seconds * 1e6))?;
+        match sums.iter_mut().find(|(name, ..)| *name == kernel) {
+            Some((_, n, sum)) => (*n, *sum) = (*n + 1, *sum + seconds),
+            None => sums.push((kernel, 1, seconds)),
+        }
+    }
+    sums.sort_by(|a, b| b.2.total_cmp(&a.2));
+    sums.iter().try_for_each(|(kernel, n, s)| print(&format!("{kernel:20} {n:6} launches {:8.3} ms", s * 1e3)))
 }
 
 /// What `--masked` and `--drop` drop; every edge keeps a candidate.

@@ -1,14 +1,20 @@
 //! `--device` and `--threads`.
 
 use candle_core::Device;
+use isdarts_host::ops::gpu;
 use isdarts_host::{Error, Result, streams};
 use std::sync::mpsc::{Sender, channel};
 
-/// `cpu`, `cuda`, `cuda:N`, or `auto` (the first GPU, the CPU if there is none).
+/// `cpu`, `cuda`, `cuda:N`, or `auto` (the first GPU, the CPU if there is none). For tests there is `emulated`, too: the GPU's
+/// kernels on the CPU.
 pub fn open(text: &str) -> Result<Device> {
     let known = "cpu, cuda, cuda:N or auto";
     match text.split_once(':').map_or((text, None), |(kind, n)| (kind, Some(n))) {
         ("cpu", None) => Ok(Device::Cpu),
+        ("emulated", None) => {
+            gpu::emulate();
+            Ok(Device::Cpu)
+        }
         ("auto", None) => Ok(cuda(0).unwrap_or(Device::Cpu)),
         ("cuda", None) => cuda(0),
         ("cuda", Some(n)) => match n.parse() {

@@ -1,16 +1,19 @@
-//! The CPU engine behind candle's graph: one custom op from the mixing weights to the logits and to what the auxiliary head
+//! An engine, on the CPU or on a GPU, behind candle's graph: one custom op from the mixing weights to the logits and to what the auxiliary head
 //! reads.
 //!
 //! The backward pass of that op returns the gradient of the mixing weights, so that any loss made of logits in tensor algebra
 //! reaches them. A custom op returns one gradient and no more: those of the weights wait in a slot ([`Fast::take_gradients`]).
 
 use super::engine::{Engine, Forward, Input};
+use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
 use super::lower::{lower, tap_of};
-use super::slot::{Slot, check_again, lock, with_slices, with_values, write_running};
-use super::{DropPath, Mode, Params, pass};
-use crate::error::Result;
+use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
+use super::{DropPath, Mode, Params, Paths, pass};
+use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::ops;
+use crate::ops::sgd::Step;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use std::sync::{Arc, Mutex};
 
@@ -26,9 +29,10 @@ pub struct Runnable {
 }
 
 /// The engine of one network, its memory, and the gradients it left.
-#[derive(Default)]
 pub struct Fast {
     slot: Mutex<Slot<Key>>,
+    /// The device whose GPU runs it; on the CPU without.
+    gpu: Option<Device>,
 }
 
 struct Key {
@@ -48,6 +52,16 @@ impl PartialEq for Key {
 }
 
 impl Fast {
+    /// On this GPU, or on the CPU.
+    pub fn new(gpu: Option<Device>) -> Self {
+        Fast { slot: Mutex::default(), gpu }
+    }
+
+    /// Whether a GPU runs it.
+    pub fn is_on_gpu(&self) -> bool {
+        self.gpu.is_some()
+    }
+
     /// Logits `[b, classes]`, differentiable in the mixing weights `mix: [n_mix]`; with `auxiliary`, the pooled image that the
     /// auxiliary head goes on from, `[b, c, h, w]`.
     pub fn forward(
@@ -65,7 +79,7 @@ impl Fast {
             // Candle's backward pass visits only what depends on a variable. Here it has to call `bwd`, which makes the
             // gradients of the weights and leaves them in the slot; so the constants become a variable.
             false if net.graph.n_mix > 0 => Var::from_tensor(mix)?.into_inner(),
-            false => Var::zeros(1, DType::F32, &Device::Cpu)?.into_inner(),
+            false => Var::zeros(1, DType::F32, x.device())?.into_inner(),
         };
         let running = Arc::default();
         let pass = NetworkOp {
@@ -93,6 +107,45 @@ impl Fast {
         Ok((logits, Some(pooled)))
     }
 
+    /// A whole step of training on the mean cross-entropy, where a GPU makes it without coming back; none where there is no GPU,
+    /// and where something is not finite: then nothing has moved. `momentum`: [`crate::ops::sgd::Sgd::addresses`] by position.
+    pub fn train(
+        &self,
+        net: &Runnable,
+        x: &Tensor,
+        mix: &[f32],
+        drop: Option<&DropPath>,
+        target: (&[u32], f64),
+        how: (&Step, f64),
+        momentum: &[u64],
+    ) -> Result<Option<Trained>> {
+        let mut slot = lock(&self.slot)?;
+        let pass = pass::Pass { mode: Mode::Train, paths: Paths::Drawn };
+        let scales = drop.map(DropPath::all_factors);
+        with_machine(
+            (&mut slot, &self.gpu),
+            net,
+            &x.contiguous()?,
+            mix,
+            pass,
+            scales.as_deref(),
+            false,
+            false,
+            |machine, input| match machine {
+                Machine::Gpu(engine) => engine.train(input, target, how, momentum),
+                Machine::Cpu(_) => Ok(None),
+            },
+        )
+    }
+
+    /// Seconds of each launch of the last engine's passes, where it is on a GPU.
+    pub fn times(&self) -> Result<Vec<(&'static str, u32, f64)>> {
+        match lock(&self.slot)?.current() {
+            Some(Machine::Gpu(engine)) => engine.times(),
+            _ => Ok(vec![]),
+        }
+    }
+
     /// Gradients that backward passes left since the last call, by position in [`Params`].
     pub fn take_gradients(&self) -> Result<Vec<Option<Vec<f32>>>> {
         Ok(lock(&self.slot)?.take_gradients())
@@ -102,12 +155,12 @@ impl Fast {
     pub fn score(&self, net: &Runnable, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
         let (mix, x) = (mix.to_vec1::<f32>()?, x.contiguous()?);
         let mut slot = lock(&self.slot)?;
-        Ok(run(&mut slot, net, &x, &mix, Mode::Eval.into(), None, false, true)?.scores)
+        Ok(run((&mut slot, &self.gpu), net, &x, &mix, Mode::Eval.into(), None, false, true)?.scores)
     }
 }
 
 fn run(
-    slot: &mut Slot<Key>,
+    at: (&mut Slot<Key>, &Option<Device>),
     net: &Runnable,
     x: &Tensor,
     mix: &[f32],
@@ -116,20 +169,49 @@ fn run(
     auxiliary: bool,
     score: bool,
 ) -> Result<Forward> {
+    with_machine(at, net, x, mix, how, scales, auxiliary, score, |machine, input| {
+        machine.forward(&net.params, input, score)
+    })
+}
+
+/// Calls `f` with the engine for this, and with what a pass reads.
+fn with_machine<R>(
+    (slot, device): (&mut Slot<Key>, &Option<Device>),
+    net: &Runnable,
+    x: &Tensor,
+    mix: &[f32],
+    how: pass::Pass,
+    scales: Option<&[f32]>,
+    auxiliary: bool,
+    all: bool,
+    f: impl FnOnce(&mut Machine, Input<'_>) -> Result<R>,
+) -> Result<R> {
     let (batch, _, h, w) = x.dims4()?;
     let scaled = scales.is_some();
-    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all: score, auxiliary, scaled };
+    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all, auxiliary, scaled };
     let make = |pool| {
         let program = lower(&net.graph, (h, w), auxiliary, scaled)?;
-        Engine::new(program, batch, net.strict, score, pool)
-    };
-    slot.forward(key, make, |engine| {
-        with_slices(&[x], |x| {
-            let scales = scales.unwrap_or_default();
-            let input = Input { x: x[0], mix, scales, mode: how.mode, paths: how.paths };
-            with_values(&net.params, |values| engine.forward(values, input, score))
+        Ok(match device {
+            None => Machine::Cpu(Engine::new(program, batch, net.strict, all, pool)?),
+            Some(device) => {
+                // What a rounding error turns, a small network shows: it is computed as in strict mode, as on the CPU.
+                let exact = net.strict || gpu::is_small(&program, batch);
+                let gpu = ops::gpu::of(device, exact)?;
+                let gpu = gpu.ok_or_else(|| Error::invalid("device", format!("{:?}", device.location()), "a GPU"))?;
+                Machine::Gpu(GpuEngine::new(program, batch, all, net.graph.drop_paths, &net.params, gpu)?)
+            }
         })
-    })
+    };
+    let machine = slot.machine(key, make)?;
+    let scales = scales.unwrap_or_default();
+    let pass = |x: &[f32]| {
+        let input = Input { x, mix, scales, mode: how.mode, paths: how.paths };
+        f(machine, input)
+    };
+    match x.device().is_cpu() {
+        true => with_slices(&[x], |x| pass(x[0])),
+        false => pass(&x.flatten_all()?.to_vec1()?),
+    }
 }
 
 /// One forward pass in candle's graph.
@@ -161,6 +243,17 @@ impl CustomOp1 for NetworkOp {
         Ok((CpuStorage::F32(all), shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        storage: &candle_core::CudaStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(candle_core::CudaStorage, Shape)> {
+        use candle_core::backend::{BackendDevice, BackendStorage};
+        let (all, shape) = self.cpu_fwd(&storage.to_cpu_storage()?, layout)?;
+        Ok((storage.device().storage_from_cpu_storage(&all)?, shape))
+    }
+
     fn bwd(&self, mix: &Tensor, out: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
         let dmix = self.backward(mix, out, gradient).map_err(candle_core::Error::wrap)?;
         Ok(Some(match self.want_mix {
@@ -174,7 +267,7 @@ impl NetworkOp {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
         let scales = self.scales.as_deref();
-        let out = run(&mut slot, &self.net, &self.x, mix, self.how, scales, self.auxiliary, false)?;
+        let out = run((&mut slot, &self.fast.gpu), &self.net, &self.x, mix, self.how, scales, self.auxiliary, false)?;
         *lock(&self.number)? = slot.pass();
         Ok(out)
     }

@@ -6,6 +6,7 @@ pub mod definition;
 mod drop_path;
 pub mod engine;
 mod fast;
+pub mod gpu;
 pub mod graph;
 pub mod ids;
 pub mod lower;

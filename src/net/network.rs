@@ -2,18 +2,21 @@
 
 use super::definition::{self, How, Probe};
 use super::fast::{self, Fast};
+use super::gpu::Trained;
 use super::graph::Graph;
 use super::pass::{Logits, Pass};
 use super::{DropPath, Gradients, Param, Params};
 use crate::error::{Error, Result};
 use crate::interrupt;
+use crate::ops::gpu;
+use crate::ops::sgd::Step;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
 /// What computes the passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// The CPU engine where it has all that the network needs; else the definition in f32.
+    /// The engine of the device where it has all that the network needs; else the definition in f32.
     Fastest,
     /// The definition in candle tensor algebra, in f64: the oracle.
     Reference,
@@ -23,7 +26,7 @@ pub enum Backend {
 pub struct Network {
     run: fast::Runnable,
     device: Device,
-    /// The CPU engine; without it, every pass is the [`definition`].
+    /// The engine; without it, every pass is the [`definition`].
     fast: Option<Arc<Fast>>,
     /// The type that the definition computes in.
     dtype: DType,
@@ -34,10 +37,15 @@ impl Network {
     /// Fresh weights, by `seed`; `strict`: direct convolutions only.
     pub fn new(graph: Graph, (seed, strict): (u64, bool), device: &Device, backend: Backend) -> Result<Self> {
         let params = Arc::new(Params::of_specs(graph.params.clone(), seed, device)?);
-        let on_engine = backend == Backend::Fastest && device.is_cpu() && graph.is_on_engine();
+        let on_engine = backend == Backend::Fastest && graph.is_on_engine();
+        let fast = match gpu::of(device, strict)? {
+            _ if !on_engine => None,
+            None if !device.is_cpu() => None,
+            gpu => Some(Arc::new(Fast::new(gpu.map(|_| device.clone())))),
+        };
         let dtype = if backend == Backend::Reference { DType::F64 } else { DType::F32 };
         let run = fast::Runnable { graph: Arc::new(graph), params, strict };
-        Ok(Network { run, device: device.clone(), fast: on_engine.then(Arc::default), dtype, seed })
+        Ok(Network { run, device: device.clone(), fast, dtype, seed })
     }
 
     /// The graph.
@@ -60,7 +68,17 @@ impl Network {
         &self.device
     }
 
-    /// Whether the CPU engine runs it.
+    /// Seconds of each launch of the last engine's passes, where it is on a GPU: kernel, blocks.
+    pub fn times(&self) -> Result<Vec<(&'static str, u32, f64)>> {
+        self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.times())
+    }
+
+    /// Whether the GPU engine runs it.
+    pub fn is_on_gpu(&self) -> bool {
+        self.fast.as_ref().is_some_and(|fast| fast.is_on_gpu())
+    }
+
+    /// Whether an engine runs it.
     #[cfg(test)]
     pub fn is_fast(&self) -> bool {
         self.fast.is_some()
@@ -88,6 +106,22 @@ impl Network {
         };
         let single = |logits: Tensor| logits.to_dtype(DType::F32);
         Ok(Logits { logits: single(logits)?, auxiliary: auxiliary.map(single).transpose()? })
+    }
+
+    /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
+    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands, by position.
+    pub fn train(
+        &self,
+        x: &Tensor,
+        mix: Option<&Tensor>,
+        drop: Option<&DropPath>,
+        target: (&[u32], f64),
+        how: (&Step, f64),
+        momentum: &[u64],
+    ) -> Result<Option<Trained>> {
+        let Some(fast) = self.fast.as_ref().filter(|_| self.is_on_gpu()) else { return Ok(None) };
+        let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
+        fast.train(&self.run, x, &mix, drop, target, how, momentum)
     }
 
     /// A pass of the definition that keeps no graph, for what `probe` sees.

@@ -11,8 +11,10 @@ mod paths;
 pub use super::graph::{AffineNorm, Coef};
 pub use super::ids::{ConvId, NodeId};
 
+use super::Mode;
 use super::graph::PoolKind;
 use super::ids::Table;
+use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
@@ -374,5 +376,23 @@ impl Program {
             || node.convs.iter().flatten().any(feeds)
             || node.copies.iter().any(|(_, coef)| scaled(coef))
             || node.pools3.iter().any(|(.., coef)| scaled(coef))
+    }
+
+    /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
+    pub fn check_statistics(&self, batch: usize, mode: Mode) -> Result<()> {
+        let head = (self.head.norm.map_or(Norm::None, Norm::Affine), self.nodes.last());
+        for (norm, node) in self.convs.items().iter().map(|c| (c.norm, c.dst)).chain([head]) {
+            let size = self.nodes[node].size;
+            let of_batch = match norm {
+                Norm::None => false,
+                Norm::Batch => true,
+                Norm::Affine(_) => mode != Mode::Eval,
+            };
+            if of_batch && batch * size.h * size.w < 2 {
+                let got = format!("{batch} x {} x {} values a channel", size.h, size.w);
+                return Err(Error::invalid("batch norm on the statistics of the batch", got, "at least 2"));
+            }
+        }
+        Ok(())
     }
 }

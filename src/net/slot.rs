@@ -1,17 +1,53 @@
-//! A CPU engine behind candle's graph, and the gradients of the weights that backward passes leave there, for the custom op of
+//! An engine behind candle's graph, and the gradients of the weights that backward passes leave there, for the custom op of
 //! [`super::fast`].
 
 use super::Params;
-use super::engine::{Engine, Forward};
+use super::engine::{Backward, Engine, Forward, Input};
+use super::gpu::GpuEngine;
 use crate::error::{Error, Result};
 use crate::ops::buffer::BufferPool;
 use crate::ops::finite::all_finite;
 use candle_core::{Layout, Storage, Tensor};
 use std::sync::{Mutex, MutexGuard};
 
+/// What runs a program.
+#[allow(clippy::large_enum_variant, reason = "one a network")]
+pub enum Machine {
+    /// On the CPU.
+    Cpu(Engine),
+    /// On a GPU.
+    Gpu(GpuEngine),
+}
+
+impl Machine {
+    /// Run the network; `score` measures every candidate on the way.
+    pub fn forward(&mut self, params: &Params, input: Input<'_>, score: bool) -> Result<Forward> {
+        match self {
+            Machine::Cpu(engine) => with_values(params, |values| engine.forward(values, input, score)),
+            Machine::Gpu(engine) => engine.forward(input, score),
+        }
+    }
+
+    /// Back from the gradient of what the last forward pass gave.
+    fn backward(&mut self, params: &Params, gradient: &[f32], want_mix: bool) -> Result<Backward> {
+        match self {
+            Machine::Cpu(engine) => with_values(params, |values| engine.backward(values, gradient, want_mix)),
+            Machine::Gpu(engine) => engine.backward(gradient, want_mix),
+        }
+    }
+
+    /// Its memory, for the next one.
+    fn into_pool(self) -> BufferPool {
+        match self {
+            Machine::Cpu(engine) => engine.into_pool(),
+            Machine::Gpu(_) => BufferPool::default(),
+        }
+    }
+}
+
 /// An engine for what `K` says, made anew when that changes.
 pub struct Slot<K> {
-    engine: Option<(K, Engine)>,
+    engine: Option<(K, Machine)>,
     /// Counts forward passes: tells whether the engine still holds the one that a backward pass wants.
     pass: u64,
     gradients: Vec<Option<Vec<f32>>>,
@@ -24,20 +60,20 @@ impl<K> Default for Slot<K> {
 }
 
 impl<K: PartialEq> Slot<K> {
-    /// Runs the engine of `key`; `make` makes one of the memory of the last.
-    pub fn forward(
-        &mut self,
-        key: K,
-        make: impl FnOnce(BufferPool) -> Result<Engine>,
-        run: impl FnOnce(&mut Engine) -> Result<Forward>,
-    ) -> Result<Forward> {
+    /// The engine of `key`, for a pass that overwrites the last one; `make` makes one of the memory of the last.
+    pub fn machine(&mut self, key: K, make: impl FnOnce(BufferPool) -> Result<Machine>) -> Result<&mut Machine> {
         if self.engine.as_ref().is_none_or(|(k, _)| *k != key) {
             let pool = self.engine.take().map_or_else(BufferPool::default, |(_, engine)| engine.into_pool());
             self.engine = Some((key, make(pool)?));
         }
         self.pass += 1;
         let Some((_, engine)) = &mut self.engine else { unreachable!("made above") };
-        run(engine)
+        Ok(engine)
+    }
+
+    /// The engine that is there.
+    pub fn current(&self) -> Option<&Machine> {
+        self.engine.as_ref().map(|(_, machine)| machine)
     }
 
     /// The number of the last forward pass.
@@ -51,7 +87,7 @@ impl<K: PartialEq> Slot<K> {
         let Slot { engine: Some((_, engine)), gradients, .. } = self else {
             return Err(Error::invalid("backward", "no forward pass", "a forward pass before it"));
         };
-        let back = with_values(params, |values| engine.backward(values, gradient, want_mix))?;
+        let back = engine.backward(params, gradient, want_mix)?;
         if gradients.is_empty() {
             *gradients = back.params;
         } else {

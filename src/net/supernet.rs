@@ -1,11 +1,13 @@
 //! The supernet: every candidate of every edge, mixed.
 
+use super::gpu::Trained;
 use super::graph::Graph;
 use super::graph::supernet::{self, mix_of};
 use super::network::{Backend, Network, image_sizes};
 use super::{DropPath, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
 use crate::ops::iim;
+use crate::ops::sgd::Step;
 use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 use candle_core::{DType, Device, Tensor};
 
@@ -130,6 +132,33 @@ impl Supernet {
             pass.paths = Paths::Drawn;
         }
         Ok(self.network.forward(x, Some(&flat(mixing)?), pass, drop, false)?.logits)
+    }
+
+    /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
+    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands on the GPU, by position
+    /// of the parameters, 0 for what is not trained.
+    pub(crate) fn train(
+        &self,
+        x: &Tensor,
+        mixing: &[Tensor],
+        drop: Option<&DropPath>,
+        y: &[u32],
+        how: (&Step, f64),
+        momentum: &[u64],
+    ) -> Result<Option<Trained>> {
+        self.check_input(x, mixing)?;
+        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        self.network.train(x, Some(&flat(mixing)?), drop, (y, 0.0), how, momentum)
+    }
+
+    /// Seconds of each kernel of a forward and of a backward pass by itself, where it is on a GPU: name, blocks.
+    pub fn kernel_times(&self) -> Result<Vec<(&'static str, u32, f64)>> {
+        self.network.times()
+    }
+
+    /// Whether a step of training is made on a GPU without coming back.
+    pub(crate) fn trains_on_gpu(&self) -> bool {
+        self.network.is_on_gpu()
     }
 
     /// Number of drop paths: an edge of a block each, block by block (blocks without edges are counted, too).

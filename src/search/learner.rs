@@ -1,5 +1,6 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
+mod gpu;
 mod seen;
 mod state;
 mod turn;
@@ -152,16 +153,25 @@ impl Learner {
     /// A setting out of range. [`crate::Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
         cfg.check()?;
-        let lr = cfg.learning_rate(self.epoch, batch.index, batch.total);
-        let step = sgd::Step {
-            lr,
+        let step = self.step_of(batch, cfg);
+        let place = || finite::step(self.epoch, batch.index);
+        self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
+        self.stepped(step.lr, cfg)
+    }
+
+    /// The numbers of the step that `batch` is for.
+    fn step_of(&self, batch: &Batch, cfg: &TrainConfig) -> sgd::Step {
+        sgd::Step {
+            lr: cfg.learning_rate(self.epoch, batch.index, batch.total),
             momentum: cfg.momentum,
             nesterov: cfg.nesterov,
             weight_decay: cfg.weight_decay,
             scale: 1.0,
-        };
-        let place = || finite::step(self.epoch, batch.index);
-        self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
+        }
+    }
+
+    /// What every step leaves behind.
+    fn stepped(&mut self, lr: f64, cfg: &TrainConfig) -> Result<()> {
         self.stats.lr = lr;
         self.seen.forget();
         self.trace.sgd(lr, cfg)
@@ -173,10 +183,17 @@ impl Learner {
         interrupt::check()?;
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
-        let out = self.forward("train", batch, mixing.as_deref(), Mode::Train, cfg.drop_path)?;
-        let loss: f32 = out.loss.to_scalar()?;
-        let gradients = self.net.backward(&out.loss)?;
-        self.sgd_step(&gradients, batch, cfg)?;
+        let drop = self.drawn(batch, Mode::Train, cfg.drop_path)?;
+        let (out, loss) = match self.step_on_gpu(batch, mixing.as_deref(), drop.as_ref(), cfg)? {
+            Some(out) => out,
+            None => {
+                let out = self.forward_with("train", batch, mixing.as_deref(), Mode::Train.into(), drop.as_ref())?;
+                let loss: f32 = out.loss.to_scalar()?;
+                let gradients = self.net.backward(&out.loss)?;
+                self.sgd_step(&gradients, batch, cfg)?;
+                (out, loss)
+            }
+        };
         self.stats.add(loss, out.right(&batch.y)?, batch.y.len());
         self.stats.seconds += start.elapsed().as_secs_f64();
         Ok(loss)
@@ -307,14 +324,32 @@ impl Learner {
         pass: impl Into<Pass>,
         drop_path: f64,
     ) -> Result<Passed> {
-        let (begun, x, pass) = (Instant::now(), self.input(batch)?, pass.into());
-        let own = self.net.mask_mixing()?;
-        let drop = if pass.mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
+        let pass = pass.into();
+        let drop = self.drawn(batch, pass.mode, drop_path)?;
+        self.forward_with(what, batch, mixing, pass, drop.as_ref())
+    }
+
+    /// What drop path leaves out of a pass, written down.
+    fn drawn(&self, batch: &Batch, mode: Mode, drop_path: f64) -> Result<Option<DropPath>> {
+        let drop = if mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
         if let Some(drop) = &drop {
             self.trace.draw("drop_path", || Ok(serde_json::json!({ "keep": drop.keep, "masks": drop.masks })))?;
         }
+        Ok(drop)
+    }
+
+    fn forward_with(
+        &self,
+        what: &str,
+        batch: &Batch,
+        mixing: Option<&[Tensor]>,
+        pass: Pass,
+        drop: Option<&DropPath>,
+    ) -> Result<Passed> {
+        let (begun, x) = (Instant::now(), self.input(batch)?);
+        let own = self.net.mask_mixing()?;
         let mixing = mixing.unwrap_or(&own);
-        let logits = self.net.forward_dropped(&x, mixing, pass, drop.as_ref())?;
+        let logits = self.net.forward_dropped(&x, mixing, pass, drop)?;
         let place = || self.place(batch, pass.mode);
         let at = Where { params: self.net.params(), x: &x, mixing, place: &place };
         let passed = Passed::of(Logits { logits, auxiliary: None }, &batch.y, 0.0, 0.0, &at)?;

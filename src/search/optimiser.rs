@@ -47,6 +47,16 @@ impl Optimiser {
         self.sgd.step(&pairs, &Step { scale: sgd::clip_scale(norm, clip), ..step })
     }
 
+    /// Where the momentum of each parameter stands on its device, by position; 0 for what is not trained.
+    pub fn addresses(&mut self, params: &Params) -> Result<Vec<u64>> {
+        let weights: Vec<_> = self.weights.iter().map(|&i| &params.at(i).var).collect();
+        let mut addresses = vec![0; params.len()];
+        for (&i, address) in self.weights.iter().zip(self.sgd.addresses(&weights)?) {
+            addresses[i] = address;
+        }
+        Ok(addresses)
+    }
+
     /// Add weights and buffers under `net/`, momentum under `momentum/`. An error that names the first that is not finite.
     pub fn save(&self, params: &Params, state: &mut State) -> Result<()> {
         params.check_finite()?;

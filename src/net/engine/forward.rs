@@ -60,7 +60,7 @@ impl Engine {
     }
 
     fn forward_pass(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
-        self.check_statistics(input.mode)?;
+        self.program.check_statistics(self.batch, input.mode)?;
         self.route(input.mix, input.paths)?;
         self.mix = input.mix.to_vec();
         self.scales = input.scales.to_vec();

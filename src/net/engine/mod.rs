@@ -51,9 +51,9 @@ mod route;
 mod tap;
 
 use super::ids::Table;
-use super::program::{Coef, ConvId, Filter, Node, NodeId, Norm, Origin, Program};
+use super::program::{Coef, ConvId, Filter, Node, NodeId, Origin, Program};
 use super::{Mode, Paths};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::buffer::{Buffer, BufferPool};
 use norm::NormState;
 use plan::{Group, Packed, Plan};
@@ -167,25 +167,6 @@ impl Engine {
             (0..rayon::current_num_threads()).map(|_| engine.pool.take(engine.scratch_len)).collect::<Result<_>>()?;
         engine.scratch = Mutex::new(scratch);
         Ok(engine)
-    }
-
-    /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
-    pub fn check_statistics(&self, mode: Mode) -> Result<()> {
-        let last = self.program.nodes.last();
-        let head = (self.program.head.norm.map_or(Norm::None, Norm::Affine), last);
-        for (norm, node) in self.program.convs.items().iter().map(|c| (c.norm, c.dst)).chain([head]) {
-            let size = self.program.nodes[node].size;
-            let of_batch = match norm {
-                Norm::None => false,
-                Norm::Batch => true,
-                Norm::Affine(_) => mode != Mode::Eval,
-            };
-            if of_batch && self.batch * size.h * size.w < 2 {
-                let got = format!("{} x {} x {} values a channel", self.batch, size.h, size.w);
-                return Err(Error::invalid("batch norm on the statistics of the batch", got, "at least 2"));
-            }
-        }
-        Ok(())
     }
 
     /// Its memory, for the next engine.

@@ -1,0 +1,198 @@
+//! The launches of a backward pass, stage by stage from the last: what comes through the convolutions that read a node, then
+//! all that arrives at it and the norms of its own terms, and the gradients of the weights.
+
+mod convs;
+mod gather;
+
+use super::places::{Places, sums};
+use super::tape::Tape;
+use crate::error::Result;
+use crate::net::ids::Table;
+use crate::net::program::{Conv, Filter, NodeId, Norm, Program};
+use crate::ops::gpu::jobs::{self, Address, HeadBackJob, MixJob, blocks_of};
+
+/// Where the gradients stand that a backward pass leaves.
+pub struct Left {
+    /// Of each weight, by position; 0 where nothing flows.
+    pub weights: Vec<Address>,
+    /// Of the mixing weights, f32s.
+    pub mix: Address,
+    /// For each sum that has candidates, what arrives at it, summed over all of it: f64s, and whose they are, to be asked for
+    /// where candidates that were not drawn stand as bare numbers.
+    pub ghosts: Vec<(Address, usize, NodeId)>,
+    /// Parts of the gradients of mixing weights: where, and how many f64s.
+    pub parts: (Address, usize),
+}
+
+/// A backward pass on its way into a tape.
+struct Writing<'a, 'p> {
+    places: &'a Places<'p>,
+    useful: &'a Table<NodeId, bool>,
+    dy: Table<NodeId, Address>,
+    dn: Address,
+    left: Left,
+    /// Parts of the gradients of mixing weights: which, and where, in f64s from `values`.
+    slots: Vec<(usize, usize)>,
+    values: Address,
+    used: usize,
+}
+
+impl Places<'_> {
+    /// Everything from the gradient at [`Places::outward`] back.
+    pub fn write_backward(&self, tape: &mut Tape, useful: &Table<NodeId, bool>) -> Result<Left> {
+        let program = self.program;
+        let groups = |i: NodeId| program.nodes[i].size.c.div_ceil(jobs::GROUP);
+        let terms = |i: NodeId| {
+            1 + program.nodes[i].origin.terms().len() + program.nodes[i].copies.len() + program.nodes[i].pools3.len()
+        };
+        let room: usize = program.nodes.ids().map(|i| groups(i) * terms(i)).sum();
+        let left = Left {
+            weights: self.gradients(tape, useful)?,
+            mix: tape.floats("gradient of the mixing weights", program.n_mix)?,
+            ghosts: vec![],
+            parts: (tape.doubles("gradients of mixing weights", room.max(1))?, room),
+        };
+        let values = left.parts.0;
+        let mut writing = Writing {
+            places: self,
+            useful,
+            dy: program.nodes.beside(|_| 0),
+            dn: 0,
+            left,
+            slots: vec![],
+            values,
+            used: 0,
+        };
+        writing.head(tape)?;
+        for stage in program.stages().into_iter().rev() {
+            let nodes: Vec<NodeId> = stage.iter().copied().filter(|&i| useful[i]).collect();
+            writing.stage(tape, &nodes)?;
+            writing.release(tape, stage[0]);
+        }
+        writing.mix(tape)?;
+        Ok(writing.left)
+    }
+
+    /// Buffers for the gradients of all weights that something flows to.
+    fn gradients(&self, tape: &mut Tape, useful: &Table<NodeId, bool>) -> Result<Vec<Address>> {
+        let flows = flows(self.program, useful, self.lens.len());
+        let mut buffer = |(&len, flows)| if flows { tape.floats("gradients of weights", len) } else { Ok(0) };
+        self.lens.iter().zip(flows).map(&mut buffer).collect()
+    }
+}
+
+/// The trained parameters of a convolution and of the norm behind it, by position.
+pub fn weights_of(conv: &Conv) -> Vec<usize> {
+    let mut positions = match conv.filter {
+        Filter::Dense { weight, .. } => vec![weight],
+        Filter::Halves { weights, .. } => weights.to_vec(),
+        Filter::Separable { depthwise, pointwise, .. } => vec![depthwise, pointwise],
+        Filter::Pool { .. } => vec![],
+    };
+    if let Norm::Affine(n) = conv.norm {
+        positions.extend([n.gamma, n.beta]);
+    }
+    positions
+}
+
+/// Which of `n` parameters a gradient flows to, by position, where the nodes that are `useful` are computed.
+pub fn flows(program: &Program, useful: &Table<NodeId, bool>, n: usize) -> Vec<bool> {
+    let head = program.head;
+    let mut flows = vec![false; n];
+    (flows[head.weight], flows[head.bias]) = (true, true);
+    if let Some(norm) = head.norm {
+        (flows[norm.gamma], flows[norm.beta]) = (true, true);
+    }
+    let convs = program.nodes.items().iter().flat_map(|n| n.convs.iter().flatten()).map(|&c| &program.convs[c]);
+    for position in convs.filter(|c| useful[c.dst]).flat_map(weights_of) {
+        flows[position] = true;
+    }
+    flows
+}
+
+impl Writing<'_, '_> {
+    fn head(&mut self, tape: &mut Tape) -> Result<()> {
+        let places = self.places;
+        let (last, head) = (places.program.nodes.last(), places.program.head);
+        let node = &places.program.nodes[last];
+        self.dn = tape.floats("gradients of nodes", places.batch * node.size.len())?;
+        let norm = head.norm.map_or(Norm::None, Norm::Affine);
+        let (a, t) = if head.norm.is_some() { (places.head_norm.a, places.head_norm.t) } else { (0, 0) };
+        let weight_blocks = blocks_of(head.classes * (node.channels + 1), 256);
+        let sums = sums(tape, places.batch * 2 * node.size.c, 1)?;
+        tape.launch(&[HeadBackJob {
+            b: places.batch as i32,
+            pixels: (node.size.h * node.size.w) as i32,
+            c: node.size.c as i32,
+            channels: node.channels as i32,
+            classes: head.classes as i32,
+            x: places.x[last],
+            a,
+            t,
+            weight: places.values[head.weight],
+            pooled: places.pooled,
+            dlogits: places.outward,
+            dn: self.dn,
+            dweight: self.left.weights[head.weight],
+            dbias: self.left.weights[head.bias],
+            sums,
+            norm: places.norm_back(norm, (node.channels, &places.head_norm), &self.left.weights, (0, 0)),
+            weight_blocks,
+            blocks: places.batch as i32 + weight_blocks,
+            unused: 0,
+        }])?;
+        tape.give(sums.parts);
+        Ok(())
+    }
+
+    fn stage(&mut self, tape: &mut Tape, nodes: &[NodeId]) -> Result<()> {
+        let mut scratch = Vec::new();
+        for &i in nodes {
+            let len = self.places.batch * self.places.program.nodes[i].size.len();
+            self.dy[i] = if i == NodeId(0) { 0 } else { tape.floats("gradients of nodes", len)? };
+        }
+        let dense = self.dense(tape, nodes, &mut scratch)?;
+        let taps = self.separable(tape, nodes, &dense, &mut scratch)?;
+        let mut gathers = Vec::new();
+        for &i in nodes.iter().filter(|&&i| i != NodeId(0)) {
+            gathers.extend(self.gather(tape, i)?);
+        }
+        tape.launch_both("taps_and_gather", &taps, &gathers)?;
+        scratch.extend(gathers.iter().map(|job| job.sums.parts));
+        scratch.into_iter().for_each(|buffer| tape.give(buffer));
+        Ok(())
+    }
+
+    /// Room for what the groups of channels add to the gradient of a mixing weight.
+    fn slot(&mut self, mix: usize, groups: usize) -> Address {
+        self.slots.extend((self.used..self.used + groups).map(|at| (mix, at)));
+        let address = self.values + 8 * self.used as u64;
+        self.used += groups;
+        address
+    }
+
+    /// Gives back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.
+    fn release(&mut self, tape: &mut Tape, first: NodeId) {
+        let program = self.places.program;
+        for j in program.nodes.ids().filter(|&j| j >= first) {
+            let last_use = program.sources(j).into_iter().min().unwrap_or(j);
+            if self.dy[j] != 0 && last_use >= first {
+                tape.give(std::mem::take(&mut self.dy[j]));
+            }
+        }
+    }
+
+    fn mix(&mut self, tape: &mut Tape) -> Result<()> {
+        let n = self.places.program.n_mix;
+        if n == 0 {
+            return Ok(());
+        }
+        let mut by_mix: Vec<Vec<i32>> = vec![vec![]; n];
+        // In the order of the nodes, so that the bits are those of any other way to write the pass.
+        self.slots.iter().for_each(|&(mix, at)| by_mix[mix].push(at as i32));
+        let start: Vec<i32> = (0..=n).map(|i| by_mix[..i].iter().map(Vec::len).sum::<usize>() as i32).collect();
+        let (start, slots) = (tape.table(&start)?, tape.table(&by_mix.concat())?);
+        let (values, out, blocks) = (self.values, self.left.mix, blocks_of(n, 256));
+        tape.launch(&[MixJob { start, slots, values, out, n: n as i32, blocks }])
+    }
+}

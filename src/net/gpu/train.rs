@@ -1,0 +1,125 @@
+//! A step of training that never leaves the device: forward, loss, backward, clipping, SGD and running statistics, as one graph.
+
+use super::backward::weights_of;
+use super::tape::Tape;
+use super::{GpuEngine, Input};
+use crate::error::Result;
+use crate::interrupt;
+use crate::net::Mode;
+use crate::ops::gpu::jobs::{Address, CommitJob, CommitJobs, LossJob, Pass, SgdJob, SgdState, blocks_of};
+use crate::ops::gpu::{Graph, Memory, download, upload};
+use crate::ops::sgd::Step;
+
+/// What a step came to.
+pub struct Trained {
+    /// The mean cross-entropy.
+    pub loss: f32,
+    /// `[b, classes]`
+    pub logits: Vec<f32>,
+}
+
+/// The rest of a step, besides forward and backward pass.
+pub(super) struct Training {
+    /// Where the momentum of each weight stands, by position; 0 where it has none.
+    momentum: Vec<Address>,
+    labels: Address,
+    loss: Address,
+    state: Address,
+    graph: Box<dyn Graph>,
+    _memory: Vec<Memory>,
+}
+
+/// Numbers of a weight that one block of SGD takes (sgd.cu).
+const RUN: usize = 4096;
+
+impl GpuEngine {
+    /// One step on the mean cross-entropy of the labels `y`; `momentum` by position of the weights, 0 for what is not trained. Where
+    /// a gradient or the loss is not finite nothing moves, and the answer is none.
+    pub fn train(
+        &mut self,
+        input: Input<'_>,
+        (y, smoothing): (&[u32], f64),
+        (step, clip): (&Step, f64),
+        momentum: &[Address],
+    ) -> Result<Option<Trained>> {
+        self.program.check_statistics(self.batch, Mode::Train)?;
+        interrupt::check()?;
+        if self.training.as_ref().is_none_or(|t| t.momentum != momentum) {
+            self.training = None;
+            self.training = Some(self.write_training(momentum)?);
+        }
+        let pass = Pass {
+            lr: step.lr as f32,
+            momentum: step.momentum as f32,
+            decay: step.weight_decay as f32,
+            clip: clip as f32,
+            nesterov: step.nesterov.into(),
+            smoothing: smoothing as f32,
+            ..Pass::default()
+        };
+        self.bring(Input { mode: Mode::Train, ..input }, pass)?;
+        let Some(training) = &self.training else { unreachable!("written above") };
+        let gpu = &*self.gpu;
+        let labels: Vec<i32> = y.iter().map(|&y| y as i32).collect();
+        upload(gpu, training.labels, &labels)?;
+        training.graph.launch()?;
+        let loss: Vec<f64> = download(gpu, training.loss, 1)?;
+        let state: Vec<SgdState> = download(gpu, training.state, 1)?;
+        let logits = download(gpu, self.at.logits, self.batch * self.program.head.classes)?;
+        gpu.synchronize()?;
+        let finite = state[0].finite != 0 && loss[0].is_finite();
+        Ok(finite.then(|| Trained { loss: loss[0] as f32, logits }))
+    }
+
+    fn write_training(&self, momentum: &[Address]) -> Result<Training> {
+        let mut tape = Tape::new(self.gpu.clone());
+        let (classes, batch) = (self.program.head.classes, self.batch);
+        let labels = tape.take("labels", 4 * batch)?;
+        let loss = tape.doubles("loss", 2)?;
+        let state = tape.take("norm of the gradients", size_of::<SgdState>())?;
+        let mut launches = self.forward.clone();
+        tape.launch(&[LossJob {
+            b: batch as i32,
+            classes: classes as i32,
+            logits: self.at.logits,
+            labels,
+            dlogits: self.at.outward,
+            loss,
+            blocks: 1,
+            unused2: 0,
+        }])?;
+        launches.extend(tape.part());
+        launches.extend(&self.backward);
+        // A weight of a candidate that was not drawn has no gradient.
+        let mut live = vec![0; momentum.len()];
+        for c in self.program.convs.ids() {
+            for position in weights_of(&self.program.convs[c]) {
+                live[position] = self.at.live_conv_back + 4 * c.0 as u64;
+            }
+        }
+        let mut jobs: Vec<SgdJob> = Vec::new();
+        let mut first = 0;
+        for position in (0..momentum.len()).filter(|&p| momentum[p] != 0) {
+            let (n, g) = (self.lens[position], self.left.weights[position]);
+            let blocks = blocks_of(n, RUN);
+            let (w, m, live) = (self.at.values[position], momentum[position], live[position]);
+            jobs.push(SgdJob { w, m, g, live, n: n as i32, first, state, blocks, ..SgdJob::default() });
+            first += blocks;
+        }
+        let (parts, done) = (tape.doubles("sums of squares", first as usize)?, tape.counters(1)?);
+        jobs.iter_mut().for_each(|job| (job.parts, job.done, job.all_blocks) = (parts, done, first));
+        tape.launch_as("sgd_norm", &jobs)?;
+        tape.launch_as("sgd_step", &jobs)?;
+        let commit =
+            |r: &super::Running| CommitJob { from: r.at, to: self.at.values[r.position], n: r.len as i32, unused: 0 };
+        let commits: Vec<CommitJob> = self.running.iter().map(commit).collect();
+        if !commits.is_empty() {
+            let (jobs, n) = (tape.table(&commits)?, commits.len() as i32);
+            tape.launch(&[CommitJobs { jobs, n, blocks: 1, state }])?;
+        }
+        launches.extend(tape.part());
+        let _memory = tape.finish()?;
+        let graph = self.gpu.graph(&launches, self.at.pass)?;
+        Ok(Training { momentum: momentum.to_vec(), labels, loss, state, graph, _memory })
+    }
+}

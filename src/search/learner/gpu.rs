@@ -1,0 +1,41 @@
+//! A step of training that a GPU makes without coming back.
+
+use super::super::passed::Passed;
+use super::{Learner, TrainConfig};
+use crate::data::Batch;
+use crate::error::Result;
+use crate::net::{DropPath, Logits};
+use candle_core::{Device, Tensor};
+
+impl Learner {
+    /// `train_step` where the supernet is on a GPU engine: what the pass came to, and its loss. None where it is not, and where a
+    /// label is none of the classes or something is not finite: nothing has moved then, and the step in parts says what it was.
+    pub(super) fn step_on_gpu(
+        &mut self,
+        batch: &Batch,
+        mixing: Option<&[Tensor]>,
+        drop: Option<&DropPath>,
+        cfg: &TrainConfig,
+    ) -> Result<Option<(Passed, f32)>> {
+        let classes = self.net.config().classes;
+        if !self.net.trains_on_gpu() || batch.y.iter().any(|&y| y as usize >= classes) {
+            return Ok(None);
+        }
+        cfg.check()?;
+        let own = self.net.mask_mixing()?;
+        let step = self.step_of(batch, cfg);
+        let momentum = self.optimiser.addresses(self.net.params())?;
+        self.turns.used();
+        // The engine brings it to the GPU.
+        let x = Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?;
+        let how = (&step, cfg.clip);
+        let Some(out) = self.net.train(&x, mixing.unwrap_or(&own), drop, &batch.y, how, &momentum)? else {
+            return Ok(None);
+        };
+        let logits = Tensor::from_vec(out.logits, (batch.y.len(), classes), &Device::Cpu)?;
+        let loss = Tensor::new(out.loss, &Device::Cpu)?;
+        self.trace.batch("train", self.epoch, batch, Some(&loss))?;
+        self.stepped(step.lr, cfg)?;
+        Ok(Some((Passed { out: Logits { logits, auxiliary: None }, loss }, out.loss)))
+    }
+}

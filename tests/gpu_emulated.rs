@@ -1,0 +1,27 @@
+//! The GPU engine, on a CPU: the tests of the engine, of golden runs, of options and of drawn paths, with the emulator in the GPU's place.
+//! `ISDARTS_GOLDEN` names a folder with more golden runs.
+
+#[path = "engine.rs"]
+mod engine;
+#[path = "golden.rs"]
+mod golden;
+#[path = "golden_eval.rs"]
+mod golden_eval;
+#[path = "options.rs"]
+mod options;
+#[path = "paths.rs"]
+mod paths;
+
+use engine::{Case, compare};
+use isdarts_host::net::Mode;
+
+#[ctor::ctor]
+fn emulate() {
+    isdarts_host::ops::gpu::emulate();
+}
+
+/// Small layers are summed in f64; this is not one.
+#[test]
+fn a_layer_that_is_not_small_goes_by_tensor_cores_and_equals_the_definition() -> isdarts_host::Result<()> {
+    compare(&Case { channels: 16, cells: 1, batch: 3, size: 32, alive: 0.5, strict: false }, 5, Mode::Train)
+}
