@@ -20,7 +20,7 @@ mod train;
 use super::ids::Table;
 use super::program::{Conv, ConvId, Filter, NodeId, Norm, Program};
 use super::{Mode, Params, Paths};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops::conv::SMALL;
 use crate::ops::gpu::jobs::{Address, Pass};
@@ -89,7 +89,7 @@ impl GpuEngine {
     /// the same); `scales`: drop paths that the program knows of.
     ///
     /// # Errors
-    /// The device's, if its memory does not suffice.
+    /// The device's, if its memory does not suffice; a program that is too large for the kernels.
     pub fn new(
         program: Program,
         batch: usize,
@@ -98,6 +98,7 @@ impl GpuEngine {
         params: &Params,
         gpu: Arc<dyn Gpu>,
     ) -> Result<Self> {
+        check_sizes(&program, batch)?;
         let useful = program.useful();
         let mut wanted = useful.clone();
         wanted.items_mut().iter_mut().for_each(|w| *w |= all);
@@ -250,6 +251,34 @@ impl GpuEngine {
     }
 }
 
+/// An error for what the kernels do not count to: they number the floats of an image of the batch by an i32, and separable convolutions
+/// keep a row of taps and all channels of a pixel in registers and shared memory.
+fn check_sizes(program: &Program, batch: usize) -> Result<()> {
+    let refused = |what: &str, got: String, most: String| Err(Error::invalid(format!("{what} on a GPU"), got, most));
+    for node in program.nodes.items() {
+        let floats = batch * node.size.len();
+        if floats > i32::MAX as usize {
+            let most =
+                format!("at most {}: a smaller batch_size, fewer channels, smaller images, or --device cpu", i32::MAX);
+            return refused("an image of a batch", format!("{floats} numbers"), most);
+        }
+    }
+    for conv in program.convs.items() {
+        if let Filter::Separable { shape, .. } = conv.filter {
+            let channels = shape.c_in_p().max(shape.c_out_p());
+            if channels > 1024 || shape.k > 7 {
+                let got = format!("{channels} channels, {} x {} taps", shape.k, shape.k);
+                return refused(
+                    "a separable convolution",
+                    got,
+                    "at most 1024 channels and 7 x 7 taps, or --device cpu".into(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether every convolution is small, for a batch of so many images: then a ReLU whose input is within a rounding error of zero
 /// turns a whole run (`ops/conv`).
 pub fn is_small(program: &Program, batch: usize) -> bool {
@@ -279,4 +308,34 @@ fn running(places: &Places<'_>, wanted: &Table<NodeId, bool>) -> Vec<Running> {
     let last = &program.nodes[program.nodes.last()];
     add(program.head.norm.map_or(Norm::None, Norm::Affine), &places.head_norm, last.channels);
     running
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::program::{Coef, Head, Norm};
+    use crate::ops::depthwise::SeparableShape;
+
+    #[test]
+    fn what_the_kernels_do_not_count_to_is_refused_in_words() {
+        let head = Head { norm: None, weight: 0, bias: 0, classes: 2 };
+        for (channels, k, hw, batch, want) in [
+            (1024, 7, 8, 2, None),
+            (1032, 3, 8, 2, Some("got 1032 channels, 3 x 3 taps, expected at most 1024 channels")),
+            (8, 9, 8, 2, Some("got 8 channels, 9 x 9 taps")),
+            (8, 3, 1 << 13, 5, Some("got 2684354560 numbers, expected at most 2147483647: a smaller batch_size")),
+        ] {
+            let mut program = Program::new(channels, hw, hw, head, 0);
+            let dst = program.add_sum(channels, (hw, hw));
+            let shape = SeparableShape { k, stride: 1, dilation: 1, c_in: channels, c_out: channels, h: hw, w: hw };
+            let filter = Filter::Separable { shape, depthwise: 0, pointwise: 1 };
+            program.add_conv(Conv { src: NodeId(0), dst, relu: true, filter, norm: Norm::Batch }, Coef::One, vec![]);
+            let got = check_sizes(&program, batch).err().map(|e| e.to_string());
+            assert_eq!(got.is_some(), want.is_some(), "{got:?}");
+            assert!(
+                want.is_none_or(|want| got.as_ref().is_some_and(|got| got.contains(want))),
+                "{got:?}, not {want:?}"
+            );
+        }
+    }
 }
