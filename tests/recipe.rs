@@ -75,7 +75,8 @@ fn data(case: &Case) -> (Dataset, Dataset) {
 
 fn trainer(case: &Case, salt: u64, reference: bool) -> Trainer {
     let plan = Plan::parse(&case.genotype).unwrap();
-    let config = EvalConfig::of_map(&case.settings, plan.topology, case.side).unwrap();
+    let given = case.settings.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.into())).collect();
+    let config = EvalConfig::of_map(&given, plan.topology, case.side).unwrap();
     let make = if reference { Subnet::new_reference } else { Subnet::new };
     let net = make(plan, config.subnet(CLASSES, SEED).unwrap(), &Device::Cpu).unwrap();
     let named = net.params().iter().zip(salt..).map(|(p, salt)| (p.name.clone(), initial(&p.name, p.var.dims(), salt)));

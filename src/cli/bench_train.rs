@@ -6,6 +6,7 @@ use super::{device, interrupts, print};
 use isdarts_host::host::device_name;
 use isdarts_host::net::Subnet;
 use isdarts_host::net::subnet::Plan;
+use isdarts_host::search::settings::Given;
 use isdarts_host::search::{EpochStats, EvalConfig, Trainer};
 use isdarts_host::{Error, Result};
 use std::time::Instant;
@@ -17,9 +18,10 @@ pub fn train(args: &Train) -> Result<()> {
     let threads = device::threads(args.threads)?;
     let device = device::open(&args.device)?;
     let plan = Plan::read(&args.genotype)?;
-    let map = serde_json::json!({
-        "network": args.network, "channels": args.channels, "cells": args.cells, "batch_size": args.batch, "warmup": 0,
-    });
+    let sizes = [("channels", args.channels), ("cells", args.cells), ("batch_size", args.batch), ("warmup", 0)];
+    let sizes = sizes.map(|(name, x)| (name.to_string(), Given::Whole(x as i64)));
+    let network = ("network".to_string(), Given::Text(args.network.clone()));
+    let map = sizes.into_iter().chain([network]).collect();
     let mut config = EvalConfig::of_map(&map, plan.topology, args.size)?;
     config.epochs = 1;
     let net = Subnet::new(plan, config.subnet(args.classes, args.seed)?, &device)?;

@@ -2,7 +2,7 @@
 
 mod optimiser;
 
-use super::settings::{Ranged, settings};
+use super::settings::settings;
 use super::{Learner, State, Stateful, Trace, derive, finite};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
@@ -38,8 +38,6 @@ settings! {
         arch_init: f64 = 1e-3, NotNegative;
     }
 }
-
-impl Ranged for ArchOptimiser {}
 
 /// One `[edges, ops]` variable per cell type and the state of its optimiser.
 pub struct ArchParams {

@@ -18,10 +18,10 @@ use super::EvalConfig;
 use super::trainer_config::Schedule;
 use crate::error::{Error, Result};
 use crate::net::subnet::{Family, SubnetConfig};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Whose settings a network is trained with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Recipe {
     /// Those of the IS-DARTS paper.
     #[serde(rename = "paper")]
@@ -35,7 +35,7 @@ pub enum Recipe {
 }
 
 impl Recipe {
-    const ALL: [Recipe; 3] = [Recipe::Paper, Recipe::Quark0, Recipe::NasBench201];
+    pub(super) const ALL: [Recipe; 3] = [Recipe::Paper, Recipe::Quark0, Recipe::NasBench201];
 
     /// Its name in settings.
     pub fn name(self) -> &'static str {

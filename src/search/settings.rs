@@ -2,8 +2,53 @@
 //! words of errors and the table of the manual follow from that; and so does what is taken of a map.
 
 use crate::error::{Error, Result};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// What someone gives for a setting, before its type is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Given {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Whole(i64),
+    /// A number with a fraction, infinite or NaN.
+    Fraction(f64),
+    /// A text.
+    Text(String),
+    /// What no setting is, in words: `an array`.
+    Other(String),
+}
+
+/// Settings as they are given, by name.
+pub type Givens = BTreeMap<String, Given>;
+
+impl std::fmt::Display for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Given::Bool(x) => write!(f, "{x} (a bool)"),
+            Given::Whole(x) => write!(f, "{x} (a whole number)"),
+            Given::Fraction(x) => write!(f, "{x:?} (a number with a fraction)"),
+            Given::Text(x) => write!(f, "{x:?} (a text)"),
+            Given::Other(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+impl From<&serde_json::Value> for Given {
+    fn from(value: &serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Bool(x) => Given::Bool(*x),
+            Value::Number(x) => {
+                x.as_i64().map_or_else(|| Given::Fraction(x.as_f64().unwrap_or(f64::NAN)), Given::Whole)
+            }
+            Value::String(x) => Given::Text(x.clone()),
+            Value::Null => Given::Other("nothing".into()),
+            Value::Array(_) => Given::Other("an array".into()),
+            Value::Object(_) => Given::Other("a map".into()),
+        }
+    }
+}
 
 /// What a setting may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +108,10 @@ pub trait Settings {
 
     /// All of them, with their values here.
     fn all(&self) -> Vec<Setting>;
+
+    /// Take what is given for a setting. An error, what was expected, for a value of another type; false for a name that is
+    /// none of [`Settings::NAMES`].
+    fn set(&mut self, name: &str, given: &Given) -> std::result::Result<bool, String>;
 }
 
 /// An error for the first value out of range.
@@ -74,29 +123,78 @@ pub(crate) fn check(settings: &impl Settings) -> Result<()> {
     }
 }
 
-/// A value whose range may be checked.
-pub trait Ranged {
-    /// As a number, if it is one.
+/// `settings` with what is given of them. Takes only the names that `T` knows: a strategy's map holds settings of several structs
+/// and its own; that someone knows each name is for the host to check, which sees them all. A wrong type is an error that
+/// names the setting, what was got and what was expected; `what` says whose settings they are.
+pub fn over<'a, T: Settings>(
+    mut settings: T,
+    what: &str,
+    given: impl IntoIterator<Item = (&'a str, Given)>,
+) -> Result<T> {
+    for (name, value) in given {
+        if let Err(expected) = settings.set(name, &value) {
+            return Err(Error::invalid(format!("{what}: setting `{name}`"), value, expected));
+        }
+    }
+    Ok(settings)
+}
+
+/// The value of a setting.
+pub trait SettingValue: Sized {
+    /// As a number, if it is one, whose range may be checked.
     fn number(&self) -> Option<f64> {
         None
     }
+
+    /// From what is given, or what was expected.
+    fn of(given: &Given) -> std::result::Result<Self, String>;
 }
 
-impl Ranged for usize {
+impl SettingValue for usize {
     fn number(&self) -> Option<f64> {
         Some(*self as f64)
     }
-}
 
-impl Ranged for f64 {
-    fn number(&self) -> Option<f64> {
-        Some(*self)
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        let whole = if let Given::Whole(x) = given { usize::try_from(*x).ok() } else { None };
+        whole.ok_or_else(|| "a whole number, 0 or more".into())
     }
 }
 
-impl Ranged for bool {}
+impl SettingValue for f64 {
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
 
-impl Ranged for String {}
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        match given {
+            Given::Whole(x) => Ok(*x as f64),
+            Given::Fraction(x) => Ok(*x),
+            _ => Err("a number".into()),
+        }
+    }
+}
+
+impl SettingValue for bool {
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        if let Given::Bool(x) = given { Ok(*x) } else { Err("true or false".into()) }
+    }
+}
+
+impl SettingValue for String {
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        if let Given::Text(x) = given { Ok(x.clone()) } else { Err("a text".into()) }
+    }
+}
+
+/// The one of `all` that is given by its name.
+pub(crate) fn named<T: Copy>(given: &Given, all: &[(&str, T)]) -> std::result::Result<T, String> {
+    let found = |text: &str| all.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+    let value = if let Given::Text(text) = given { found(text) } else { None };
+    value.ok_or_else(|| {
+        format!("one of {}", all.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+    })
+}
 
 /// Defines a struct of settings: `key: type = default, range;` for each, under what it means. Without `= default` the struct
 /// has a `Default` of its own.
@@ -117,8 +215,7 @@ macro_rules! settings {
     };
     ($(#[$about:meta])* pub struct $name:ident { $($(#[doc = $doc:expr])* $key:ident: $ty:ty, $range:ident;)* }) => {
         $(#[$about])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(default)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $name {
             $($(#[doc = $doc])* pub $key: $ty,)*
         }
@@ -138,107 +235,62 @@ macro_rules! settings {
                     name: stringify!($key),
                     text: concat!($($doc),*).trim_ascii(),
                     range: $crate::search::settings::Range::$range,
-                    number: $crate::search::settings::Ranged::number(&self.$key),
+                    number: $crate::search::settings::SettingValue::number(&self.$key),
                 }),*]
+            }
+
+            fn set(
+                &mut self,
+                name: &str,
+                given: &$crate::search::settings::Given,
+            ) -> std::result::Result<bool, String> {
+                match name {
+                    $(stringify!($key) => self.$key = $crate::search::settings::SettingValue::of(given)?,)*
+                    _ => return Ok(false),
+                }
+                Ok(true)
             }
         }
     };
 }
 pub(crate) use settings;
 
-/// The settings struct of a map, defaults where a key is missing. Takes only the keys that `T` knows: a strategy's map
-/// holds settings of several structs and its own; that someone knows each key is for the host to check, which sees them
-/// all. A wrong type is an error that names the key, what was got and what was expected; `what` says whose settings it is.
-pub fn pick<T: Settings + DeserializeOwned>(what: &str, value: &Value) -> Result<T> {
-    let mut map = as_map(what, value.clone())?;
-    map.retain(|key, _| T::NAMES.contains(&key.as_str()));
-    read(what, map)
-}
-
-fn as_map(what: &str, value: Value) -> Result<Map<String, Value>> {
-    match value {
-        Value::Object(map) => Ok(map),
-        other => Err(Error::invalid(what, show(&other), "a map of settings")),
-    }
-}
-
-fn read<T: DeserializeOwned>(what: &str, map: Map<String, Value>) -> Result<T> {
-    serde_json::from_value(Value::Object(map.clone())).map_err(|error| {
-        // Once more key by key: serde's own error does not name the key.
-        for (key, value) in map {
-            let single = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-            if let Err(e) = serde_json::from_value::<T>(single) {
-                return Error::invalid(format!("{what}: setting `{key}`"), show(&value), expected(&e.to_string()));
-            }
-        }
-        Error::invalid(what, error, "settings")
-    })
-}
-
-/// A value with its kind: `"abc"` (a text), `1.5` (a number).
-fn show(value: &Value) -> String {
-    let kind = match value {
-        Value::Null => return "nothing".into(),
-        Value::Bool(_) => "a bool",
-        Value::Number(n) if n.is_f64() => "a number with a fraction",
-        Value::Number(_) => "a whole number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a map",
-    };
-    format!("{value} ({kind})")
-}
-
-/// What serde expected, in the words of people who write scripts.
-fn expected(message: &str) -> String {
-    let expected = message.rsplit_once("expected ").map_or(message, |(_, e)| e);
-    match expected.split(" at line").next().unwrap_or(expected) {
-        "usize" | "u64" | "u32" => "a whole number, 0 or more".into(),
-        "i64" | "isize" => "a whole number".into(),
-        "f64" | "f32" => "a number".into(),
-        "a boolean" => "true or false".into(),
-        "a string" => "a text".into(),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::search::TrainConfig;
-    use serde_json::json;
+
+    fn train(given: &[(&'static str, Given)]) -> Result<TrainConfig> {
+        over(TrainConfig::default(), "train", given.iter().cloned())
+    }
 
     #[test]
-    fn a_missing_key_takes_its_default_and_a_whole_number_does_for_a_fraction() {
-        let cfg: TrainConfig = pick("train", &json!({"lr": 1, "epochs": 7, "augment": false})).unwrap();
-        assert_eq!(cfg, TrainConfig { lr: 1.0, epochs: 7, augment: false, ..Default::default() });
+    fn what_is_not_given_keeps_its_default_and_a_whole_number_does_for_a_fraction() {
+        let given = [("lr", Given::Whole(1)), ("epochs", Given::Whole(7)), ("augment", Given::Bool(false))];
+        let expected = TrainConfig { lr: 1.0, epochs: 7, augment: false, ..Default::default() };
+        assert_eq!(train(&given).unwrap(), expected);
     }
 
     #[test]
     fn what_is_wrong_with_a_setting_is_said_in_words() {
-        for (map, message) in [
-            (json!({"lr": "abc"}), "train: setting `lr`: got \"abc\" (a text), expected a number"),
-            (
-                json!({"epochs": 1.5}),
-                "train: setting `epochs`: got 1.5 (a number with a fraction), expected a whole number",
-            ),
-            (
-                json!({"epochs": -3}),
-                "train: setting `epochs`: got -3 (a whole number), expected a whole number, 0 or more",
-            ),
-            (json!({"augment": 1}), "train: setting `augment`: got 1 (a whole number), expected true or false"),
-            (json!([1]), "train: got [1] (a list), expected a map of settings"),
+        let (whole, number) = ("expected a whole number, 0 or more", "expected a number");
+        for (name, given, got, expected) in [
+            ("lr", Given::Text("abc".into()), "\"abc\" (a text)", number),
+            ("lr", Given::Other("an array".into()), "an array", number),
+            ("epochs", Given::Fraction(1.5), "1.5 (a number with a fraction)", whole),
+            ("epochs", Given::Fraction(2.0), "2.0 (a number with a fraction)", whole),
+            ("epochs", Given::Whole(-3), "-3 (a whole number)", whole),
+            ("augment", Given::Whole(1), "1 (a whole number)", "expected true or false"),
         ] {
-            let error = pick::<TrainConfig>("train", &map).unwrap_err().to_string();
-            assert!(error.starts_with(message), "{map}: {error}");
+            let error = train(&[(name, given)]).unwrap_err().to_string();
+            assert_eq!(error, format!("train: setting `{name}`: got {got}, {expected}"));
         }
     }
 
     #[test]
-    fn picking_leaves_the_keys_of_others_alone() {
-        let map = json!({"lr": 0.5, "iim_samples": 200});
-        assert_eq!(pick::<TrainConfig>("train", &map).unwrap().lr, 0.5);
-        assert!(TrainConfig::NAMES.contains(&"lr"));
+    fn names_of_others_are_left_alone() {
+        let given = [("lr", Given::Fraction(0.5)), ("iim_samples", Given::Text("x".into()))];
+        assert_eq!(train(&given).unwrap().lr, 0.5);
     }
 
     #[test]

@@ -2,12 +2,11 @@
 
 use super::TrainConfig;
 use super::recipe::Recipe;
-use super::settings::{Ranged, pick, settings};
-use crate::error::{Error, Result};
+use super::settings::{Given, Givens, SettingValue, named, over, settings};
+use crate::error::Result;
 use crate::net::subnet::{Family, SubnetConfig};
 use crate::space::Topology;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 
 settings! {
     /// Settings of `train_genotype`.
@@ -55,12 +54,21 @@ settings! {
     }
 }
 
-impl Ranged for Recipe {}
+impl SettingValue for Recipe {
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        named(given, &Recipe::ALL.map(|recipe| (recipe.name(), recipe)))
+    }
+}
 
-impl Ranged for Schedule {}
+impl SettingValue for Schedule {
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        let all = [("step", Schedule::Step), ("epoch", Schedule::Epoch), ("exponential", Schedule::Exponential)];
+        named(given, &all)
+    }
+}
 
 /// How the learning rate falls after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     /// By a cosine, step by step.
@@ -83,33 +91,28 @@ impl Default for EvalConfig {
 impl EvalConfig {
     /// The settings of a map over those of the recipe that it names (or else of the usual one) for the network that it names,
     /// or else that suits `topology` and images of `side` pixels. Keys of others are left alone.
-    pub fn of_map(map: &Value, topology: Topology, side: usize) -> Result<Self> {
-        let what = "settings of training";
-        let named = |key: &str| map.get(key).and_then(Value::as_str).filter(|name| !name.is_empty());
-        let family = match named("network") {
+    pub fn of_map(map: &Givens, topology: Topology, side: usize) -> Result<Self> {
+        let family = match name_in(map, "network") {
             Some(name) => Family::parse(name)?,
             None if topology == Topology::NasBench201 => Family::NasBench201,
             None if side >= 128 => Family::ImageNet,
             None => Family::Cifar,
         };
-        let recipe = named("recipe").map_or(Ok(Recipe::usual(family)), Recipe::parse)?;
-        let defaults = recipe.settings(family, side);
-        let mut merged = serde_json::to_value(&defaults).map_err(|e| Error::invalid(what, e, "plain data"))?;
-        if let (Value::Object(merged), Value::Object(map)) = (&mut merged, map) {
-            merged.extend(map.iter().filter(|(key, value)| is_given(key, value)).map(|(k, v)| (k.clone(), v.clone())));
-        }
-        let config: EvalConfig = pick(what, &merged)?;
+        let recipe = name_in(map, "recipe").map_or(Ok(Recipe::usual(family)), Recipe::parse)?;
+        let given = map.iter().filter(|(key, value)| is_given(key, value));
+        let given = given.map(|(key, value)| (key.as_str(), value.clone()));
+        let config = over(recipe.settings(family, side), "settings of training", given)?;
         config.check()?;
         Ok(config)
     }
 
     /// What a person should know before the training: what the recipe sets beside what `map` gives, and a warm-up that is
     /// all there is.
-    pub fn told(&self, map: &Value) -> Vec<String> {
+    pub fn told(&self, map: &Givens) -> Vec<String> {
         let all = serde_json::to_value(self).unwrap_or_default();
         let names = ["recipe", "network"];
         let set = all.as_object().into_iter().flatten().filter(|(key, _)| {
-            !names.contains(&key.as_str()) && !map.get(*key).is_some_and(|value| is_given(key, value))
+            !names.contains(&key.as_str()) && !map.get(key.as_str()).is_some_and(|value| is_given(key, value))
         });
         let set: Vec<String> =
             set.map(|(key, value)| format!("{key} {}", value.to_string().trim_matches('"'))).collect();
@@ -152,17 +155,32 @@ impl EvalConfig {
 }
 
 /// Whether a map's value is one, and not the word for "the recipe's".
-fn is_given(key: &str, value: &Value) -> bool {
+fn is_given(key: &str, value: &Given) -> bool {
     match key {
         "recipe" | "network" => false,
-        _ => !(NEVER_ZERO.contains(&key) && value.as_u64() == Some(0)),
+        _ => !(NEVER_ZERO.contains(&key) && *value == Given::Whole(0)),
+    }
+}
+
+/// The name that a map gives, if it is not the empty one.
+fn name_in<'a>(map: &'a Givens, key: &str) -> Option<&'a str> {
+    match map.get(key) {
+        Some(Given::Text(name)) if !name.is_empty() => Some(name),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    fn map<const N: usize>(pairs: [(&str, Given); N]) -> Givens {
+        pairs.map(|(name, given)| (name.to_string(), given)).into()
+    }
+
+    fn text(text: &str) -> Given {
+        Given::Text(text.into())
+    }
 
     #[test]
     fn the_learning_rate_rises_step_by_step_then_falls_by_a_cosine_to_the_end() {
@@ -190,23 +208,32 @@ mod tests {
 
     #[test]
     fn a_map_goes_over_the_usual_settings_of_the_network_that_suits() {
-        let of = |map: Value, topology, side| EvalConfig::of_map(&map, topology, side);
-        let nas = of(json!({"epochs": 3, "iim_samples": 7}), Topology::NasBench201, 32).unwrap();
+        let of = |map: Givens, topology, side| EvalConfig::of_map(&map, topology, side);
+        let nas = of(map([("epochs", Given::Whole(3)), ("iim_samples", Given::Whole(7))]), Topology::NasBench201, 32)
+            .unwrap();
         assert_eq!((nas.epochs, nas.batch_size, nas.lr, nas.network.as_str()), (3, 256, 0.1, "nas-bench-201"));
-        let cifar = of(json!({"network": ""}), Topology::Darts, 16).unwrap();
+        let cifar = of(map([("network", text(""))]), Topology::Darts, 16).unwrap();
         assert_eq!((cifar.cutout, cifar.auxiliary, cifar.drop_path), (8, 0.0, 0.2));
-        assert_eq!(of(json!({}), Topology::Darts, 224).unwrap(), Recipe::Paper.settings(Family::ImageNet, 224));
-        let other = of(json!({"recipe": "quark0", "batch_size": 0, "clip": 0}), Topology::Darts, 32).unwrap();
+        assert_eq!(of(map([]), Topology::Darts, 224).unwrap(), Recipe::Paper.settings(Family::ImageNet, 224));
+        let other = of(
+            map([("recipe", text("quark0")), ("batch_size", Given::Whole(0)), ("clip", Given::Whole(0))]),
+            Topology::Darts,
+            32,
+        )
+        .unwrap();
         assert_eq!((other.nesterov, other.warmup, other.batch_size, other.clip), (false, 0, 96, 0.0));
         for (map, message) in [
-            (json!({"network": "cifr"}), "unknown network `cifr`, did you mean `cifar`?"),
-            (json!({"recipe": "quark"}), "unknown recipe `quark`, did you mean `quark0`?"),
+            (map([("network", text("cifr"))]), "unknown network `cifr`, did you mean `cifar`?"),
+            (map([("recipe", text("quark"))]), "unknown recipe `quark`, did you mean `quark0`?"),
             (
-                json!({"schedule": "cosine"}),
+                map([("schedule", text("cosine"))]),
                 "setting `schedule`: got \"cosine\" (a text), expected one of `step`, `epoch`, `exp",
             ),
-            (json!({"drop_path": 1.0}), "setting `drop_path`: got 1, expected 0 or more, and less than 1"),
-            (json!({"epochs": "x"}), "setting `epochs`: got \"x\" (a text), expected a whole number"),
+            (
+                map([("drop_path", Given::Fraction(1.0))]),
+                "setting `drop_path`: got 1, expected 0 or more, and less than 1",
+            ),
+            (map([("epochs", text("x"))]), "setting `epochs`: got \"x\" (a text), expected a whole number"),
         ] {
             let error = of(map, Topology::Darts, 32).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
@@ -215,8 +242,13 @@ mod tests {
 
     #[test]
     fn what_the_recipe_sets_is_told_and_a_warm_up_that_is_all() {
-        let map = json!({"epochs": 4, "channels": 8, "cells": 0, "lr": 0.1});
-        let told = EvalConfig::of_map(&map, Topology::Darts, 32).unwrap().told(&map);
+        let given = map([
+            ("epochs", Given::Whole(4)),
+            ("channels", Given::Whole(8)),
+            ("cells", Given::Whole(0)),
+            ("lr", Given::Fraction(0.1)),
+        ]);
+        let told = EvalConfig::of_map(&given, Topology::Darts, 32).unwrap().told(&given);
         assert_eq!(told.len(), 2);
         assert!(
             told[0].starts_with("recipe paper (")
@@ -227,7 +259,7 @@ mod tests {
             "{told:?}"
         );
         assert!(told[1].contains("only rises: a warm-up of 5 epochs, 4 in all"), "{told:?}");
-        let map = json!({"epochs": 6});
-        assert_eq!(EvalConfig::of_map(&map, Topology::Darts, 32).unwrap().told(&map).len(), 1);
+        let given = map([("epochs", Given::Whole(6))]);
+        assert_eq!(EvalConfig::of_map(&given, Topology::Darts, 32).unwrap().told(&given).len(), 1);
     }
 }

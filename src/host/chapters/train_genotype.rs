@@ -5,7 +5,6 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::host::handles::data::DataSource;
 use crate::host::handles::genotype::GenotypeHandle;
-use crate::host::handles::saved::to_json;
 use crate::host::run::{Run, settings, training};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
@@ -111,7 +110,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             let source: DataSource = cast(&data, "train_genotype, data", expected)?;
             let plan = plan_of(&genotype)?;
             settings::check(&host.settings, &cfg, settings::Taker::Training)?;
-            let cfg = to_json(&Dynamic::from(cfg), "settings")?;
+            let cfg = settings::givens(&cfg);
             let trainer = Rc::new(RefCell::new(training::make(&host, plan, &source.0, &cfg)?));
             host.live.add(&(trainer.clone() as Rc<RefCell<dyn Stateful>>));
             let (found, folder) = training::train(&host, &trainer, &source.0)?;

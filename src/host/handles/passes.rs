@@ -12,7 +12,6 @@ use crate::net::{Mode, Pass, Paths};
 use crate::search::learner::in_order;
 use crate::search::settings::Settings;
 use rhai::{Dynamic, Map};
-use serde::de::DeserializeOwned;
 
 impl PassConfig {
     fn pass(&self) -> Result<Pass> {
@@ -47,7 +46,7 @@ fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
 }
 
 /// The options of one pass, which has no others: an unknown key is an error.
-fn options<T: Settings + DeserializeOwned>(map: &Map) -> Result<T> {
+fn options<T: Settings + Default>(map: &Map) -> Result<T> {
     match map.keys().find(|key| !T::NAMES.contains(&key.as_str())) {
         Some(key) => Err(Error::unknown_name("option of a pass", key, T::NAMES.iter().copied())),
         None => typed(map),

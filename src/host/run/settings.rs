@@ -2,12 +2,13 @@
 
 use crate::data::DataOptions;
 use crate::error::{Error, Result};
+use crate::host::script::errors::article;
 use crate::host::script::types::Keys;
-use crate::host::script::value::{from_json, to_json};
-use crate::search::settings::{self, Setting, Settings, pick, settings};
+use crate::host::script::value::kind;
+use crate::search::settings::{self, Given, Givens, Setting, Settings, over, settings};
 use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -155,10 +156,26 @@ fn misplaced(key: &str, taker: Taker) -> Option<String> {
 }
 
 /// The part of a settings map that `T` knows, over `T`'s defaults.
-pub fn typed<T: Settings + DeserializeOwned>(map: &Map) -> Result<T> {
-    let own = map.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str()));
-    let json = own.map(|(key, value)| Ok((key.to_string(), to_json(value, key)?)));
-    pick("settings", &Value::Object(json.collect::<Result<_>>()?))
+pub fn typed<T: Settings + Default>(map: &Map) -> Result<T> {
+    over(T::default(), "settings", map.iter().map(|(key, value)| (key.as_str(), given(value))))
+}
+
+/// A script's value as one that is given for a setting.
+fn given(value: &Dynamic) -> Given {
+    if let Ok(x) = value.as_bool() {
+        Given::Bool(x)
+    } else if let Ok(x) = value.as_int() {
+        Given::Whole(x)
+    } else if let Ok(x) = value.as_float() {
+        Given::Fraction(x)
+    } else {
+        value.clone().into_string().map_or_else(|_| Given::Other(article(kind(value))), Given::Text)
+    }
+}
+
+/// A settings map as what is given.
+pub fn givens(map: &Map) -> Givens {
+    map.iter().map(|(key, value)| (key.to_string(), given(value))).collect()
 }
 
 /// Check a map that a host function takes settings from. Unless a script declares it as its own, a key of another function,
@@ -189,7 +206,7 @@ pub fn check(settings: &RunSettings, map: &Map, taker: Taker) -> Result<()> {
 }
 
 /// [`check`], then [`typed`], then whether each value is in its range.
-pub fn config<T: Settings + DeserializeOwned>(settings: &RunSettings, map: &Map, taker: Taker) -> Result<T> {
+pub fn config<T: Settings + Default>(settings: &RunSettings, map: &Map, taker: Taker) -> Result<T> {
     check(settings, map, taker)?;
     let config = typed(map)?;
     settings::check(&config).map(|()| config)
@@ -210,13 +227,10 @@ pub fn same(a: &Map, b: &Map) -> bool {
 }
 
 /// `--set` values of the keys that `T` knows, over those of `map`.
-pub fn overridden<T: Settings + DeserializeOwned>(settings: &RunSettings, map: &Map) -> Result<T> {
-    let mut map = map.clone();
-    for (key, value) in settings.sets.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str())) {
-        map.insert(key.as_str().into(), from_json(value));
-        settings.read.borrow_mut().insert(key.clone());
-    }
-    typed(&map)
+pub fn overridden<T: Settings + Default>(settings: &RunSettings, map: &Map) -> Result<T> {
+    let set = || settings.sets.iter().filter(|(key, _)| T::NAMES.contains(&key.as_str()));
+    settings.read.borrow_mut().extend(set().map(|(key, _)| key.clone()));
+    over(typed(map)?, "settings", set().map(|(key, value)| (key.as_str(), value.into())))
 }
 
 /// Options from a map, over which `--set` goes.

@@ -10,16 +10,16 @@ use crate::host::show::figure;
 use crate::net::Subnet;
 use crate::net::subnet::Plan;
 use crate::search::run_folder::TRAINING;
+use crate::search::settings::Givens;
 use crate::search::trainer::{CurveRow, Evaluation};
 use crate::search::weights_file::{self, About};
 use crate::search::{EpochStats, EvalConfig, RunFolder, Trainer};
-use serde_json::Value;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 /// Make the trainer, or say what is wrong, before any work.
-pub fn make(host: &Run, plan: Plan, data: &Splits, settings: &Value) -> Result<Trainer> {
+pub fn make(host: &Run, plan: Plan, data: &Splits, settings: &Givens) -> Result<Trainer> {
     let (_, h, w) = data.train.shape;
     let config = EvalConfig::of_map(settings, plan.topology, h.min(w))?;
     config.told(settings).iter().for_each(|line| host.note(line));

@@ -2,11 +2,12 @@
 
 use super::ArchConfig;
 use crate::error::Result;
+use crate::search::settings::{Given, SettingValue, named};
 use candle_core::{Tensor, Var};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Which optimiser; both add the decay to the gradient, `g += decay w`, before anything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ArchOptimiser {
     /// Adam (Kingma and Ba, 2015), as `torch.optim.Adam`:
     /// `m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8)`.
@@ -16,6 +17,12 @@ pub enum ArchOptimiser {
     /// Plain momentum, as `torch.optim.SGD`: `m <- mu m + g; w -= lr m`.
     #[serde(rename = "sgd")]
     Sgd,
+}
+
+impl SettingValue for ArchOptimiser {
+    fn of(given: &Given) -> std::result::Result<Self, String> {
+        named(given, &[("adam", ArchOptimiser::Adam), ("sgd", ArchOptimiser::Sgd)])
+    }
 }
 
 /// What an optimiser remembers of one variable.

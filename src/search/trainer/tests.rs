@@ -4,6 +4,7 @@ use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::subnet::Plan;
 use crate::ops::noise;
+use crate::search::settings::Given;
 use crate::search::{Silent, checkpoint, weights_file};
 use candle_core::Device;
 use serde_json::json;
@@ -20,8 +21,10 @@ fn digits() -> Splits {
 
 fn trainer(seed: u64) -> Trainer {
     let plan = Plan::parse(CELLS).unwrap();
-    let map =
-        json!({"channels": 4, "cells": 3, "epochs": 4, "warmup": 1, "batch_size": 16, "lr": 0.05, "drop_path": 0.3});
+    let whole = [("channels", 4), ("cells", 3), ("epochs", 4), ("warmup", 1), ("batch_size", 16)];
+    let whole = whole.map(|(name, x)| (name.to_string(), Given::Whole(x)));
+    let parts = [("lr", 0.05), ("drop_path", 0.3)].map(|(name, x)| (name.to_string(), Given::Fraction(x)));
+    let map = whole.into_iter().chain(parts).collect();
     let config = EvalConfig::of_map(&map, plan.topology, 8).unwrap();
     let net = Subnet::new(plan, config.subnet(10, seed).unwrap(), &Device::Cpu).unwrap();
     Trainer::new(net, config, seed)
