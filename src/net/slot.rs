@@ -84,10 +84,14 @@ impl<K: PartialEq> Slot<K> {
     /// Goes back from the gradient of what the last forward pass gave, and gives the gradient of the mixing weights. Those of the
     /// weights stay here until [`Slot::take_gradients`].
     pub fn backward(&mut self, params: &Params, gradient: &[f32], want_mix: bool) -> Result<Vec<f32>> {
-        let Slot { engine: Some((_, engine)), gradients, .. } = self else {
+        let Slot { engine: Some((_, engine)), gradients, pass } = self else {
             return Err(Error::invalid("backward", "no forward pass", "a forward pass before it"));
         };
         let back = engine.backward(params, gradient, want_mix)?;
+        if let Machine::Gpu(_) = engine {
+            // Its images are overwritten on the way back: for another backward pass, forward runs again.
+            *pass += 1;
+        }
         if gradients.is_empty() {
             *gradients = back.params;
         } else {

@@ -67,7 +67,7 @@ impl Places<'_> {
         for stage in program.stages().into_iter().rev() {
             let nodes: Vec<NodeId> = stage.iter().copied().filter(|&i| useful[i]).collect();
             writing.stage(tape, &nodes)?;
-            writing.release(tape, stage[0]);
+            writing.release(tape, &stage);
         }
         writing.mix(tape)?;
         Ok(writing.left)
@@ -171,14 +171,19 @@ impl Writing<'_, '_> {
         address
     }
 
-    /// Gives back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.
-    fn release(&mut self, tape: &mut Tape, first: NodeId) {
-        let program = self.places.program;
+    /// Gives back what nothing reads any more, now that all nodes from those of `stage` on are done: the gradients of nodes whose
+    /// sources are all done, the images of the stage and what the convolutions made of them.
+    fn release(&mut self, tape: &mut Tape, stage: &[NodeId]) {
+        let (program, first) = (self.places.program, stage[0]);
         for j in program.nodes.ids().filter(|&j| j >= first) {
             let last_use = program.sources(j).into_iter().min().unwrap_or(j);
             if self.dy[j] != 0 && last_use >= first {
                 tape.give(std::mem::take(&mut self.dy[j]));
             }
+        }
+        for &i in stage {
+            tape.give(self.places.x[i]);
+            program.nodes[i].convs.iter().flatten().for_each(|&c| tape.give(self.places.z[c]));
         }
     }
 

@@ -11,6 +11,7 @@
 //! Every sum has its order, so the bits are the same from run to run. Which candidates a batch drew ([`Paths`]) stands on the device, where
 //! the jobs of the others end at once: the plan stays as it is.
 
+mod arena;
 mod backward;
 mod forward;
 mod places;
@@ -102,16 +103,9 @@ impl GpuEngine {
         let useful = program.useful();
         let mut wanted = useful.clone();
         wanted.items_mut().iter_mut().for_each(|w| *w |= all);
-        let mut tape = Tape::new(gpu.clone());
-        // What lives through a pass comes first: later buffers may lie where earlier launches had others.
-        let pass = tape.take("pass", size_of::<Pass>())?;
-        let places = Places::new(&program, batch, &wanted, params, &mut tape, scales)?;
-        places.write_forward(&mut tape, &wanted)?;
-        let forward = tape.part();
-        let (scores, scored) = places.write_scores(&mut tape, &wanted)?;
-        let scoring = tape.part();
-        let left = places.write_backward(&mut tape, &useful)?;
-        let backward = tape.part();
+        let write = |tape: &mut Tape| write(&program, batch, (&useful, &wanted), params, scales, tape);
+        let mut tape = Tape::for_all(gpu.clone(), write)?;
+        let Written { pass, places, forward, scoring, scores, scored, backward, left } = write(&mut tape)?;
         let running = running(&places, &wanted);
         let live_conv_back = places.live_conv(ConvId(0), true);
         let Places { lens, values, input, mix, scales, live, logits, tapped, outward, .. } = places;
@@ -251,6 +245,37 @@ impl GpuEngine {
     }
 }
 
+/// A program with its places, written into a tape.
+struct Written<'p> {
+    pass: Address,
+    places: Places<'p>,
+    forward: Vec<Launch>,
+    scoring: Vec<Launch>,
+    scores: Address,
+    scored: Vec<Scored>,
+    backward: Vec<Launch>,
+    left: Left,
+}
+
+fn write<'p>(
+    program: &'p Program,
+    batch: usize,
+    (useful, wanted): (&Table<NodeId, bool>, &Table<NodeId, bool>),
+    params: &Params,
+    scales: usize,
+    tape: &mut Tape,
+) -> Result<Written<'p>> {
+    let pass = tape.take("pass", size_of::<Pass>())?;
+    let places = Places::new(program, batch, wanted, params, tape, scales)?;
+    places.write_forward(tape, wanted)?;
+    let forward = tape.part();
+    let (scores, scored) = places.write_scores(tape, wanted)?;
+    let scoring = tape.part();
+    let left = places.write_backward(tape, useful)?;
+    let backward = tape.part();
+    Ok(Written { pass, places, forward, scoring, scores, scored, backward, left })
+}
+
 /// An error for what the kernels do not count to: they number the floats of an image of the batch by an i32, and separable convolutions
 /// keep a row of taps and all channels of a pixel in registers and shared memory.
 fn check_sizes(program: &Program, batch: usize) -> Result<()> {
@@ -313,8 +338,33 @@ fn running(places: &Places<'_>, wanted: &Table<NodeId, bool>) -> Vec<Running> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::lower::lower;
     use crate::net::program::{Coef, Head, Norm};
+    use crate::net::{Supernet, SupernetConfig};
     use crate::ops::depthwise::SeparableShape;
+    use crate::ops::gpu::Arithmetic;
+    use crate::ops::gpu::emulated::{Emulated, Schedule};
+    use crate::space::SearchSpace;
+    use candle_core::Device;
+
+    /// PyTorch holds 1,059 and 5,700 MB.
+    #[test]
+    fn a_pass_of_the_papers_supernets_holds_little() {
+        let gpu = Arc::new(Emulated::of(vec![], Arithmetic::Split, Schedule::Forward));
+        for (space, cells, most) in [(SearchSpace::nas_bench_201(), 5, 700), (SearchSpace::darts(), 2, 2_000)] {
+            let config = SupernetConfig { channels: 16, cells, ..Default::default() };
+            let net = Supernet::new(space, config, &Device::Cpu).unwrap();
+            let program = lower(net.graph(), (32, 32), false, false).unwrap();
+            let useful = program.useful();
+            let write = |tape: &mut Tape| write(&program, 64, (&useful, &useful), net.params(), 0, tape);
+            let megabytes = Tape::measured(gpu.clone(), write).unwrap().1 / 1_000_000;
+            assert!(
+                megabytes > 100 && megabytes <= most,
+                "{}: {megabytes} MB, at most {most} wanted",
+                net.space().name()
+            );
+        }
+    }
 
     #[test]
     fn what_the_kernels_do_not_count_to_is_refused_in_words() {

@@ -1,8 +1,11 @@
 //! Tables and buffers on a device, and the launches that use them: what a plan is written with. It uses `ops::gpu`.
 //!
-//! A plan is made once for a program and a batch size. Everything in it is at a fixed address, so its launches can be one graph.
+//! A plan is made once for a program and a batch size. Everything in it is at a fixed address, so its launches can be one graph. It
+//! is written twice: the first time nothing is allocated, and what is learnt is how long each buffer is needed; then all of them
+//! have their places in one piece of memory. The emulator has each of them by itself, between its guards.
 
-use crate::error::Result;
+use super::arena::{ALWAYS, Life, place};
+use crate::error::{Error, Result};
 use crate::ops::gpu::jobs::{Address, Job, SideBySide};
 use crate::ops::gpu::{Gpu, Launch, Memory};
 use bytemuck::Pod;
@@ -20,10 +23,22 @@ pub struct Tape {
     /// Tables, with what they are to hold.
     tables: Vec<(Memory, Vec<u8>)>,
     buffers: Vec<Memory>,
-    /// Bytes of buffers that can be used again, and where: what was written before is read by then.
-    free: BTreeMap<usize, Vec<Address>>,
-    sizes: BTreeMap<Address, usize>,
+    room: Room,
     launches: Vec<Launch>,
+}
+
+/// Where buffers come from.
+enum Room {
+    /// Each by itself.
+    Apart {
+        /// Bytes of buffers that can be used again, and where: what was written before is read by then.
+        free: BTreeMap<usize, Vec<Address>>,
+        sizes: BTreeMap<Address, usize>,
+    },
+    /// Nowhere yet: their addresses are numbers from 1.
+    Measured { lives: Vec<Life>, now: usize },
+    /// All in one, one after the other at these addresses.
+    Placed { addresses: std::vec::IntoIter<Address> },
 }
 
 /// What a launch is of.
@@ -35,10 +50,37 @@ struct Side {
 }
 
 impl Tape {
-    /// An empty one.
+    /// An empty one, with buffers apart.
     pub fn new(gpu: Arc<dyn Gpu>) -> Self {
+        Self::of(gpu, Room::Apart { free: BTreeMap::new(), sizes: BTreeMap::new() })
+    }
+
+    /// Where the buffers would lie that `write` takes, and the bytes of all.
+    pub fn measured<T>(gpu: Arc<dyn Gpu>, write: impl FnOnce(&mut Tape) -> Result<T>) -> Result<(Vec<usize>, usize)> {
+        let mut tape = Tape::of(gpu, Room::Measured { lives: vec![], now: 0 });
+        write(&mut tape)?;
+        match tape.room {
+            Room::Measured { lives, .. } => Ok(place(&lives)),
+            _ => unreachable!("made above"),
+        }
+    }
+
+    fn of(gpu: Arc<dyn Gpu>, room: Room) -> Self {
         let (tables, buffers, launches) = Default::default();
-        Tape { gpu, tables, buffers, free: BTreeMap::new(), sizes: BTreeMap::new(), launches }
+        Tape { gpu, tables, buffers, room, launches }
+    }
+
+    /// One for what `write` will write into it again: it has all the buffers that this takes.
+    pub fn for_all<T>(gpu: Arc<dyn Gpu>, write: impl FnOnce(&mut Tape) -> Result<T>) -> Result<Self> {
+        if gpu.guards() {
+            return Ok(Tape::new(gpu));
+        }
+        let (offsets, bytes) = Tape::measured(gpu.clone(), write)?;
+        let memory = gpu.alloc("images, gradients and packed weights of a pass", bytes)?;
+        let addresses: Vec<Address> = offsets.into_iter().map(|offset| memory.address() + offset as u64).collect();
+        let mut tape = Tape::of(gpu, Room::Placed { addresses: addresses.into_iter() });
+        tape.buffers.push(memory);
+        Ok(tape)
     }
 
     /// Puts a table on the device; where it stands. An empty one stands nowhere.
@@ -46,6 +88,9 @@ impl Tape {
         let bytes: &[u8] = bytemuck::cast_slice(items);
         if bytes.is_empty() {
             return Ok(0);
+        }
+        if let Room::Measured { .. } = self.room {
+            return Ok(1);
         }
         let fits = |(memory, held): &(Memory, Vec<u8>)| held.len() + bytes.len() <= memory.len();
         if !self.tables.last().is_some_and(fits) {
@@ -67,16 +112,32 @@ impl Tape {
     /// A buffer for `what`, of so many bytes; what it holds is arbitrary.
     pub fn take(&mut self, what: &str, bytes: usize) -> Result<Address> {
         let bytes = bytes.next_multiple_of(ALIGNED).max(ALIGNED);
-        // The smallest that is large enough, but no giant for a dwarf.
-        let found = self.free.range_mut(bytes..=4 * bytes).find(|(_, list)| !list.is_empty());
-        if let Some(address) = found.and_then(|(_, list)| list.pop()) {
-            return Ok(address);
+        match &mut self.room {
+            Room::Apart { free, sizes } => {
+                // The smallest that is large enough, but no giant for a dwarf.
+                let found = free.range_mut(bytes..=4 * bytes).find(|(_, list)| !list.is_empty());
+                if let Some(address) = found.and_then(|(_, list)| list.pop()) {
+                    return Ok(address);
+                }
+                let memory = self.gpu.alloc(what, bytes)?;
+                let address = memory.address();
+                sizes.insert(address, bytes);
+                self.buffers.push(memory);
+                Ok(address)
+            }
+            Room::Measured { lives, now } => {
+                lives.push(Life { bytes, from: *now, until: ALWAYS });
+                *now += 1;
+                Ok(lives.len() as Address)
+            }
+            Room::Placed { addresses } => addresses.next().ok_or_else(|| {
+                Error::invalid(
+                    "plan of a pass",
+                    format!("another buffer for {what}"),
+                    "those that it was measured with",
+                )
+            }),
         }
-        let memory = self.gpu.alloc(what, bytes)?;
-        let address = memory.address();
-        self.sizes.insert(address, bytes);
-        self.buffers.push(memory);
-        Ok(address)
     }
 
     /// The same, of so many f32.
@@ -91,8 +152,19 @@ impl Tape {
 
     /// Launches written after this may use the buffer for something else.
     pub fn give(&mut self, address: Address) {
-        if let Some(&bytes) = self.sizes.get(&address) {
-            self.free.entry(bytes).or_default().push(address);
+        match &mut self.room {
+            Room::Apart { free, sizes } => {
+                if let Some(&bytes) = sizes.get(&address) {
+                    free.entry(bytes).or_default().push(address);
+                }
+            }
+            Room::Measured { lives, now } => {
+                if let Some(life) = (address as usize).checked_sub(1).and_then(|i| lives.get_mut(i)) {
+                    life.until = *now;
+                    *now += 1;
+                }
+            }
+            Room::Placed { .. } => {}
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Emulated(Arc<Inner>);
 struct Inner {
     arithmetic: Arithmetic,
     schedule: Schedule,
+    /// Whether several buffers may lie in one piece of memory, as on a card.
+    packed: bool,
     kernels: Kernels<Kernel>,
     blocks: Blocks,
     /// What was found where it could not be told.
@@ -70,30 +72,43 @@ const EMULATOR: &str = include_str!("emulator.h");
 const ERROR_LEN: usize = 512;
 
 impl Emulated {
-    /// All kernels, as `ISDARTS_EMULATOR` says: `reversed` for the other schedule, `single` for cards without TF32.
+    /// All kernels, as `ISDARTS_EMULATOR` says: `reversed` for the other schedule, `single` for cards without TF32,
+    /// `packed` for a pass whose buffers lie where they lie on a card, without guards between them.
     ///
     /// # Errors
     /// Another word there.
     pub fn open(strict: bool) -> Result<Self> {
-        let (mut schedule, mut arithmetic) = (Schedule::Forward, Arithmetic::Split);
+        let (mut schedule, mut arithmetic, mut packed) = (Schedule::Forward, Arithmetic::Split, false);
         for word in std::env::var("ISDARTS_EMULATOR").unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
             match word {
                 "reversed" => schedule = Schedule::Reversed,
                 "single" => arithmetic = Arithmetic::Single,
-                _ => return Err(Error::unknown_name("word in ISDARTS_EMULATOR", word, ["reversed", "single"])),
+                "packed" => packed = true,
+                _ => {
+                    return Err(Error::unknown_name(
+                        "word in ISDARTS_EMULATOR",
+                        word,
+                        ["packed", "reversed", "single"],
+                    ));
+                }
             }
         }
         if strict {
             arithmetic = Arithmetic::Exact;
         }
-        Ok(Emulated::of(units(arithmetic)?, arithmetic, schedule))
+        Ok(Emulated::with(units(arithmetic)?, arithmetic, schedule, packed))
     }
 
     /// Kernels of these units.
     pub fn of(units: Vec<Unit>, arithmetic: Arithmetic, schedule: Schedule) -> Self {
+        Emulated::with(units, arithmetic, schedule, false)
+    }
+
+    fn with(units: Vec<Unit>, arithmetic: Arithmetic, schedule: Schedule, packed: bool) -> Self {
         Emulated(Arc::new(Inner {
             arithmetic,
             schedule,
+            packed,
             kernels: Kernels::new(units),
             blocks: Blocks::default(),
             spoiled: Mutex::default(),
@@ -113,6 +128,10 @@ impl Gpu for Emulated {
 
     fn memory(&self) -> Option<(usize, usize)> {
         None
+    }
+
+    fn guards(&self) -> bool {
+        !self.0.packed
     }
 
     fn shared(&self) -> u32 {

@@ -54,6 +54,11 @@ pub trait Gpu: Send + Sync {
     /// Bytes that are free, and all there are; nothing where the device has none of its own.
     fn memory(&self) -> Option<(usize, usize)>;
 
+    /// Whether it tells of what is read or written beside a piece of memory: then each buffer is one.
+    fn guards(&self) -> bool {
+        false
+    }
+
     /// The most shared memory a block can have, in bytes.
     fn shared(&self) -> u32;
 
