@@ -5,9 +5,8 @@ use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::pass::{Logits, Pass};
-use super::{DropPath, Gradients, Param, Params};
+use super::{DropPath, Gradients, Param, Params, watched};
 use crate::error::{Error, Result};
-use crate::interrupt;
 use crate::ops::gpu;
 use crate::ops::sgd::Step;
 use candle_core::{DType, Device, Tensor};
@@ -149,7 +148,7 @@ impl Network {
         }
         let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
         take()?;
-        let mut graph = loss.backward().map_err(interrupt::or)?;
+        let mut graph = watched::backward(loss)?;
         let mut left = take()?.into_iter();
         // The engine's, or (the auxiliary head, the definition) the graph's.
         let tensor = |p: &Param| match left.next().flatten() {

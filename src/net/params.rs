@@ -5,7 +5,6 @@ use super::sealed;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::ops::finite::not_finite;
-use candle_core::backprop::GradStore;
 use candle_core::safetensors::Load;
 use candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
@@ -187,14 +186,6 @@ fn initial_values(spec: &ParamSpec, random: &mut ChaCha8Rng) -> Vec<f32> {
             (0..n).map(|_| random.random_range(-bound..bound)).collect()
         }
     }
-}
-
-/// What a backward pass left.
-pub struct Gradients {
-    /// The gradients of the weights, by position in [`Params`]; `None` where nothing flowed (count it as zero).
-    pub params: Vec<Option<Tensor>>,
-    /// The gradients of everything else in the graph: of architecture parameters.
-    pub graph: GradStore,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod pool;
 pub mod relu;
 pub mod sgd;
 pub mod simd;
+pub mod special;
 pub mod window;
 
 /// Channels with padding: the next multiple of 8.

@@ -1,17 +1,16 @@
 //! Architecture parameters: a small differentiable tensor per cell type, with an optimiser of their own.
 
-mod optimiser;
+pub(super) mod optimiser;
 
 use super::settings::settings;
-use super::{Learner, State, Stateful, Trace, derive, finite};
+use super::{Learner, State, Stateful, Trace, Variables, derive, finite};
 use crate::error::{Error, Result};
 use crate::net::Gradients;
-use crate::ops::sgd;
 use crate::space::{Candidate, Genotype, Mask, PerCandidate, SearchSpace};
 use candle_core::{D, DType, Device, Tensor, Var};
-use optimiser::Moments;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::ops::Deref;
 
 pub use optimiser::ArchOptimiser;
 
@@ -41,11 +40,16 @@ settings! {
 
 /// One `[edges, ops]` variable per cell type and the state of its optimiser.
 pub struct ArchParams {
-    /// The variables.
-    pub vars: Vec<Var>,
-    moments: Vec<Moments>,
-    config: ArchConfig,
+    variables: Variables,
     trace: Trace,
+}
+
+impl Deref for ArchParams {
+    type Target = Variables;
+
+    fn deref(&self) -> &Variables {
+        &self.variables
+    }
 }
 
 impl ArchParams {
@@ -61,13 +65,16 @@ impl ArchParams {
                 .collect();
             vars.push(Var::from_vec(values, shape, device)?);
         }
-        let moments = vars.iter().map(|v| Moments::new(v.elem_count())).collect();
-        Ok(ArchParams { vars, moments, config, trace: Trace::default() })
+        let name = |i| format!("the architecture parameters of cell type {i}");
+        Ok(ArchParams {
+            variables: Variables::new(vars, config, "architecture parameters", name),
+            trace: Trace::default(),
+        })
     }
 
     /// Write what they are and each of their steps to `trace`.
     pub fn traced(mut self, trace: Trace) -> Result<Self> {
-        trace.architecture(&self.config, &self.vars)?;
+        trace.architecture(self.config(), &self.vars)?;
         self.trace = trace;
         Ok(self)
     }
@@ -84,60 +91,9 @@ impl ArchParams {
         self.step(&learner.backward(&loss)?, place)
     }
 
-    /// Other values, one tensor of the variable's shape per cell type; what the optimiser remembers stays.
-    pub fn set(&self, values: &[Tensor]) -> Result<()> {
-        let shapes = |tensors: &[&Tensor]| format!("{:?}", tensors.iter().map(|t| t.dims()).collect::<Vec<_>>());
-        let (got, want): (Vec<&Tensor>, Vec<&Tensor>) =
-            (values.iter().collect(), self.vars.iter().map(|v| v.as_tensor()).collect());
-        if shapes(&got) != shapes(&want) {
-            return Err(Error::invalid("architecture parameters, values", shapes(&got), shapes(&want)));
-        }
-        for value in values {
-            let sum = value.abs()?.sum_all()?.to_dtype(DType::F32)?.to_scalar::<f32>()?;
-            if !sum.is_finite() {
-                return Err(Error::invalid("architecture parameters, values", sum, "finite numbers"));
-            }
-        }
-        for (var, value) in self.vars.iter().zip(values) {
-            var.set(&value.detach().to_dtype(DType::F32)?.to_device(var.device())?.copy()?)?;
-        }
-        Ok(())
-    }
-
-    /// One step from a backward pass, its gradients clipped if `arch_clip` says so. A cell type that no gradient reached stays as it is, as in PyTorch.
-    ///
-    /// # Errors
-    /// No gradient at all: the loss does not depend on these parameters. [`Error::Diverged`]: a gradient, or a value to be, that
-    /// is not finite; all values are then as they were. `place` says where that was.
+    /// [`Variables::step`], written to the trace.
     pub fn step(&mut self, gradients: &Gradients, place: impl Fn() -> String) -> Result<()> {
-        let found: Vec<_> = self.vars.iter().map(|v| gradients.graph.get(v)).collect();
-        if found.iter().all(Option::is_none) {
-            let expected = "a loss computed with their softmax as mixing weights";
-            return Err(Error::invalid("architecture step", "a loss that does not depend on them", expected));
-        }
-        for (cell_type, g) in found.iter().enumerate() {
-            let what = || format!("the gradient of the architecture parameters of cell type {cell_type}");
-            if let Some(g) = g {
-                finite::check(what, g, &place, String::new)?;
-            }
-        }
-        let mut scale = 1.0;
-        if self.config.arch_clip > 0.0 {
-            scale = sgd::clip_scale(sgd::norm(found.iter().copied().flatten())?, self.config.arch_clip);
-        }
-        let mut moved = vec![];
-        for (cell_type, ((var, moments), gradient)) in self.vars.iter().zip(&self.moments).zip(found).enumerate() {
-            let Some(g) = gradient else { continue };
-            let mut moments = moments.clone();
-            let value = moments.step(var, g, &self.config, scale)?;
-            let what = || format!("the value of the architecture parameters of cell type {cell_type}");
-            finite::check(what, &value, &place, String::new)?;
-            moved.push((cell_type, moments, value));
-        }
-        for (cell_type, moments, value) in moved {
-            self.vars[cell_type].set(&value)?;
-            self.moments[cell_type] = moments;
-        }
+        self.variables.step(&gradients.graph, place)?;
         self.trace.adam(&self.vars)
     }
 
@@ -192,43 +148,11 @@ impl Stateful for ArchParams {
     }
 
     fn state(&self) -> Result<State> {
-        let mut state = State::default();
-        for (i, (var, moments)) in self.vars.iter().zip(&self.moments).enumerate() {
-            let saved = |values: &[f32]| Tensor::from_slice(values, var.shape(), &Device::Cpu);
-            state.tensors.insert(format!("{i}/value"), var.copy()?.detach());
-            state.tensors.insert(format!("{i}/m"), saved(&moments.m)?);
-            state.tensors.insert(format!("{i}/v"), saved(&moments.v)?);
-        }
-        state.json = serde_json::json!({ "steps": self.moments.iter().map(|a| a.t).collect::<Vec<_>>() });
-        Ok(state)
+        self.variables.state()
     }
 
     fn restore(&mut self, state: State) -> Result<()> {
-        let what = "architecture parameters of the checkpoint";
-        let steps: Vec<i32> = serde_json::from_value(state.json["steps"].clone())
-            .map_err(|e| Error::invalid(what, e, "a count of steps per cell type"))?;
-        let mut found = vec![];
-        for (i, var) in self.vars.iter().enumerate() {
-            for part in ["value", "m", "v"] {
-                match state.tensors.get(&format!("{i}/{part}")) {
-                    Some(t) if t.shape() == var.shape() => found.push(t),
-                    other => {
-                        let got = other.map_or("none".into(), |t| format!("{:?}", t.dims()));
-                        return Err(Error::invalid(format!("{what}, `{i}/{part}`"), got, format!("{:?}", var.dims())));
-                    }
-                }
-            }
-        }
-        if steps.len() != self.vars.len() {
-            return Err(Error::invalid(what, format!("{} cell types", steps.len()), self.vars.len()));
-        }
-        for (i, (var, moments)) in self.vars.iter().zip(&mut self.moments).enumerate() {
-            var.set(&found[3 * i].to_device(var.device())?)?;
-            moments.m = found[3 * i + 1].flatten_all()?.to_vec1()?;
-            moments.v = found[3 * i + 2].flatten_all()?.to_vec1()?;
-            moments.t = steps[i];
-        }
-        Ok(())
+        self.variables.restore(state)
     }
 }
 

@@ -4,6 +4,7 @@ mod gpu;
 mod seen;
 mod state;
 mod turn;
+mod weights;
 
 use super::passed::{Passed, Where, drop_paths};
 use super::{Optimiser, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};

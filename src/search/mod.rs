@@ -19,6 +19,7 @@ pub mod settings;
 pub mod trace;
 pub mod trainer;
 pub mod trainer_config;
+pub mod variables;
 pub mod weights_file;
 
 pub use arch::{ArchConfig, ArchParams};
@@ -32,3 +33,4 @@ pub use run_folder::RunFolder;
 pub use trace::Trace;
 pub use trainer::Trainer;
 pub use trainer_config::EvalConfig;
+pub use variables::Variables;

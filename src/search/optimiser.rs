@@ -47,6 +47,20 @@ impl Optimiser {
         self.sgd.step(&pairs, &Step { scale: sgd::clip_scale(norm, clip), ..step })
     }
 
+    /// Positions of the trained weights.
+    pub fn weights(&self) -> &[usize] {
+        &self.weights
+    }
+
+    /// The momentum of each parameter, by position; none for what is not trained.
+    pub fn momentum(&self, params: &Params) -> Result<Vec<Option<Tensor>>> {
+        let mut found = vec![None; params.len()];
+        for (position, &i) in self.weights.iter().enumerate() {
+            found[i] = Some(self.sgd.momentum(position, &params.at(i).var)?);
+        }
+        Ok(found)
+    }
+
     /// Where the momentum of each parameter stands on its device, by position; 0 for what is not trained.
     pub fn addresses(&mut self, params: &Params) -> Result<Vec<u64>> {
         let weights: Vec<_> = self.weights.iter().map(|&i| &params.at(i).var).collect();

@@ -146,13 +146,18 @@ impl Trace {
 
     /// One step of the weights, with its own learning rate.
     pub fn sgd(&self, lr: f64, cfg: &TrainConfig) -> Result<()> {
-        if let Some(writer) = &self.to {
-            writer.borrow_mut().moved.insert(self.value);
-        }
+        self.moved();
         self.plain("sgd", || {
             let settings = TrainConfig { lr, ..cfg.clone() };
             Ok(json!({ "settings": serde_json::to_value(settings).map_err(plain)? }))
         })
+    }
+
+    /// Weights moved other than by a step: the next [`Trace::weights`] writes them.
+    pub fn moved(&self) {
+        if let Some(writer) = &self.to {
+            writer.borrow_mut().moved.insert(self.value);
+        }
     }
 
     /// One step of architecture parameters.

@@ -3,9 +3,10 @@
 use crate::error::Result;
 use crate::host::handles::arch::ArchitectureParameters;
 use crate::host::handles::genotype::GenotypeHandle;
+use crate::host::handles::gradients::GradientsHandle;
 use crate::host::handles::importance::Importance;
 use crate::host::handles::space::SpaceHandle;
-use crate::host::handles::supernet::{GradientsHandle, SupernetHandle};
+use crate::host::handles::supernet::SupernetHandle;
 use crate::host::handles::tensor::{TensorHandle, tables_of};
 use crate::host::run::Run;
 use crate::host::script::api::Api;
@@ -34,7 +35,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             ArchitectureParameters::new(&host, &net, &cfg)
         }
 
-        fn softmax(&alpha: ArchitectureParameters) -> Result<Vec<TensorHandle>> { alpha.softmax() }
+        fn softmax(&alpha: ArchitectureParameters) -> Fallible<Vec<TensorHandle>> { alpha.softmax() }
         fn genotype(&alpha: ArchitectureParameters) -> Result<GenotypeHandle> { alpha.genotype() }
 
         fn step(&alpha: ArchitectureParameters, loss: TensorHandle) -> Fallible<()> {
@@ -45,7 +46,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         }
         fn step(&alpha: ArchitectureParameters, gradients: GradientsHandle) -> Result<()> {
             let place = || format!("epoch {}, an architecture step", alpha.net.learner.borrow().epoch());
-            alpha.params.borrow_mut().step(&gradients.0, place)
+            alpha.params.borrow_mut().step(&gradients.gradients, place)
         }
 
         /// The raw parameters, [edges, ops] per cell type; gradients flow to them.

@@ -1,7 +1,7 @@
 //! The chapter on tensors, for strategies of people's own: what turns architecture parameters into mixing weights, and losses
 //! into other losses.
 
-use super::tensor_math;
+use super::{tensor_draws, tensor_elements, tensor_math, tensor_shapes};
 use crate::host::handles::tensor::TensorHandle;
 use crate::host::run::{Run, Stream};
 use crate::host::script::api::Api;
@@ -9,7 +9,7 @@ use crate::host::script::errors::{Fallible, raise_tensor, wrong};
 use crate::host::script::functions::functions;
 use crate::host::script::value::float;
 use candle_core::{DType, Device, Tensor};
-use rhai::{Array, Dynamic, INT};
+use rhai::{Array, Dynamic};
 use std::rc::Rc;
 
 /// Rows of numbers (or a list, or a number) as a tensor.
@@ -82,7 +82,10 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             draw(&host, "gumbel_like", &tensor.0, Stream::gumbel)
         }
     }
+    tensor_draws::register(api, host);
     tensor_math::register(api);
+    tensor_elements::register(api);
+    tensor_shapes::register(api);
     functions! { api, [];
         get shape(&tensor: TensorHandle) -> Vec<usize> { tensor.0.dims().to_vec() }
 
@@ -104,21 +107,5 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// assert(tensor([1, 2]).to_array() == [1.0, 2.0]);
         /// ```
         fn to_array(&tensor: TensorHandle) -> Fallible<Dynamic> { array_of(&tensor.0) }
-
-        /// A row, or an element; differentiable. An index out of range is an error.
-        ///
-        /// ```rhai
-        /// assert(tensor([[1, 2], [3, 4]]).at(1, 0).to_float() == 3.0);
-        /// ```
-        fn at(&tensor: TensorHandle, i: INT) -> Fallible<TensorHandle> { at(tensor, i) }
-        fn at(&tensor: TensorHandle, i: INT, j: INT) -> Fallible<TensorHandle> { at(&at(tensor, i)?, j) }
-    }
-}
-
-fn at(t: &TensorHandle, i: INT) -> Fallible<TensorHandle> {
-    let n = t.0.dims().first().copied().unwrap_or(0);
-    match usize::try_from(i) {
-        Ok(i) if i < n => TensorHandle::of(&[t], || t.0.narrow(0, i, 1)?.squeeze(0)),
-        _ => Err(wrong("at", i, format!("an index below {n}"))),
     }
 }

@@ -19,7 +19,7 @@ fn softmax(x: &Tensor) -> candle_core::Result<Tensor> {
 }
 
 /// Beside the largest (or least) of some numbers: 0, or NaN where one of them is NaN, which comparisons pass over.
-fn nan_in(x: &Tensor, sum: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> candle_core::Result<Tensor> {
+pub(super) fn nan_in(x: &Tensor, sum: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> candle_core::Result<Tensor> {
     sum(&x.ne(x)?.where_cond(x, &x.zeros_like()?)?)
 }
 
@@ -74,15 +74,16 @@ fn cross_entropy(logits: &Tensor, labels: &Tensor) -> candle_core::Result<Tensor
 }
 
 /// What two tensors of any shapes that go together come to.
-type Both = fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>;
+pub(super) type Both = fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>;
 
-fn both(a: &TensorHandle, b: &TensorHandle, op: Both) -> Fallible<TensorHandle> {
+/// Both together, where there is room for what they are broadcast to.
+pub(super) fn both(a: &TensorHandle, b: &TensorHandle, op: Both) -> Fallible<TensorHandle> {
     room(broadcast(&a.0, &b.0))?;
     TensorHandle::of(&[a, b], || op(&a.0, &beside(&a.0, &b.0)?))
 }
 
 /// Along a dimension, which stays with length 1.
-fn along(
+pub(super) fn along(
     tensor: &TensorHandle,
     name: &str,
     dim: INT,
@@ -196,7 +197,8 @@ pub fn register(api: &mut Api) {
             along(tensor, "mean", dim, |x, d| x.mean_keepdim(d))
         }
 
-        /// The largest of all numbers, or of those along a dimension, which stays with length 1.
+        /// The largest of all numbers, or of those along a dimension, which stays with length 1; or, of two tensors,
+        /// the larger, element by element (of equals each gets half the gradient).
         ///
         /// ```rhai
         /// assert(tensor([1, 3, 2]).max().to_float() == 3.0);
@@ -208,7 +210,8 @@ pub fn register(api: &mut Api) {
             along(tensor, "max", dim, |x, d| x.max_keepdim(d)? + nan_in(x, |x| x.sum_keepdim(d))?)
         }
 
-        /// The smallest of all numbers, or of those along a dimension, which stays with length 1.
+        /// The smallest of all numbers, or of those along a dimension, which stays with length 1; or, of two tensors,
+        /// the smaller, element by element (of equals each gets half the gradient).
         ///
         /// ```rhai
         /// assert(tensor([1, 3, 2]).min().to_float() == 1.0);

@@ -37,9 +37,9 @@ impl ArchitectureParameters {
     }
 
     /// One tensor per cell type: the softmax over live candidates.
-    pub(crate) fn softmax(&self) -> Result<Vec<TensorHandle>> {
+    pub(crate) fn softmax(&self) -> Fallible<Vec<TensorHandle>> {
         let tensors = self.params.borrow().softmax(self.net.learner.borrow().net.mask())?;
-        Ok(tensors.into_iter().map(TensorHandle::new).collect())
+        tensors.into_iter().map(|t| TensorHandle::of(&[], || Ok(t))).collect()
     }
 
     /// The genotype that they choose.

@@ -96,7 +96,7 @@ pub(crate) fn loss(
     let (pass, drop_path) = PassConfig::of(cfg)?;
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
     let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop_path)?;
-    Ok(TensorHandle::behind(loss, mix))
+    TensorHandle::behind(&loss, mix)
 }
 
 /// `net.logits`.
@@ -109,5 +109,5 @@ pub(crate) fn logits(
     let (pass, drop_path) = PassConfig::of(cfg)?;
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
     let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop_path)?;
-    Ok(TensorHandle::behind(logits, mix))
+    TensorHandle::behind(&logits, mix)
 }

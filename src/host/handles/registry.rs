@@ -5,13 +5,16 @@ use super::batch::BatchHandle;
 use super::batches::{BatchesHandle, Pair, Pairs};
 use super::data::{Data, DataSource};
 use super::genotype::GenotypeHandle;
+use super::gradients::GradientsHandle;
 use super::handle::{Handle, Saved, Tensors};
 use super::importance::Importance;
+use super::snapshot::Snapshot;
 use super::space::{CandidateHandle, MaskHandle, SpaceHandle};
 use super::subset::Subset;
-use super::supernet::{GradientsHandle, SupernetHandle};
+use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
 use super::values::{self, TextOf};
+use super::variables::Variable;
 use crate::error::Result;
 use crate::host::run::Epochs;
 use crate::host::script::api::Api;
@@ -42,13 +45,14 @@ pub(super) struct Packing {
     pub unpack: fn(&serde_json::Map<String, Value>, &Tensors) -> Result<Dynamic>,
 }
 
-static HANDLES: [Entry; 19] = [
+static HANDLES: [Entry; 21] = [
     saved::<SpaceHandle>(),
     saved::<CandidateHandle>(),
     saved::<MaskHandle>(),
     saved::<GenotypeHandle>(),
     saved::<Importance>(),
     saved::<TensorHandle>(),
+    saved::<Snapshot>(),
     handle::<Subset>(),
     handle::<ShrinkSchedule>(),
     handle::<DataSource>(),
@@ -60,6 +64,7 @@ static HANDLES: [Entry; 19] = [
     handle::<BatchesHandle>(),
     handle::<Pairs>(),
     handle::<ArchitectureParameters>(),
+    handle::<Variable>(),
     handle::<Plot>(),
     handle::<Epochs>(),
 ];

@@ -3,6 +3,7 @@
 use super::batch::BatchHandle;
 use super::data::Data;
 use super::genotype::GenotypeHandle;
+use super::gradients::{Family, GradientsHandle};
 use super::handle::Handle;
 use super::importance::Importance;
 use super::space::{CandidateHandle, SpaceHandle, candidate_name};
@@ -10,14 +11,14 @@ use super::tensor::{TensorHandle, mix_of};
 use crate::error::{Error, Result};
 use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
 use crate::host::run::{Run, device_name};
-use crate::host::script::errors::{Fallible, wrong};
+use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, found};
-use crate::net::{Gradients, Role, Supernet, SupernetConfig};
+use crate::net::{Role, Supernet, SupernetConfig};
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
 use crate::space::{Mask, SearchSpace, Topology};
 use rhai::{Dynamic, INT, Map};
 use std::cell::RefCell;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 /// A supernet with its optimiser; clones are the same one.
 #[derive(Clone)]
@@ -27,15 +28,13 @@ pub struct SupernetHandle {
     /// The run.
     pub host: Rc<Run>,
     space: Rc<SearchSpace>,
+    /// What it shares with its copies.
+    pub family: Rc<Family>,
     /// Images a batch in measurements and evaluations.
     pub batch_size: usize,
     /// The settings that training was last asked for with: a loop hands over the same ones at every step.
     recent: Rc<RefCell<Option<(Map, TrainConfig)>>>,
 }
-
-/// The gradients that a backward pass left.
-#[derive(Clone)]
-pub struct GradientsHandle(pub Rc<Gradients>, Weak<RefCell<Learner>>);
 
 impl SupernetHandle {
     pub(crate) fn new(host: &Rc<Run>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
@@ -59,11 +58,27 @@ impl SupernetHandle {
     /// Makes a supernet with fresh weights.
     pub(crate) fn of(host: &Rc<Run>, space: SearchSpace, config: SupernetConfig, batch_size: usize) -> Result<Self> {
         let net = Supernet::new(space.clone(), config, &host.options.device)?;
-        let learner = Rc::new(RefCell::new(Learner::new(net, config.seed)));
+        let family = Family::of(&net);
+        Self::around(host, Learner::new(net, config.seed), family, batch_size)
+    }
+
+    fn around(host: &Rc<Run>, learner: Learner, family: Rc<Family>, batch_size: usize) -> Result<Self> {
+        let space = Rc::new(learner.net.space().clone());
+        let learner = Rc::new(RefCell::new(learner));
         let trace = host.trace.of(host.live.add_learner(&learner));
         trace.supernet(&learner.borrow().net)?;
         learner.borrow_mut().trace = trace;
-        Ok(SupernetHandle { learner, host: host.clone(), space: Rc::new(space), batch_size, recent: Rc::default() })
+        Ok(SupernetHandle { learner, host: host.clone(), space, family, batch_size, recent: Rc::default() })
+    }
+
+    /// Another one as this is now, which goes its own way.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        let (state, learner) = (self.learner.borrow().state()?, self.learner.borrow());
+        let config = *learner.net.config();
+        let net = Supernet::new((*self.space).clone(), config, &self.host.options.device)?;
+        let mut copy = Learner::new(net, config.seed);
+        copy.restore(state)?;
+        Self::around(&self.host, copy, self.family.clone(), self.batch_size)
     }
 
     /// Its space.
@@ -101,15 +116,18 @@ impl SupernetHandle {
 
     pub(crate) fn backward(&self, loss: &TensorHandle) -> Result<GradientsHandle> {
         let gradients = self.learner.borrow().backward(&loss.0)?;
-        Ok(GradientsHandle(Rc::new(gradients), Rc::downgrade(&self.learner)))
+        Ok(GradientsHandle::new(gradients, &self.family))
+    }
+
+    pub(crate) fn add(&self, gradients: &GradientsHandle, factor: f64) -> Fallible<()> {
+        gradients.check(&self.family, "add")?;
+        Ok(self.learner.borrow_mut().add(&gradients.gradients, factor)?)
     }
 
     pub(crate) fn step_with(&self, gradients: &GradientsHandle, batch: &BatchHandle, cfg: &Map) -> Fallible<()> {
-        if !gradients.1.ptr_eq(&Rc::downgrade(&self.learner)) {
-            return Err(wrong("step", "gradients of another supernet", "those of this one: net.backward(loss)"));
-        }
+        gradients.check(&self.family, "step")?;
         let cfg = self.train_config(cfg)?;
-        Ok(self.learner.borrow_mut().step_with(&gradients.0, &batch.0, &cfg)?)
+        Ok(self.learner.borrow_mut().step_with(&gradients.gradients, &batch.0, &cfg)?)
     }
 
     pub(crate) fn step(&self, batch: &BatchHandle, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<f64> {
@@ -197,12 +215,6 @@ impl Handle for SupernetHandle {
         let learner = self.learner.borrow();
         let (size, device) = (self.host.current_data()?.train.shape.1, device_name(learner.net.device()));
         found::supernet(&learner.net, learner.epoch(), size, device, look)
-    }
-}
-
-impl Handle for GradientsHandle {
-    fn text(&self) -> String {
-        "gradients".into()
     }
 }
 

@@ -3,8 +3,9 @@
 use super::handle::{Handle, Saved, Tensors};
 use crate::error::{Error, Result};
 use crate::host::script::errors::{Fallible, raise, raise_tensor, wrong};
-use crate::host::script::value::shown;
+use crate::host::script::value::{float, shown};
 use crate::memory;
+use crate::net::watched::watch;
 use crate::space::{Mask, SearchSpace};
 use candle_core::{DType, Device, Tensor};
 use rhai::{Array, Dynamic};
@@ -23,15 +24,26 @@ impl TensorHandle {
         TensorHandle(tensor, 0)
     }
 
+    /// Reads a tensor or a number; `what` is for the message of the error.
+    pub fn of_value(value: &Dynamic, what: &str) -> Fallible<Self> {
+        if let Some(tensor) = value.read_lock::<TensorHandle>() {
+            return Ok(tensor.clone());
+        }
+        if !value.is_int() && !value.is_float() {
+            return Err(wrong(what, shown(value), "a tensor, or a number"));
+        }
+        Tensor::new(float(value, what)? as f32, &Device::Cpu).map(TensorHandle::new).map_err(raise_tensor)
+    }
+
     /// What a network has computed with a script's mixing weights: it remembers them.
-    pub fn behind(tensor: Tensor, mix: Option<&Dynamic>) -> Self {
+    pub fn behind(tensor: &Tensor, mix: Option<&Dynamic>) -> Fallible<Self> {
         fn depth(mix: &Dynamic) -> usize {
             match mix.read_lock::<Array>() {
                 Some(items) => items.iter().map(depth).max().unwrap_or(0),
                 None => mix.read_lock::<TensorHandle>().map_or(0, |t| t.1),
             }
         }
-        TensorHandle(tensor, mix.map_or(0, depth))
+        Ok(TensorHandle(watch(tensor).map_err(raise_tensor)?, mix.map_or(0, depth)))
     }
 
     /// What a script computes of this one alone.
@@ -43,7 +55,7 @@ impl TensorHandle {
     pub fn of(of: &[&TensorHandle], compute: impl FnOnce() -> candle_core::Result<Tensor>) -> Fallible<TensorHandle> {
         let largest = of.iter().map(|t| t.0.elem_count()).max().unwrap_or(0);
         room(Some(largest))?;
-        let tensor = compute().map_err(raise_tensor)?;
+        let tensor = compute().and_then(|t| watch(&t)).map_err(raise_tensor)?;
         let depth = if tensor.track_op() { 1 + of.iter().map(|t| t.1).max().unwrap_or(0) } else { 0 };
         if depth > DEPTH {
             let got = format!("a tensor that remembers {depth} steps, one behind the other");

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::Distribution;
 use serde::{Deserialize, Serialize};
 
 /// A seeded stream of random numbers.
@@ -43,6 +44,12 @@ impl Stream {
     pub fn normal(&mut self) -> f64 {
         let (radius, angle) = (self.uniform(), self.uniform());
         (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
+    }
+
+    /// From Gamma(`shape`, 1): by rejection (Marsaglia and Tsang, 2000), `shape` above 0. Never 0: a logarithm of it is finite.
+    pub fn gamma(&mut self, shape: f64) -> f64 {
+        let drawn = rand_distr::Gamma::new(shape, 1.0).map_or(f64::NAN, |gamma| gamma.sample(&mut self.rng));
+        if drawn < f64::MIN_POSITIVE { f64::MIN_POSITIVE } else { drawn }
     }
 
     /// Standard Gumbel: `-ln(-ln u)`.

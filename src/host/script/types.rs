@@ -156,6 +156,17 @@ impl Item for f64 {
     }
 }
 
+impl Item for usize {
+    fn kind() -> String {
+        "integer".into()
+    }
+
+    fn of(value: &Dynamic, what: &str) -> Fallible<Self> {
+        let whole = value.as_int().ok().and_then(|n| usize::try_from(n).ok());
+        whole.ok_or_else(|| wrong(what, shown(value), "an integer of at least 0"))
+    }
+}
+
 impl<T: Item> Argument for Vec<T> {
     type Raw = Array;
 

@@ -7,6 +7,7 @@ use super::build::{Builder, OpStyle};
 use super::{Coef, Graph, Order, Term, Value};
 use crate::net::SupernetConfig;
 use crate::space::{Candidate, Edge, Mask, SearchSpace, Topology};
+use std::collections::HashMap;
 
 /// The graph; `config` is checked, and the mask is one of the space.
 pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph {
@@ -74,6 +75,25 @@ pub fn name_of(space: &SearchSpace, block: usize, edge: Edge, op: usize) -> Stri
         // In names the intermediate nodes count from 0, without the two inputs.
         Topology::Darts => format!("cells.{block}.edges.{}<-{}.ops.{op}", edge.to - 2, edge.from),
     }
+}
+
+/// Of each parameter by name, the candidate and the block that it belongs to; none for stem, reductions and head.
+pub fn owners<'a>(
+    space: &SearchSpace,
+    config: &SupernetConfig,
+    names: impl Iterator<Item = &'a str>,
+) -> Vec<Option<(Candidate, usize)>> {
+    let edges = space.edges();
+    let in_block = |block| {
+        let cell_type = cell_type(space, config, block);
+        let here = space.candidates().into_iter().filter(move |c| Some(c.cell_type) == cell_type);
+        here.map(move |c| (c, block)).collect::<Vec<_>>()
+    };
+    let places = (0..blocks(config)).flat_map(in_block);
+    let places: HashMap<String, (Candidate, usize)> =
+        places.map(|(c, block)| (name_of(space, block, edges[c.edge], c.op), (c, block))).collect();
+    let owner = |name: &str| name.match_indices('.').find_map(|(end, _)| places.get(&name[..end]).copied());
+    names.map(owner).collect()
 }
 
 /// A cell, or what stands in its place.

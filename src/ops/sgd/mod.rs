@@ -111,8 +111,10 @@ impl Sgd {
             ));
         }
         match &mut self.momentum[position] {
-            Momentum::Cpu(m) => *m = value.flatten_all()?.to_vec1()?,
-            Momentum::Other(m) => *m = Some(value.to_device(weight.device())?),
+            // Into the buffer that there is: a GPU's tape knows its address.
+            Momentum::Cpu(m) => m.copy_from_slice(&value.flatten_all()?.to_vec1::<f32>()?),
+            // A copy: kernels change it where it stands.
+            Momentum::Other(m) => *m = Some(value.to_device(weight.device())?.copy()?),
         }
         Ok(())
     }

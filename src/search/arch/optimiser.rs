@@ -27,7 +27,7 @@ impl SettingValue for ArchOptimiser {
 
 /// What an optimiser remembers of one variable.
 #[derive(Clone)]
-pub(super) struct Moments {
+pub(in crate::search) struct Moments {
     pub m: Vec<f32>,
     pub v: Vec<f32>,
     pub t: i32,

@@ -180,7 +180,7 @@ fn a_loss_without_them_is_an_error_and_state_comes_back_to_the_bit() {
     let other = Var::new(&[1f32], &Device::Cpu).unwrap();
     let backward = |loss: &Tensor| Gradients { params: vec![], graph: loss.backward().unwrap() };
     let error = arch.step(&backward(&other.sum_all().unwrap()), String::new).unwrap_err().to_string();
-    assert!(error.starts_with("architecture step: got a loss that does not depend on them"), "{error}");
+    assert!(error.starts_with("step of architecture parameters: got a loss that does not depend on them"), "{error}");
 
     let step = |arch: &mut ArchParams| {
         let loss = arch.softmax(&mask).unwrap()[0].sqr().unwrap().sum_all().unwrap();
