@@ -25,6 +25,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// Strategies that nothing recorded holds yet: that they run is tested (`tests/strategies.rs`), what they compute is not.
+const NOT_PINNED: [&str; 0] = [];
+
 /// What is known of a strategy.
 #[derive(Default)]
 struct Row {
@@ -79,6 +82,12 @@ fn every_strategy_keeps_to_pytorch_and_every_blunder_is_refused() {
     }
 
     for (method, row) in &rows {
+        if NOT_PINNED.contains(&method.as_str()) {
+            if row.cases + row.tried > 0 {
+                failures.push(format!("{method}: has cases or mutations, and is listed as not pinned"));
+            }
+            continue;
+        }
         failures.extend(row.lacks().map(|lack| format!("{method}: no {lack} (tests/peer/record.py, mutations.txt)")));
     }
     let table = table(&rows);
@@ -162,6 +171,10 @@ fn table(rows: &BTreeMap<String, Row>) -> String {
         let (share, worst) = &row.worst;
         let worst = if worst.is_empty() { "none".into() } else { format!("{worst} ({:.0} %)", 100.0 * share) };
         let Row { cases, steps, refused, tried, .. } = row;
+        if NOT_PINNED.contains(&method.as_str()) {
+            text += &format!("| {method} | not pinned | | | |\n");
+            continue;
+        }
         text += &format!("| {method} | {cases} | {steps} | {worst} | {refused} of {tried} |\n");
     }
     text

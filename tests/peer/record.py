@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import compare, darts, darts_pt, golden, is_darts, sampled
+import compare, darts, darts_pt, golden, is_darts, paths, sampled, sgas
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS
+METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
 
@@ -67,6 +67,26 @@ CASES += [
     ("darts_pt", "nas-bench-201", "wider", WIDER | STRONG | dict(cells=1, batch_size=10, lr=0.01, epochs=1, tune_epochs=2)),
     ("darts_pt", "s2", "small", DARTS | dict(lr=0.002, epochs=1, tune_epochs=1)),
     ("darts_pt", "darts", "small", DARTS | dict(epochs=1, tune_epochs=0)),
+]
+# Few cells to choose from, of few images each; in the DARTS space two finalists.
+PICKS = dict(samples=4, sample_images=4)
+for method, own, last in [
+    ("rsps", PICKS, dict(finalists=2)), ("setn", PICKS, dict(epochs=1)), ("dsnas", {}, dict(epochs=1, arch_init=0.1)),
+    ("sp_darts", dict(tau=0.05, tau_last=0.02), {}), ("beta_darts_pp", dict(flood_level=2.4), {}),
+    ("spos", dict(sample_images=6, generations=2, population=4, parents=2, mutate=0.4), {}), ("reinmax", {}, {}),
+    ("darts_plus", {}, {}), ("sgas", dict(warmup_epochs=0, decide_every=1, batch_increase=1), {}),
+]:
+    CASES += [
+        (method, "nas-bench-201", "small", SMALL | dict(epochs=2) | own),
+        (method, "nas-bench-201", "wider", WIDER | STRONG | (ARCH if method not in ("rsps", "spos") else {}) | dict(epochs=3, cells=1, batch_size=10) | own),
+        (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
+    ]
+CASES += [
+    ("sgas", "nas-bench-201", "stability", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=0.5, criterion=2, history=2, warmup_epochs=1, decide_every=1, batch_size=15)),
+    ("darts_plus", "nas-bench-201", "stable", SMALL | dict(epochs=4, max_skips=0, stable=2, batch_size=15)),
+    # Of the seeds recorded the first has two skips after an epoch, the second after the last.
+    ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
+    ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
 ]
 
 

@@ -187,11 +187,11 @@ class Sgd:
         self.fresh = False
         self.run.say("sgd", **settings)
 
-    def learn(self, loss, lr, purpose="train"):
-        """One step on a loss, which is written down."""
+    def learn(self, loss, lr, purpose="train", of=lambda loss: loss):
+        """One step on a loss, which is written down, or on what is made `of` it."""
         self.run.say(purpose, loss=loss.item())
         self.opt.zero_grad()
-        loss.backward()
+        of(loss).backward()
         self.step(lr)
 
 

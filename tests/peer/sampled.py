@@ -4,7 +4,7 @@ import math
 import torch
 import torch.nn.functional as F
 from replay import Adam, Sgd, best_ops, cosine, cross_entropy, genotype, incoming
-from darts import softmax
+from darts import bilevel, softmax
 
 
 def hard_sample(run, alphas, tau):
@@ -80,4 +80,20 @@ def snas(run, cfg):
     return genotype(run, every if cfg.get("edges") == "all" else best_ops(run, weights))
 
 
-METHODS = {"gdas": gdas, "snas": snas}
+def reinmax(run, cfg):
+    """Liu et al., NeurIPS 2023, arXiv:2304.08612, algorithm 2: D one-hot ~ softmax(theta), pi1 = (D + softmax(theta)) / 2, pi1' = softmax(sg(ln pi1 -
+    theta) + theta), pi2 = 2 pi1' - softmax(theta) / 2; the sample is pi2 - sg(pi2) + D."""
+    def mix(alphas, epoch):
+        drawn = []
+        for a, m in zip(alphas, run.mask):
+            theta = a.masked_fill(m == 0, -1e4)
+            d = F.one_hot((torch.log_softmax(theta.detach(), -1) + run.draw("gumbel_like")).argmax(-1), run.shape[1]).to(run.dtype)
+            pi = theta.softmax(-1)
+            pi1 = (((d + pi) / 2 + 1e-30).log() - theta).detach() + theta
+            pi2 = 2 * pi1.softmax(-1) - pi / 2
+            drawn.append(pi2 - pi2.detach() + d)
+        return drawn
+    return bilevel(run, cfg, mix)
+
+
+METHODS = {"gdas": gdas, "snas": snas, "reinmax": reinmax}

@@ -20,7 +20,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 16] = [
+pub const STDLIB: [(&str, &str); 31] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -32,11 +32,26 @@ pub const STDLIB: [(&str, &str); 16] = [
     ("nas/darts_minus", include_str!("../../../stdlib/nas/darts_minus.rhai")),
     ("nas/fair_darts", include_str!("../../../stdlib/nas/fair_darts.rhai")),
     ("nas/darts_pt", include_str!("../../../stdlib/nas/darts_pt.rhai")),
+    ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
+    ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
+    ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
+    ("nas/setn", include_str!("../../../stdlib/nas/setn.rhai")),
+    ("nas/dsnas", include_str!("../../../stdlib/nas/dsnas.rhai")),
+    ("nas/sp_darts", include_str!("../../../stdlib/nas/sp_darts.rhai")),
+    ("nas/darts_plus", include_str!("../../../stdlib/nas/darts_plus.rhai")),
+    ("nas/sgas", include_str!("../../../stdlib/nas/sgas.rhai")),
+    ("nas/beta_darts_pp", include_str!("../../../stdlib/nas/beta_darts_pp.rhai")),
     ("nas/random", include_str!("../../../stdlib/nas/random.rhai")),
     ("nas/robust_darts", include_str!("../../../stdlib/nas/robust_darts.rhai")),
     ("nas/rankings", include_str!("../../../stdlib/nas/rankings.rhai")),
     ("nas/importances", include_str!("../../../stdlib/nas/importances.rhai")),
     ("nas/seeds", include_str!("../../../stdlib/nas/seeds.rhai")),
+    ("nas/parts/bilevel", include_str!("../../../stdlib/nas/parts/bilevel.rhai")),
+    ("nas/parts/samplers", include_str!("../../../stdlib/nas/parts/samplers.rhai")),
+    ("nas/parts/regularisers", include_str!("../../../stdlib/nas/parts/regularisers.rhai")),
+    ("nas/parts/selection", include_str!("../../../stdlib/nas/parts/selection.rhai")),
+    ("nas/parts/greedy", include_str!("../../../stdlib/nas/parts/greedy.rhai")),
+    ("nas/parts/evolution", include_str!("../../../stdlib/nas/parts/evolution.rhai")),
 ];
 
 /// The run that texts of scripts are loaded for.
