@@ -113,3 +113,24 @@ fn every_strategy_of_the_stdlib_is_at_most_sixty_lines() {
         assert!(text.lines().count() <= 60, "{path}");
     }
 }
+
+#[test]
+fn the_comparison_of_methods_has_each_with_its_lines() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/compare_methods.rhai");
+    let text = std::fs::read_to_string(&script).unwrap();
+    for (path, module) in host::STDLIB.iter().filter(|(_, text)| text.contains("\nfn search(space, data, cfg)")) {
+        let row = format!("name: \"{}\", lines: {},", path.strip_prefix("nas/").unwrap(), module.lines().count());
+        assert!(text.contains(&row), "no {row}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(&script, &[("methods", "random, rsps".into())]);
+    for (key, n) in [("channels", 2), ("epochs", 2), ("limit", 2), ("seeds", 2), ("samples", 2)] {
+        options.sets.push((key.to_string(), n.into()));
+    }
+    options.folder = Some(folder.path().join("run"));
+    host::run(&options, Rc::new(Silent)).unwrap_or_else(|e| panic!("{e}"));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("run").join(name)).unwrap();
+    assert_eq!(read("compare_methods.csv").lines().count(), 5);
+    assert_eq!(read("compare_methods.md").lines().count(), 4);
+    assert!(read("compare_methods.svg").contains("CIFAR-100"));
+}
