@@ -86,3 +86,21 @@ fn markdown_and_definition_files_hold_every_entry() {
     assert!(host::markdown(Some("nas/random")).unwrap().starts_with("```rhai\n//! Random search"));
     assert!(host::markdown(Some("epochs")).unwrap().starts_with("### `epochs`"));
 }
+
+/// Each block stands alone, as a file beside nothing.
+#[test]
+fn every_script_of_the_guide_runs() {
+    let guide =
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/strategies.md")).unwrap();
+    let scripts: Vec<&str> = guide.split("```rhai\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(scripts.len() >= 2, "{guide}");
+    for (i, text) in scripts.iter().enumerate() {
+        assert!(text.lines().count() <= 30, "block {i} is longer than 30 lines");
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("mine.rhai");
+        std::fs::write(&script, text).unwrap();
+        let folder = Some(dir.path().join("run"));
+        let options = RunOptions { script: Some(script), folder, quiet: true, ..Default::default() };
+        host::run(&options, Rc::new(Silent)).unwrap_or_else(|e| panic!("block {i}: {e}\n{text}"));
+    }
+}

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const PAPERS: [&str; 8] = [
+const PAPERS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/reference.md",
+    "docs/strategies.md",
     "docs/tour.md",
     "tests/methods/README.md",
     "tests/peer/README.md",
