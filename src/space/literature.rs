@@ -339,6 +339,33 @@ pub const LITERATURE: &[Published] = &[
             skip_connect~2 skip_connect~3 skip_connect~2 skip_connect~3",
     },
     Published {
+        name: "SDARTS_RS",
+        paper: "SDARTS-RS (Chen and Hsieh, ICML 2020)",
+        source: "xiangning-chen/SmoothDARTS, sota/cnn/genotypes.py, c10_s5_random",
+        normal: "sep_conv_3x3~1 sep_conv_3x3~0 sep_conv_5x5~1 skip_connect~0 \
+            sep_conv_3x3~3 skip_connect~1 sep_conv_3x3~1 dil_conv_3x3~2",
+        reduce: "max_pool_3x3~0 sep_conv_3x3~1 skip_connect~2 max_pool_3x3~0 \
+            dil_conv_5x5~3 max_pool_3x3~0 sep_conv_3x3~2 sep_conv_5x5~3",
+    },
+    Published {
+        name: "SDARTS_ADV",
+        paper: "SDARTS-ADV (Chen and Hsieh, ICML 2020)",
+        source: "xiangning-chen/SmoothDARTS, sota/cnn/genotypes.py, c10_s5_pgd",
+        normal: "sep_conv_3x3~0 sep_conv_3x3~1 sep_conv_3x3~1 skip_connect~0 \
+            sep_conv_5x5~0 dil_conv_3x3~3 dil_conv_3x3~4 skip_connect~0",
+        reduce: "max_pool_3x3~0 sep_conv_5x5~1 skip_connect~2 max_pool_3x3~0 \
+            skip_connect~3 skip_connect~2 skip_connect~2 sep_conv_5x5~4",
+    },
+    Published {
+        name: "DrNAS_cifar10",
+        paper: "DrNAS on CIFAR-10 (Chen et al., ICLR 2021)",
+        source: "xiangning-chen/DrNAS, DARTS-space/genotypes.py",
+        normal: "sep_conv_3x3~0 sep_conv_5x5~1 sep_conv_3x3~1 sep_conv_3x3~2 \
+            skip_connect~0 sep_conv_3x3~1 sep_conv_3x3~2 dil_conv_5x5~3",
+        reduce: "max_pool_3x3~0 sep_conv_5x5~1 dil_conv_5x5~2 sep_conv_5x5~1 \
+            sep_conv_5x5~1 dil_conv_5x5~3 skip_connect~4 sep_conv_5x5~1",
+    },
+    Published {
         name: "ISDARTS",
         paper: "IS-DARTS (He et al., AAAI 2024)",
         source: "HY-HE/IS-DARTS, xautodl/nas_infer_model/DXYs/genotypes.py",
