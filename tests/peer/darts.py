@@ -10,11 +10,11 @@ def softmax(run, alphas):
 
 
 def bilevel(run, cfg, mix, penalty=None, weight_mix=None, betas=(0.5, 0.999), init=1e-3, before=None, derive=None,
-            weight_loss=lambda loss: loss, stop=None, draw=None):
+            weight_loss=lambda loss: loss, stop=None, draw=None, attack=None):
     """`Architect.step`, then the weights (quark0/darts `train_search.py`): a step of alpha on a batch of the second half, then
     a step of w on one of the first; AutoDL-Projects on NAS-Bench-201 (`DARTS-V1.py`) the other way round. `mix(alphas, epoch)` gives mixing weights, `penalty` what is added to the loss of alpha,
     `weight_mix` the mixing weights of the step of w where they are others, `weight_loss` what w learns from instead of the loss,
-    `stop` whether an epoch was the last, `draw` what both steps of a pair share (in place of the epoch)."""
+    `attack` them with passes of its own, `stop` whether an epoch was the last, `draw` what both steps of a pair share (in place of the epoch)."""
     train, valid = run.halves()
     net = run.supernet(cfg, pool_norm=cfg.get("pool_norm", False), head_norm=cfg.get("head_norm", True))
     alphas = run.architecture(std=cfg.get("arch_init", init))
@@ -26,7 +26,7 @@ def bilevel(run, cfg, mix, penalty=None, weight_mix=None, betas=(0.5, 0.999), in
         for i, total, fetch in run.epoch("loss" if flooded else "train", train, cfg["batch_size"]):
             at = draw(epoch) if draw else epoch
             def step_w():
-                with torch.no_grad(): p = (weight_mix or mix)(alphas, at)
+                with torch.no_grad(): p = attack(alphas, epoch, net, train) if attack else (weight_mix or mix)(alphas, at)
                 x, y = fetch()
                 w.learn(cross_entropy(net, x, y, p), cosine(cfg, epoch, i, total), "loss" if flooded else "train", weight_loss)
             if cfg.get("weights_first"): step_w()

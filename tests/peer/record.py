@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import compare, darts, darts_pt, golden, is_darts, paths, sampled, sgas
+import compare, darts, darts_pt, golden, is_darts, look_ahead, paths, sampled, sgas
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS
+METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS | look_ahead.METHODS
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
 
@@ -70,11 +70,14 @@ CASES += [
 ]
 # Few cells to choose from, of few images each; in the DARTS space two finalists.
 PICKS = dict(samples=4, sample_images=4)
+# A step an epoch where a step has several passes.
+FEW = dict(batch_size=15, epochs=3, lr=0.01, arch_lr=0.05, arch_init=0.1)
 for method, own, last in [
     ("rsps", PICKS, dict(finalists=2)), ("setn", PICKS, dict(epochs=1)), ("dsnas", {}, dict(epochs=1, arch_init=0.1)),
     ("sp_darts", dict(tau=0.05, tau_last=0.02), {}), ("beta_darts_pp", dict(flood_level=2.4), {}),
-    ("spos", dict(sample_images=6, generations=2, population=4, parents=2, mutate=0.4), {}), ("reinmax", {}, {}),
-    ("darts_plus", {}, {}), ("sgas", dict(warmup_epochs=0, decide_every=1, batch_increase=1), {}),
+    ("spos", dict(sample_images=6, generations=2, population=4, parents=2, mutate=0.4), {}), ("reinmax", {}, {}), ("dr_nas", {}, {}),
+    ("darts_2nd", FEW, dict(epochs=1, lr=0.001)), ("flat_darts", FEW | dict(rho=3.0, epsilon=0.1), dict(epochs=1, rho=0.1, epsilon=0.05)), ("sdarts_adv", dict(attack_steps=2), {}), ("darts_plus", {}, {}),
+    ("sgas", dict(warmup_epochs=0, decide_every=1, batch_increase=1), {}),
 ]:
     CASES += [
         (method, "nas-bench-201", "small", SMALL | dict(epochs=2) | own),
@@ -82,6 +85,9 @@ for method, own, last in [
         (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
     ]
 CASES += [
+    ("r_darts", "nas-bench-201", "small", SMALL | dict(epochs=3, window=1, delta=1, stop_from=0, factor=0.01, batch_size=15, lr=0.01, arch_init=0.1, arch_lr=0.3)),
+    ("r_darts", "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=3, cells=1, batch_size=10, factor=0.0)),
+    ("r_darts", "darts", "small", DARTS | ARCH | dict(arch_init=0.2, lr=0.004, factor=0.0, drop_path=0.3)),
     ("sgas", "nas-bench-201", "stability", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=0.5, criterion=2, history=2, warmup_epochs=1, decide_every=1, batch_size=15)),
     ("darts_plus", "nas-bench-201", "stable", SMALL | dict(epochs=4, max_skips=0, stable=2, batch_size=15)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.

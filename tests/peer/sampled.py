@@ -96,4 +96,27 @@ def reinmax(run, cfg):
     return bilevel(run, cfg, mix)
 
 
-METHODS = {"gdas": gdas, "snas": snas, "reinmax": reinmax}
+def dr_nas(run, cfg):
+    """Chen et al., ICLR 2021, arXiv:2006.10355; github.com/xiangning-chen/DrNAS, `process_step_matrix` and `Architect`: Dirichlet(elu(alpha) + 1) in both
+    steps. At the program's gammas g, which are divided by their sum: dg/da = -(dP(a, g)/da) / p(g) (Figurnov et al., NeurIPS 2018), P by
+    `torch.special.gammainc`, its derivative a difference in f64."""
+    class Gamma(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, concentration, g):
+            ctx.save_for_backward(concentration, g)
+            return g.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            a, g = (t.double() for t in ctx.saved_tensors)
+            by_a = (torch.special.gammainc(a + 1e-4, g) - torch.special.gammainc(a - 1e-4, g)) / 2e-4
+            density = torch.exp((a - 1) * g.log() - g - torch.lgamma(a))
+            return grad * (-by_a / density).to(grad.dtype), None
+
+    def mix(alphas, epoch):
+        g = [Gamma.apply(F.elu(a) + 1, run.draw("gamma_like")) for a in alphas]
+        return [x / x.sum(-1, True) for x in g]
+    return bilevel(run, cfg, mix)
+
+
+METHODS = {"gdas": gdas, "snas": snas, "reinmax": reinmax, "dr_nas": dr_nas}

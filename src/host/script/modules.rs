@@ -20,7 +20,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 31] = [
+pub const STDLIB: [(&str, &str); 37] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -32,6 +32,11 @@ pub const STDLIB: [(&str, &str); 31] = [
     ("nas/darts_minus", include_str!("../../../stdlib/nas/darts_minus.rhai")),
     ("nas/fair_darts", include_str!("../../../stdlib/nas/fair_darts.rhai")),
     ("nas/darts_pt", include_str!("../../../stdlib/nas/darts_pt.rhai")),
+    ("nas/darts_2nd", include_str!("../../../stdlib/nas/darts_2nd.rhai")),
+    ("nas/sdarts_adv", include_str!("../../../stdlib/nas/sdarts_adv.rhai")),
+    ("nas/dr_nas", include_str!("../../../stdlib/nas/dr_nas.rhai")),
+    ("nas/flat_darts", include_str!("../../../stdlib/nas/flat_darts.rhai")),
+    ("nas/r_darts", include_str!("../../../stdlib/nas/r_darts.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
@@ -50,6 +55,7 @@ pub const STDLIB: [(&str, &str); 31] = [
     ("nas/parts/samplers", include_str!("../../../stdlib/nas/parts/samplers.rhai")),
     ("nas/parts/regularisers", include_str!("../../../stdlib/nas/parts/regularisers.rhai")),
     ("nas/parts/selection", include_str!("../../../stdlib/nas/parts/selection.rhai")),
+    ("nas/parts/perturbations", include_str!("../../../stdlib/nas/parts/perturbations.rhai")),
     ("nas/parts/greedy", include_str!("../../../stdlib/nas/parts/greedy.rhai")),
     ("nas/parts/evolution", include_str!("../../../stdlib/nas/parts/evolution.rhai")),
 ];
