@@ -31,17 +31,25 @@ fn resume(folder: &Path) -> Command {
 /// Files that tell when a run was, and who holds it.
 const MANIFEST: &str = "manifest.json";
 const LOCK: &str = "lock";
+const RESULT: &str = "result.json";
 
 /// Lines of the files of a run, below their names, without what tells times.
 fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| folder.join(name).is_file() && ![LOCK, MANIFEST].contains(&name.as_str()))
+        .filter(|name| {
+            folder.join(name).is_file()
+                && ![LOCK, MANIFEST, RESULT].contains(&name.as_str())
+                && !name.contains("tfevents")
+        })
         .collect();
     names.sort();
     let text = |name: &String| std::fs::read_to_string(folder.join(name)).unwrap();
-    let without_seconds = |l: &str| l.rsplit_once(',').unwrap().0.to_string();
+    let without_seconds = |l: &str| {
+        let (head, step) = l.rsplit_once(',').unwrap();
+        format!("{},{step}", head.rsplit_once(',').unwrap().0)
+    };
     let lines = |name: &String| match name.as_str() {
         "metrics.csv" => text(name).lines().map(without_seconds).collect(),
         _ => vec![text(name)],

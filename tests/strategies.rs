@@ -46,7 +46,8 @@ fn options(method: &str, space: &str, folder: &Path, resume: bool) -> RunOptions
 /// What the run wrote, without what tells the time: losses of the epochs (where it trains), cell, the next draw.
 fn outcome(folder: &Path) -> String {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-    let metrics: Vec<String> = read("metrics.csv").lines().map(|l| l.rsplit_once(',').unwrap().0.to_string()).collect();
+    let metrics: Vec<String> =
+        read("metrics.csv").lines().map(|l| l.rsplitn(3, ',').last().unwrap().to_string()).collect();
     let found = read("genotype.txt");
     assert!(found.contains("none") || found.contains('_'), "{found}");
     assert_eq!(read("results.csv").lines().count(), 2);

@@ -1,6 +1,9 @@
 //! The words of the command line.
 
+mod runs;
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+pub use runs::{Runs, TableFormat};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -9,6 +12,7 @@ Examples:
   isdarts-host scripts/is_darts.rhai --data cifar10 --set channels=16 --set cells=5 --set resize=16
   isdarts-host my_method.rhai --seed 3 --out runs/mine -- first second
   isdarts-host --resume runs/mine                           go on where a run was interrupted
+  isdarts-host my_method.rhai --out runs/a --continue       begin, or go on, or see that it is finished
   isdarts-host                                              explore: the REPL
   isdarts-host --repl-after my_method.rhai                  run, then explore the script's variables
   isdarts-host -e 'space(\"darts\").ops'
@@ -34,7 +38,7 @@ pub struct Args {
     pub run: Run,
 }
 
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Clone)]
 pub struct Run {
     /// The script to run; without one, the REPL
     pub script: Option<PathBuf>,
@@ -62,6 +66,10 @@ pub struct Run {
     /// The run folder, absent or empty [default: runs/<script>-<date>-<time>]
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub out: Option<PathBuf>,
+    /// With --out: go on with the run in that folder if it was begun by these words, end at once if it is finished, else begin it; the same
+    /// line again does no harm
+    #[arg(long = "continue", requires = "out", requires = "script")]
+    pub go_on: bool,
     /// Go on with the interrupted run in this folder, to the bits that it would have come to
     #[arg(long, value_name = "DIR")]
     pub resume: Option<PathBuf>,
@@ -101,6 +109,8 @@ pub enum Command {
     Predict(Predict),
     /// Write trained weights as an ONNX file
     Export(Export),
+    /// The runs in a folder: list, filter, sort, compare, remove
+    Runs(Runs),
     /// The manual: functions of scripts, and the stdlib
     Doc {
         /// A function, a property, or a module such as nas/is_darts

@@ -12,6 +12,7 @@ mod manual;
 mod progress;
 mod resume;
 mod run;
+mod runs;
 
 use args::{Args, Bench, Command};
 use clap::Parser;
@@ -73,6 +74,7 @@ fn dispatch(args: Args) -> Result<()> {
         Some(Command::Data { command }) => data::run(&command),
         Some(Command::Predict(args)) => handover::predict(&args),
         Some(Command::Export(args)) => handover::export(&args),
+        Some(Command::Runs(args)) => runs::runs(&args),
         None => run::run(args.run),
     }
 }

@@ -1,8 +1,10 @@
-//! `--resume`: the command line of the run that goes on, from its manifest.
+//! `--resume` and `--continue`: the command line of the run that goes on, from its manifest.
 
 use super::args::{LARGEST_SEED, Run};
-use isdarts_host::search::RunFolder;
-use isdarts_host::{Error, Result};
+use super::run::DATA;
+use isdarts_host::host::run::made_of;
+use isdarts_host::search::{RunFolder, RunState};
+use isdarts_host::{Error, Result, files};
 use serde_json::{Map, Value};
 use std::path::{Path, absolute};
 
@@ -17,14 +19,22 @@ pub fn from_manifest(dir: &Path, mut args: Run) -> Result<Run> {
     let (script, data, seed) = (run.text("script")?, run.text("data")?, run.seed()?);
     let (words, sets, device) = (run.words()?, run.object("set")?, run.text("device")?);
     let accept = args.accept_changes;
+    let word = if args.go_on { "--continue" } else { "--resume" };
+    let instead =
+        if args.go_on { "; another run needs another folder" } else { ", or nothing (--accept-changes takes another)" };
     let same = |option: &str, given: Option<Value>, then: Value| match given {
-        Some(given) if given != then && !accept => Err(Error::invalid(
-            format!("{option} with --resume"),
-            given,
-            format!("{then}, as the run began, or nothing (--accept-changes takes another)"),
-        )),
+        Some(given) if given != then && !accept => {
+            Err(Error::invalid(format!("{option} with {word}"), given, format!("{then}, as the run began{instead}")))
+        }
         _ => Ok(()),
     };
+    if args.go_on {
+        // All words are repeated: what is not said is what it is by default.
+        same("--data", Some(args.data.clone().unwrap_or_else(|| DATA.into()).into()), data.clone().into())?;
+        same("--seed", Some(args.seed.unwrap_or(0).into()), seed.into())?;
+        same("-- ARGS", Some(args.args.clone().into()), words.clone().into())?;
+        same("--set", Some(args.sets.iter().cloned().collect::<Map<_, _>>().into()), sets.clone().into())?;
+    }
     same("script", args.script.as_ref().map(|s| s.to_string_lossy().into()), script.clone().into())?;
     same("--data", args.data.clone().map(Value::from), data.clone().into())?;
     same("--seed", args.seed.map(Value::from), seed.into())?;
@@ -55,6 +65,19 @@ pub fn from_manifest(dir: &Path, mut args: Run) -> Result<Run> {
     args.sets = sets.into_iter().filter(|(key, _)| !given.contains_key(key)).chain(given.clone()).collect();
     args.device = args.device.or(Some(device));
     Ok(args)
+}
+
+/// Whether the run in `dir` is finished, and what to say of it then.
+pub fn finished(dir: &Path, script: &Path) -> Result<Option<String>> {
+    let manifest = RunFolder::read_manifest(dir, false)?;
+    if RunFolder::state(dir, &manifest) != RunState::Finished {
+        return Ok(None);
+    }
+    let then = &manifest["made_of"]["texts"][&*script.to_string_lossy()];
+    let now = files::read_plain_text(script).ok().map(|text| made_of::sum(text.as_bytes()));
+    let changed = now.is_some_and(|now| !then.is_null() && *then != now);
+    let changed = if changed { format!("; {} was changed since", script.display()) } else { String::new() };
+    Ok(Some(format!("{} is finished{changed}", dir.display())))
 }
 
 /// The manifest's object `run`.

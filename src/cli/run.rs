@@ -5,14 +5,41 @@ use super::progress::Terminal;
 use super::{device, folder, interrupts, print, resume};
 use isdarts_host::host::{self, RunOptions, Session};
 use isdarts_host::search::{Progress, RunFolder, Silent};
-use isdarts_host::{Error, Result, repl};
+use isdarts_host::{Error, Result, repl, streams};
+use std::path::Path;
 use std::rc::Rc;
+
+/// The data set of a run that was not told one.
+pub const DATA: &str = "digits";
 
 /// Do what was asked.
 pub fn run(args: Run) -> Result<()> {
+    let Some(out) = args.out.clone().filter(|_| args.go_on) else { return start(args) };
+    loop {
+        let known = RunFolder::has_manifest(&out);
+        let result = start(args.clone());
+        let refused = |path: &Path| !known && path == out && RunFolder::has_manifest(&out);
+        match result {
+            // Another process began the run, and ended it, since we looked.
+            Err(Error::File { path, .. }) if refused(&path) => {}
+            other => return other,
+        }
+    }
+}
+
+fn start(args: Run) -> Result<()> {
     let (expression, repl_after) = (args.expression.clone(), args.repl_after);
     let threads = device::threads(args.threads)?;
-    let options = RunOptions { threads, ..resolve(args)? };
+    let quiet = args.quiet;
+    let options = match resolve(args)? {
+        Task::Run(options) => RunOptions { threads, ..options },
+        Task::Done(note) => {
+            if !quiet {
+                streams::say(&note);
+            }
+            return Ok(());
+        }
+    };
     let prompt = expression.is_none() && (options.script.is_none() || repl_after);
     let progress: Rc<dyn Progress> = match options.quiet {
         true => Rc::new(Silent),
@@ -41,8 +68,20 @@ pub fn run(args: Run) -> Result<()> {
     result
 }
 
-/// Every default filled in; under `--resume`, from the manifest of the run that goes on.
-fn resolve(args: Run) -> Result<RunOptions> {
+/// What is to be done.
+enum Task {
+    Run(RunOptions),
+    /// Nothing: it was done before.
+    Done(String),
+}
+
+/// Every default filled in; under `--resume` and `--continue`, from the manifest of the run that goes on.
+fn resolve(mut args: Run) -> Result<Task> {
+    if args.go_on && args.out.as_deref().is_some_and(RunFolder::has_manifest) {
+        args.resume = args.out.take();
+    }
+    let said = args.script.clone().unwrap_or_default();
+    let finished = args.resume.clone().filter(|_| args.go_on);
     let args = match args.resume.clone() {
         Some(dir) if RunFolder::has_manifest(&dir) => resume::from_manifest(&dir, args)?,
         // Killed before it began: there is nothing to repeat but what the command line says.
@@ -55,17 +94,22 @@ fn resolve(args: Run) -> Result<RunOptions> {
         }
         None => args,
     };
+    if let Some(dir) = finished
+        && let Some(note) = resume::finished(args.resume.as_deref().unwrap_or(&dir), &said)?
+    {
+        return Ok(Task::Done(note));
+    }
     let resume = args.resume.is_some();
     let folder = match (args.resume.or(args.out), &args.script) {
         (None, Some(script)) => Some(folder::make(script)?),
         (named, _) => named,
     };
-    Ok(RunOptions {
+    Ok(Task::Run(RunOptions {
         folder,
         script: args.script,
         args: args.args,
         sets: args.sets,
-        data: args.data.unwrap_or_else(|| "digits".into()),
+        data: args.data.unwrap_or_else(|| DATA.into()),
         device: device::open(args.device.as_deref().unwrap_or("cpu"))?,
         seed: args.seed.unwrap_or(0),
         resume,
@@ -73,5 +117,5 @@ fn resolve(args: Run) -> Result<RunOptions> {
         trace: args.trace,
         quiet: args.quiet,
         ..RunOptions::default()
-    })
+    }))
 }

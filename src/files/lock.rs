@@ -9,10 +9,25 @@ use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// A lock that this process holds; dropping it lets go.
 #[derive(Debug)]
 pub struct Lock(File);
+
+/// Who has a lock, as others see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// No process that lives.
+    Nobody,
+    /// A process of this machine.
+    Here,
+    /// A process of another machine, by its name and number there; whether it lives cannot be seen from here.
+    Elsewhere(String, u32),
+}
+
+/// How often, and how long in between, a lock is tried for that somebody has only to look at it, or to write his name.
+const TRIES: (usize, Duration) = (10, Duration::from_millis(20));
 
 /// Who wrote a lock.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,10 +59,28 @@ impl Lock {
     /// # Errors
     /// [`Error::InUse`] while another process has it; a file that cannot be made or is a link.
     pub fn take(path: &Path) -> Result<Self> {
-        let file = open_plain(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
-        let taken = file.try_lock();
-        // Of a file that is no text there is no owner to read.
-        let (owner, this) = (text_of(path).and_then(|text| Owner::parse(&text)), Owner::this());
+        let this = Owner::this();
+        let once = || -> Result<_> {
+            let file = open_plain(path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
+            // Of a file that is no text there is no owner to read.
+            Ok((file.try_lock(), text_of(path).and_then(|text| Owner::parse(&text)), file))
+        };
+        let (mut taken, mut owner, mut file) = once()?;
+        for _ in 0..TRIES.0 {
+            // A file that was removed until it was locked is no lock.
+            let passing = match &taken {
+                Ok(()) => !is_at(&file, path),
+                Err(TryLockError::WouldBlock) => {
+                    owner.as_ref().is_none_or(|owner| owner.host == this.host && !lives(owner.process))
+                }
+                Err(TryLockError::Error(_)) => false,
+            };
+            if !passing {
+                break;
+            }
+            std::thread::sleep(TRIES.1);
+            (taken, owner, file) = once()?;
+        }
         let far = owner.as_ref().is_some_and(|owner| owner.host != this.host);
         let held = match &taken {
             Ok(()) => far,
@@ -61,6 +94,21 @@ impl Lock {
         let lock = Lock(file);
         lock.write(&this.text()).map_err(Error::io("write", path))?;
         Ok(lock)
+    }
+
+    /// Who has the lock `path`. Nothing is written there.
+    pub fn holder(path: &Path) -> Holder {
+        let Some(owner) = text_of(path).and_then(|text| Owner::parse(&text)) else { return Holder::Nobody };
+        if owner.host != host_name() {
+            return Holder::Elsewhere(owner.host, owner.process);
+        }
+        let tried = open_plain(path, OpenOptions::new().read(true)).ok().map(|file| file.try_lock_shared());
+        match tried {
+            None | Some(Ok(())) => Holder::Nobody,
+            Some(Err(TryLockError::WouldBlock)) => Holder::Here,
+            Some(Err(TryLockError::Error(_))) if lives(owner.process) => Holder::Here,
+            Some(Err(TryLockError::Error(_))) => Holder::Nobody,
+        }
     }
 
     fn write(&self, text: &str) -> std::io::Result<()> {
@@ -120,7 +168,23 @@ fn text_of(path: &Path) -> Option<String> {
     Some(text)
 }
 
-fn host_name() -> String {
+/// Whether `file` is what stands at `path` now.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (own, there) = (file.metadata(), std::fs::symlink_metadata(path));
+        own.ok().zip(there.ok()).is_some_and(|(own, there)| own.dev() == there.dev() && own.ino() == there.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        path.exists()
+    }
+}
+
+/// The name of this machine, in one word.
+pub fn host_name() -> String {
     #[cfg(unix)]
     let name = nix::unistd::gethostname().ok().map(|name| name.to_string_lossy().into_owned());
     #[cfg(not(unix))]
@@ -152,10 +216,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let lock = Lock::take(&path).unwrap();
+        assert_eq!(Lock::holder(&path), Holder::Here);
         let error = Lock::take(&path).unwrap_err();
         assert!(matches!(error, Error::InUse { .. }), "{error}");
         assert!(error.to_string().contains(&format!("process {} on {}", std::process::id(), host_name())), "{error}");
         drop(lock);
+        assert_eq!(Lock::holder(&path), Holder::Nobody);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
         Lock::take(&path).unwrap();
     }
@@ -166,9 +232,11 @@ mod tests {
         let path = dir.path().join("lock");
         for stale in [format!("host {} process 999999999\n", host_name()), "\u{fffd}".into(), String::new()] {
             std::fs::write(&path, stale).unwrap();
+            assert_eq!(Lock::holder(&path), Holder::Nobody);
             Lock::take(&path).unwrap();
         }
         std::fs::write(&path, "host far.example process 1\n").unwrap();
+        assert_eq!(Lock::holder(&path), Holder::Elsewhere("far.example".into(), 1));
         let error = Lock::take(&path).unwrap_err().to_string();
         for part in ["process 1 on far.example", "look on far.example (ps -p 1)", "lock') and try again"] {
             assert!(error.contains(part), "{part}: {error}");

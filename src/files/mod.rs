@@ -7,6 +7,6 @@ mod place;
 mod text;
 
 pub use atomic::{replace, write};
-pub use lock::Lock;
+pub use lock::{Holder, Lock, host_name};
 pub use place::{folder_below, is_temporary, open_plain, private_folder, sweep, unique};
 pub use text::{read, read_plain_text, read_text};

@@ -88,6 +88,12 @@ fn run_prepared(
     let result = prepared.and_then(|()| session.run_text(&text, &name));
     let result = result.and_then(|()| settings::all_read(&host.settings)).and_then(|()| host.output.check());
     let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
+    if result.is_err() && host.settings.refused.get() && !options.resume {
+        // Nothing was done with these settings, so nothing is left.
+        if let Some(folder) = host.folder.borrow_mut().take_if(|folder| folder.is_untouched()) {
+            folder.discard()?;
+        }
+    }
     let ended = manifest.end(&host, &result);
     host.folder.take();
     // The first error is the one to tell.

@@ -29,7 +29,7 @@ pub use learner::{EpochStats, Learner};
 pub use optimiser::Optimiser;
 pub use progress::{Progress, Silent};
 pub use recipe::Recipe;
-pub use run_folder::RunFolder;
+pub use run_folder::{MetricsRow, Overview, RunFolder, RunState};
 pub use trace::Trace;
 pub use trainer::Trainer;
 pub use trainer_config::EvalConfig;

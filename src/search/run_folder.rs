@@ -1,24 +1,37 @@
-//! The run folder: manifest.json, metrics.csv, iim.csv, genotype.txt, checkpoint/, script/, lock.
+//! The run folder: manifest.json, metrics.csv, iim.csv, genotype.txt, result.json, an event file, checkpoint/, script/, lock.
 //!
 //! The first column of both logs is `search`, the label of the search that a row belongs to: a script may run several, and
 //! that is known only when the second begins.
 
+mod contents;
+mod events;
 mod log;
 mod manifest;
+mod metrics;
+mod overview;
+mod state;
 
 use super::EpochStats;
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
 use crate::space::{Candidate, CellType, Iim, Mask, SearchSpace};
+use contents::{Contents, contents, refusal};
+use events::Events;
 use log::Log;
+pub use metrics::MetricsRow;
+pub use overview::Overview;
 use serde_json::{Value, json};
+pub use state::RunState;
 use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "manifest.json";
 const METRICS: (&str, &[&str]) =
-    ("metrics.csv", &["search", "epoch", "net", "loss", "accuracy", "lr", "images", "seconds"]);
+    ("metrics.csv", &["search", "epoch", "net", "loss", "accuracy", "lr", "images", "seconds", "step"]);
 const IIM: (&str, &[&str]) = ("iim.csv", &["search", "epoch", "cell_type", "edge", "op", "score", "iim", "alive"]);
 const GENOTYPES: &str = "genotype.txt";
+const RESULT: &str = "result.json";
+/// For TensorBoard, which knows its files by what is in the name.
+const EVENTS: &str = "events.out.tfevents.0.isdarts-host";
 /// Who works here.
 const LOCK: &str = "lock";
 /// Checkpoints, a folder each.
@@ -33,7 +46,7 @@ pub fn is_own(inside: &Path) -> bool {
     let first = inside.components().next().map(|c| c.as_os_str().to_string_lossy().to_ascii_lowercase());
     let first = first.unwrap_or_default();
     // Some file systems do not tell case apart.
-    let own = [MANIFEST, METRICS.0, IIM.0, GENOTYPES, CHECKPOINTS, LOCK, SCRIPTS];
+    let own = [MANIFEST, METRICS.0, IIM.0, GENOTYPES, RESULT, EVENTS, CHECKPOINTS, LOCK, SCRIPTS];
     own.contains(&first.as_str()) || first.starts_with(TRAINING)
 }
 
@@ -43,6 +56,7 @@ pub struct RunFolder {
     path: PathBuf,
     metrics: Log,
     iim: Log,
+    events: Events,
     /// What genotype.txt holds: search and text.
     genotypes: Vec<(String, String)>,
     _lock: Lock,
@@ -77,7 +91,8 @@ impl RunFolder {
         // Find out now, not after the first epoch.
         let metrics = Log::open(path.join(METRICS.0), METRICS.1)?;
         let iim = Log::open(path.join(IIM.0), IIM.1)?;
-        Ok(RunFolder { path: path.to_path_buf(), metrics, iim, genotypes: vec![], _lock: held })
+        let events = Events::open(path.join(EVENTS))?;
+        Ok(RunFolder { path: path.to_path_buf(), metrics, iim, events, genotypes: vec![], _lock: held })
     }
 
     /// Where it is.
@@ -85,8 +100,10 @@ impl RunFolder {
         &self.path
     }
 
-    /// Append a row to metrics.csv: `search, epoch, net, loss, accuracy, lr, images, seconds`.
+    /// Append a row to metrics.csv: `search, epoch, net, loss, accuracy, lr, images, seconds, step`; `step` is the
+    /// number of the row, which goes on where the epoch begins anew.
     pub fn log_epoch(&mut self, search: &str, epoch: usize, net: usize, stats: &EpochStats) -> Result<()> {
+        let step = self.metrics.rows() + 1;
         self.metrics.append(&[[
             search.to_string(),
             epoch.to_string(),
@@ -96,31 +113,73 @@ impl RunFolder {
             stats.lr.to_string(),
             stats.images.to_string(),
             format!("{:.3}", stats.seconds),
-        ]])
+            step.to_string(),
+        ]])?;
+        let net = if net == 0 { String::new() } else { format!("net{net}/") };
+        let points = [("loss", stats.loss), ("accuracy", stats.accuracy), ("lr", stats.lr), ("seconds", stats.seconds)];
+        let points = points.map(|(name, value)| (format!("{net}train/{name}"), value));
+        self.log_points(search, epoch, points.into())
+    }
+
+    /// Points for TensorBoard alone.
+    pub fn log_points(&mut self, search: &str, epoch: usize, points: Vec<(String, f64)>) -> Result<()> {
+        let points: Vec<(String, f64)> = points.into_iter().map(|(tag, y)| (tagged(search, &tag), y)).collect();
+        self.events.scalars(epoch, &points)
+    }
+
+    /// A text for TensorBoard alone, as Markdown.
+    pub fn log_text(&mut self, search: &str, tag: &str, markdown: &str) -> Result<()> {
+        self.events.text(0, &tagged(search, tag), markdown)
+    }
+
+    /// Whether there is such a text.
+    pub fn has_text(&self, search: &str, tag: &str) -> bool {
+        self.events.has(&tagged(search, tag))
+    }
+
+    /// For TensorBoard, how many candidates of each edge live.
+    pub fn log_alive(
+        &mut self,
+        search: &str,
+        epoch: usize,
+        net: usize,
+        space: &SearchSpace,
+        mask: &Mask,
+    ) -> Result<()> {
+        let mut points: Vec<(String, f64)> = Vec::new();
+        for c in space.candidates() {
+            let net = if net == 0 { String::new() } else { format!("net{net}/") };
+            let tag = format!("{net}alive/{}/{}", cell_name(space, c), edge_name(space, c));
+            let alive = f64::from(u8::from(mask.is_alive(c)));
+            match points.last_mut().filter(|(last, _)| *last == tag) {
+                Some((_, n)) => *n += alive,
+                None => points.push((tag, alive)),
+            }
+        }
+        self.log_points(search, epoch, points)
     }
 
     /// Append rows to iim.csv: `search, epoch, cell_type, edge, op, score, iim, alive`; `alive` (0 or 1) is the mask's word,
     /// `score` and `iim` stay empty for a candidate that was dead when measured.
     pub fn log_iim(&mut self, search: &str, epoch: usize, space: &SearchSpace, iim: &Iim, mask: &Mask) -> Result<()> {
-        let edges = space.edges();
         let row = |c: Candidate| {
             let number = |v: f64| if v.is_nan() { String::new() } else { v.to_string() };
             [
                 search.to_string(),
                 epoch.to_string(),
-                match space.cell_types()[c.cell_type] {
-                    CellType::Normal => "normal",
-                    CellType::Reduction => "reduction",
-                }
-                .to_string(),
-                format!("{}<-{}", edges[c.edge].to, edges[c.edge].from),
+                cell_name(space, c).to_string(),
+                edge_name(space, c),
                 space.ops()[c.op].name().to_string(),
                 number(*iim.score.get(c)),
                 number(iim.importance(c)),
                 u8::from(mask.is_alive(c)).to_string(),
             ]
         };
-        self.iim.append(&space.candidates().into_iter().map(row).collect::<Vec<_>>())
+        let candidates = space.candidates();
+        self.iim.append(&candidates.iter().copied().map(row).collect::<Vec<_>>())?;
+        let tag = |c| format!("iim/{}/{}/{}", cell_name(space, c), edge_name(space, c), space.ops()[c.op].name());
+        let points = candidates.into_iter().map(|c| (tag(c), iim.importance(c))).filter(|(_, y)| y.is_finite());
+        self.log_points(search, epoch, points.collect())
     }
 
     /// Write genotype.txt: the text alone if it is the only one, else one line each, `search<TAB>genotype`.
@@ -142,7 +201,7 @@ impl RunFolder {
     /// Lengths and sums of the logs now, for the checkpoint. What they measure is on the disk when this returns.
     pub fn log_state(&self) -> Result<Value> {
         let (metrics, iim) = (self.metrics.state()?, self.iim.state()?);
-        Ok(json!({ "genotypes": self.genotypes, METRICS.0: metrics, IIM.0: iim }))
+        Ok(json!({ "genotypes": self.genotypes, METRICS.0: metrics, IIM.0: iim, EVENTS: self.events.state()? }))
     }
 
     /// Cut the logs back to what they were at a checkpoint (`null`: to nothing).
@@ -152,6 +211,7 @@ impl RunFolder {
     pub fn restore_logs(&mut self, state: &Value) -> Result<()> {
         self.metrics.restore(&state[METRICS.0])?;
         self.iim.restore(&state[IIM.0])?;
+        self.events.restore(&state[EVENTS])?;
         let bad = |e| Error::invalid("genotypes in the checkpoint", e, "labels and texts");
         self.genotypes = match state {
             Value::Null => vec![],
@@ -162,45 +222,26 @@ impl RunFolder {
 
     /// Whether the logs hold what this process wrote, when the run is over.
     pub fn check_logs(&self) -> Result<()> {
-        self.metrics.check().and_then(|()| self.iim.check())
+        self.metrics.check().and_then(|()| self.iim.check()).and_then(|()| self.events.check())
     }
 }
 
-/// Why the folder does not suit.
-fn refusal(path: &Path, resume: bool) -> Result<Option<Error>> {
-    let new = "an empty or absent folder for a new run (--out)";
-    let refused = match (resume, contents(path)?) {
-        (false, Contents::Run) => ("an earlier run", new),
-        (false, Contents::Other) => ("other files", new),
-        (true, Contents::Other) => ("no manifest.json", "the folder of an earlier run (--resume)"),
-        _ => return Ok(None),
-    };
-    Ok(Some(Error::file(path, format!("a folder with {} in it", refused.0), refused.1)))
+/// The name of something of a search, for TensorBoard.
+fn tagged(search: &str, name: &str) -> String {
+    if search.is_empty() { name.to_string() } else { format!("{search}/{name}") }
 }
 
-/// What a folder holds.
-enum Contents {
-    Nothing,
-    /// A run with its manifest.
-    Run,
-    Other,
-}
-
-/// A run that was killed before it had written its manifest leaves nothing that counts.
-fn contents(path: &Path) -> Result<Contents> {
-    let mut found = Contents::Nothing;
-    for entry in std::fs::read_dir(path).map_err(Error::io("read", path))? {
-        let entry = entry.map_err(Error::io("read", path))?;
-        let empty = || entry.metadata().is_ok_and(|m| m.is_file() && m.len() == 0);
-        match entry.file_name().to_str() {
-            Some(MANIFEST) => return Ok(Contents::Run),
-            Some(LOCK) if Lock::is_one(&entry.path()) => {}
-            Some(log) if (log == METRICS.0 || log == IIM.0) && empty() => {}
-            Some(name) if files::is_temporary(name) => {}
-            _ => found = Contents::Other,
-        }
+fn cell_name(space: &SearchSpace, c: Candidate) -> &'static str {
+    match space.cell_types()[c.cell_type] {
+        CellType::Normal => "normal",
+        CellType::Reduction => "reduction",
     }
-    Ok(found)
+}
+
+/// `to<-from`.
+fn edge_name(space: &SearchSpace, c: Candidate) -> String {
+    let edge = space.edges()[c.edge];
+    format!("{}<-{}", edge.to, edge.from)
 }
 
 fn absent_is_fine(e: std::io::Error) -> std::io::Result<()> {
@@ -235,7 +276,7 @@ mod tests {
         assert_eq!(read(&folder, "genotype.txt"), "|x|\n");
         assert_eq!(
             read(&folder, "metrics.csv"),
-            "search,epoch,net,loss,accuracy,lr,images,seconds\n\"is, one\",1,0,0.1,0.5,0.025,64,1.000\n"
+            "search,epoch,net,loss,accuracy,lr,images,seconds,step\n\"is, one\",1,0,0.1,0.5,0.025,64,1.000,1\n"
         );
         let iim = read(&folder, "iim.csv");
         assert_eq!(iim.lines().count(), 31);
@@ -311,10 +352,10 @@ mod tests {
         std::fs::write(&log, whole.replace("0.025", "0.026")).unwrap();
         assert!(folder.check_logs().is_err());
         let error = folder.restore_logs(&state).unwrap_err().to_string();
-        assert!(error.contains("metrics.csv: got 78 bytes with sum ") && error.contains("something else"), "{error}");
+        assert!(error.contains("metrics.csv: got 85 bytes with sum ") && error.contains("something else"), "{error}");
         std::fs::write(&log, "").unwrap();
         let error = folder.log_epoch("a", 2, 0, &stats).unwrap_err().to_string();
-        assert!(error.contains("metrics.csv: got 0 bytes, expected the 78 bytes that the run wrote"), "{error}");
+        assert!(error.contains("metrics.csv: got 0 bytes, expected the 85 bytes that the run wrote"), "{error}");
         std::fs::write(&log, whole).unwrap();
         folder.restore_logs(&state).and_then(|()| folder.check_logs()).unwrap();
     }

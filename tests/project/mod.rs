@@ -53,10 +53,16 @@ pub fn text(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.as_ref().display()))
 }
 
+/// A row of metrics.csv without its seconds.
+pub fn timeless(row: &str) -> String {
+    let (head, step) = row.rsplit_once(',').unwrap();
+    format!("{},{step}", head.rsplit_once(',').unwrap().0)
+}
+
 /// metrics.csv without its seconds, and the weights.
 pub fn outcome(run: &Path) -> Vec<String> {
     let rows = text(run.join("metrics.csv"));
-    let rows = rows.lines().map(|l| l.rsplit_once(',').map_or(l, |(row, _)| row).to_string());
+    let rows = rows.lines().map(timeless);
     rows.chain([format!("{:?}", fs::read(run.join("w.safetensors")).unwrap())]).collect()
 }
 

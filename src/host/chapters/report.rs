@@ -3,6 +3,7 @@
 use crate::data::nas_bench;
 use crate::error::{Error, Result};
 use crate::host::handles::genotype::GenotypeHandle;
+use crate::host::handles::saved::to_json;
 use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
@@ -10,7 +11,8 @@ use crate::host::script::functions::functions;
 use crate::host::script::types::Number;
 use crate::host::script::value::shown;
 use crate::space::Genotype;
-use rhai::{Array, Dynamic, NativeCallContext};
+use rhai::{Array, Dynamic, Map, NativeCallContext};
+use serde_json::Value;
 use std::rc::Rc;
 
 fn some(numbers: &[f64], what: &str) -> Fallible<()> {
@@ -80,10 +82,32 @@ fn report(host: &Run, label: &str, genotype: &Genotype) -> Result<()> {
     if let Ok(row) = nas_bench::query(genotype) {
         host.output.line(&format!("\n{}", row.beside_paper()?));
     }
-    if let Some(folder) = host.folder.borrow_mut().as_mut() {
-        folder.write_genotype(label, &genotype.to_string())?;
+    record(host, label, genotype)?;
+    if let Some(folder) = host.folder.borrow().as_ref() {
         host.output.line(&format!("\nrun folder: {}", folder.path().display()));
     }
+    Ok(())
+}
+
+/// The genotype in genotype.txt and result.json.
+fn record(host: &Run, label: &str, genotype: &Genotype) -> Result<()> {
+    host.results.found(label, genotype);
+    if let Some(folder) = host.folder.borrow_mut().as_mut() {
+        folder.write_genotype(label, &genotype.to_string())?;
+    }
+    let drawing = || format!("```\n{genotype}\n\n{}\n```", genotype.draw().trim_end());
+    host.logs(|folder, _| folder.log_text(label, "genotype", &drawing()))
+}
+
+/// Numbers, texts and truth values of a script's own, for result.json.
+fn record_values(host: &Run, label: &str, values: &Map) -> Result<()> {
+    let plain = |(key, value): (&rhai::Identifier, &Dynamic)| match to_json(value, key)? {
+        Value::Array(_) | Value::Object(_) => {
+            Err(Error::invalid(format!("record, `{key}`"), shown(value), "a number, a text, true or false"))
+        }
+        plain => Ok((key.to_string(), plain)),
+    };
+    host.results.values(label, values.iter().map(plain).collect::<Result<_>>()?);
     Ok(())
 }
 
@@ -92,7 +116,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("reports");
     functions! { api, [host];
         /// The end of a search: print the genotype, its row of the NAS-Bench-201 table beside the paper's, and where
-        /// the run folder is; write genotype.txt.
+        /// the run folder is; write genotype.txt, and keep it for result.json.
         ///
         /// ```rhai
         /// report(genotype(9930));
@@ -103,6 +127,20 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         fn report(label: String, genotype: GenotypeHandle) -> Fallible<()> {
             Ok(report(&host, &one_line(&label)?, &genotype.0)?)
         }
+
+        /// Keep what a search came to, without printing it: a genotype in genotype.txt and in result.json, as `report` does,
+        /// or numbers, texts and truth values of one's own in result.json, under `values`. They stand under the label
+        /// of the search; `isdarts-host runs` shows and sorts by them.
+        ///
+        /// ```rhai
+        /// label("seed 1");
+        /// record(genotype(9930));
+        /// record(#{ tau: 0.42, images: 200 });
+        /// ```
+        fn record(genotype: GenotypeHandle) -> Fallible<()> {
+            Ok(record(&host, &host.label.borrow(), &genotype.0)?)
+        }
+        fn record(values: Map) -> Fallible<()> { Ok(record_values(&host, &host.label.borrow(), &values)?) }
 
         /// A line of progress, on stderr; none under --quiet. `print` writes results, on stdout.
         ///

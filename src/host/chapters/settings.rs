@@ -88,7 +88,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// let cfg = settings(method::defaults() + #{ method: name });
         /// assert(cfg.method == "darts");
         /// ```
-        fn setting(key: String, choices: Array) -> Fallible<Dynamic> { setting(&host.settings, &key, &choices) }
+        fn setting(key: String, choices: Array) -> Fallible<Dynamic> { host.settings.seen(setting(&host.settings, &key, &choices)) }
 
         /// The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose type
         /// is not that of its default, is an error. Known are the keys of `defaults` and those that the functions of the
@@ -99,6 +99,6 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// let cfg = settings(#{ epochs: 3, temperature: 0.5 });
         /// assert(cfg.temperature == 0.5);
         /// ```
-        fn settings(defaults: Map) -> Result<Map> { settings(&host.settings, defaults) }
+        fn settings(defaults: Map) -> Result<Map> { host.settings.seen(settings(&host.settings, defaults)) }
     }
 }

@@ -14,6 +14,7 @@ use crate::net::subnet::Plan;
 use crate::search::trainer::Evaluation;
 use crate::search::{Stateful, Trainer};
 use rhai::{Dynamic, INT, Map};
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
@@ -78,6 +79,24 @@ fn result(trainer: &Trainer, found: &Evaluation, folder: Option<&Path>) -> Map {
     map
 }
 
+/// What result.json gets.
+fn record(trainer: &Trainer, found: &Evaluation, folder: Option<&Path>) -> Value {
+    let percent = |x: f64| 100.0 * x;
+    json!({
+        "folder": folder.and_then(Path::file_name).map(|name| name.to_string_lossy()),
+        "genotype": trainer.net.plan().to_string(),
+        "parameters": trainer.net.n_weights(),
+        "epochs": trainer.curve().len(),
+        "seconds": trainer.curve().iter().map(|r| r.seconds).sum::<f64>(),
+        "accuracy": percent(found.top1),
+        "top5": percent(found.top5),
+        "loss": found.loss,
+        "best_accuracy": trainer.best().map(|row| percent(row.test_top1)),
+        "best_epoch": trainer.best().map(|row| row.epoch),
+        "train_accuracy": trainer.curve().last().map(|row| percent(row.train_top1)),
+    })
+}
+
 /// Register `train_genotype`.
 pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("evaluation");
@@ -115,6 +134,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             host.live.add(&(trainer.clone() as Rc<RefCell<dyn Stateful>>));
             let (found, folder) = training::train(&host, &trainer, &source.0)?;
             let trainer = trainer.borrow();
+            host.results.trained(&host.label.borrow(), record(&trainer, &found, folder.as_deref()));
             Ok(result(&trainer, &found, folder.as_deref()))
         }
     }

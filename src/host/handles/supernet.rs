@@ -39,8 +39,8 @@ pub struct SupernetHandle {
 impl SupernetHandle {
     pub(crate) fn new(host: &Rc<Run>, space: &SpaceHandle, cfg: &Map) -> Fallible<Self> {
         let size: SizeConfig = config(&host.settings, cfg, Taker::Search)?;
-        let train: TrainConfig = typed(cfg)?;
-        train.check()?;
+        let train = typed(cfg).and_then(|train: TrainConfig| train.check().map(|()| train));
+        let train = host.settings.seen(train)?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
         let config = SupernetConfig {

@@ -123,6 +123,7 @@ impl Turns {
             meta["seconds"]
                 .as_f64()
                 .ok_or_else(|| Error::invalid("checkpoint, `seconds`", &meta["seconds"], "a number"))?,
+            meta["cpu_seconds"].as_f64(),
         );
         let mut loops = host.loops.borrow_mut();
         loops.started = get(meta, "started")? as usize;
@@ -132,6 +133,10 @@ impl Turns {
             loops.saved.clear();
             if let Some(folder) = host.folder.borrow_mut().as_mut() {
                 folder.restore_logs(&meta["logs"])?;
+            }
+            // One of before there were results has none: those that the walk found stand.
+            if !meta["results"].is_null() {
+                host.results.restore(&meta["results"])?;
             }
         }
         let epoch = get(meta, "epoch")? as usize;
@@ -180,8 +185,10 @@ impl Turns {
             "started": loops.started,
             "made": host.live.made(),
             "seconds": host.clock.seconds(),
+            "cpu_seconds": host.clock.cpu_seconds(),
             "stream": host.stream.borrow().to_json()?,
             "logs": logs,
+            "results": host.results.state(),
         });
         if let Some(run) = host.folder.borrow().as_ref() {
             files::folder_below(run.path(), folder.strip_prefix(run.path()).unwrap_or(&folder))?;
@@ -209,7 +216,11 @@ impl Turns {
         for (net, (_, learner)) in self.host.live.learners().iter().enumerate() {
             let stats = learner.borrow().stats();
             if stats.images > 0 {
-                self.host.logs(|folder, label| folder.log_epoch(label, epoch, net, &stats))?;
+                self.host.log_settings()?;
+                let (learner, host) = (learner.borrow(), &self.host);
+                host.logs(|folder, label| folder.log_epoch(label, epoch, net, &stats))?;
+                let (space, mask) = (learner.net.space(), learner.net.mask());
+                host.logs(|folder, label| folder.log_alive(label, epoch, net, space, mask))?;
             }
         }
         Ok(())

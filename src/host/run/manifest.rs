@@ -1,7 +1,10 @@
 //! manifest.json: what a run was asked, with what, and how it went.
 
+use super::outcome;
 use super::shared::Run;
 use crate::error::{Error, Result};
+use crate::files;
+use crate::search::RunFolder;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,28 +25,36 @@ impl Manifest {
             "id": host.origin.id,
             "started": started,
             "resumed": host.options.resume,
+            "host": files::host_name(),
+            "instructions": outcome::instructions(),
         });
+        host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::remove_result)?;
         let manifest = Manifest { head };
-        manifest.write(host, "running")?;
+        manifest.write(host, "running", None)?;
         Ok(manifest)
     }
 
     /// When the run is over, one way or the other.
     pub fn end(&self, host: &Run, result: &Result<()>) -> Result<()> {
-        self.write(
-            host,
-            match result {
-                Ok(()) => "finished",
-                Err(Error::Interrupted) => "interrupted",
-                Err(_) => "failed",
-            },
-        )
+        match result {
+            // A result is there before somebody is told so.
+            Ok(()) => {
+                host.log_settings()?;
+                outcome::write(host)?;
+                self.write(host, "finished", None)
+            }
+            Err(Error::Interrupted) => self.write(host, "interrupted", None),
+            Err(error) => self.write(host, "failed", Some(error)),
+        }
     }
 
-    fn write(&self, host: &Run, status: &str) -> Result<()> {
+    fn write(&self, host: &Run, status: &str, error: Option<&Error>) -> Result<()> {
         let mut all = self.head.clone();
         all["made_of"] = host.origin.made_of()?;
         all["status"] = json!(status);
+        if let Some(error) = error {
+            all["error"] = error.to_string().into();
+        }
         all["seconds"] = json!(host.clock.seconds());
         all["settings"] = Value::Object(host.settings.effective.borrow().clone());
         if let Some(data) = host.data.borrow().as_ref() {

@@ -10,7 +10,7 @@ use crate::search::{EvalConfig, TrainConfig, arch::ArchConfig};
 use rhai::{Dynamic, Map};
 use serde::Serialize;
 use serde_json::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
@@ -72,6 +72,7 @@ impl Keys for PictureConfig {
 }
 
 /// What was set from outside, and what came of it.
+#[derive(Default)]
 pub struct RunSettings {
     /// `--set KEY=VALUE`, in order.
     pub sets: Vec<(String, Value)>,
@@ -81,12 +82,20 @@ pub struct RunSettings {
     pub read: RefCell<BTreeSet<String>>,
     /// Keys that a script's settings declared, besides those the host knows.
     pub declared: RefCell<BTreeSet<String>>,
+    /// Whether a setting was refused.
+    pub refused: Cell<bool>,
 }
 
 impl RunSettings {
     /// Begins with what `--set` says.
     pub fn new(sets: Vec<(String, Value)>) -> Self {
-        RunSettings { sets, effective: RefCell::default(), read: RefCell::default(), declared: RefCell::default() }
+        RunSettings { sets, ..RunSettings::default() }
+    }
+
+    /// Remembers whether settings were refused.
+    pub fn seen<T, E>(&self, taken: std::result::Result<T, E>) -> std::result::Result<T, E> {
+        self.refused.set(self.refused.get() || taken.is_err());
+        taken
     }
 }
 
@@ -207,9 +216,8 @@ pub fn check(settings: &RunSettings, map: &Map, taker: Taker) -> Result<()> {
 
 /// [`check`], then [`typed`], then whether each value is in its range.
 pub fn config<T: Settings + Default>(settings: &RunSettings, map: &Map, taker: Taker) -> Result<T> {
-    check(settings, map, taker)?;
-    let config = typed(map)?;
-    settings::check(&config).map(|()| config)
+    let config = check(settings, map, taker).and_then(|()| typed(map));
+    settings.seen(config.and_then(|config| settings::check(&config).map(|()| config)))
 }
 
 /// Whether two maps have the same keys with the same numbers, texts and truth values; other values are never the same.
@@ -245,11 +253,11 @@ pub fn data_options(settings: &RunSettings, options: &Map, seed: u64) -> Result<
 pub fn all_read(settings: &RunSettings) -> Result<()> {
     let read = settings.read.borrow();
     match settings.sets.iter().find(|(key, _)| !read.contains(key)) {
-        Some((key, _)) => Err(Error::invalid(
+        Some((key, _)) => settings.seen(Err(Error::invalid(
             "--set",
             format!("`{key}`, which this script did not read"),
             "settings that it takes through settings(...) or data()",
-        )),
+        ))),
         None => Ok(()),
     }
 }

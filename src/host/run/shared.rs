@@ -7,6 +7,7 @@ use super::options::RunOptions;
 use super::origin::RunOrigin;
 use super::output::Output;
 use super::random::Stream;
+use super::results::Results;
 use super::settings::RunSettings;
 use crate::data::Splits;
 use crate::error::Result;
@@ -17,6 +18,9 @@ use crate::search::{Progress, RunFolder, Trace};
 use crate::space::{Iim, Mask, SearchSpace};
 use std::cell::RefCell;
 use std::rc::Rc;
+
+/// What TensorBoard calls the text of settings.
+const SETTINGS: &str = "settings";
 
 /// Shared by all host functions of one run.
 pub struct Run {
@@ -46,6 +50,8 @@ pub struct Run {
     pub label: RefCell<String>,
     /// The values that hold state.
     pub live: Live,
+    /// What it came to so far.
+    pub results: Results,
     /// How long it has taken.
     pub clock: Clock,
 }
@@ -92,6 +98,7 @@ impl Run {
             loops: RefCell::new(loops),
             label: RefCell::default(),
             live: Live::default(),
+            results: Results::default(),
             clock: Clock::default(),
         })
     }
@@ -113,6 +120,18 @@ impl Run {
             Some(folder) => write(folder, &self.label.borrow()),
             None => Ok(()),
         }
+    }
+
+    /// Keep the settings for TensorBoard, once.
+    pub fn log_settings(&self) -> Result<()> {
+        let row = |(key, value): (&String, &serde_json::Value)| {
+            format!("| {key} | {} |\n", value.to_string().trim_matches('"').replace('|', "\\|"))
+        };
+        let rows: String = self.settings.effective.borrow().iter().map(row).collect();
+        self.logs(|folder, _| match folder.has_text("", SETTINGS) {
+            true => Ok(()),
+            false => folder.log_text("", SETTINGS, &format!("| setting | value |\n|---|---|\n{rows}")),
+        })
     }
 
     /// Keep a measurement in iim.csv.

@@ -21,7 +21,7 @@ use std::rc::Rc;
 /// Make the trainer, or say what is wrong, before any work.
 pub fn make(host: &Run, plan: Plan, data: &Splits, settings: &Givens) -> Result<Trainer> {
     let (_, h, w) = data.train.shape;
-    let config = EvalConfig::of_map(settings, plan.topology, h.min(w))?;
+    let config = host.settings.seen(EvalConfig::of_map(settings, plan.topology, h.min(w)))?;
     config.told(settings).iter().for_each(|line| host.note(line));
     let seed = host.stream.borrow_mut().next_seed();
     let net = Subnet::new(plan, config.subnet(data.train.n_classes(), seed)?, &host.options.device)?;
@@ -47,7 +47,11 @@ pub fn train(host: &Rc<Run>, trainer: &Rc<RefCell<Trainer>>, data: &Splits) -> F
             let CurveRow { epoch, lr, seconds, .. } = *row;
             let (loss, accuracy, images) = (row.train_loss, row.train_top1, data.train.len());
             let stats = EpochStats { loss, accuracy, images, seconds, lr };
+            host.log_settings().map_err(raise)?;
             host.logs(|folder, label| folder.log_epoch(label, epoch, 0, &stats)).map_err(raise)?;
+            let test = [("accuracy", row.test_top1), ("top5", row.test_top5), ("loss", found.loss)];
+            let test = test.map(|(name, value)| (format!("test/{name}"), value));
+            host.logs(|folder, label| folder.log_points(label, epoch, test.into())).map_err(raise)?;
         }
         if let Some(folder) = &folder {
             write(folder, &trainer, &about, &data.test.classes, &found).map_err(raise)?;

@@ -1,4 +1,4 @@
-//! A table that grows by whole rows, and that only this process writes to.
+//! A table (or a file of records) that grows by whole rows, and that only this process writes to.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -13,6 +13,8 @@ pub(super) struct Log {
     path: PathBuf,
     header: &'static [&'static str],
     length: u64,
+    /// Rows up to `length`, without the header. No field has a line end in it.
+    rows: usize,
     /// The sum of the bytes up to `length`.
     sum: Xxh3,
 }
@@ -21,7 +23,12 @@ impl Log {
     /// Make the file where there is none. One that holds something is cut back by [`Log::restore`] before it grows.
     pub(super) fn open(path: PathBuf, header: &'static [&'static str]) -> Result<Self> {
         files::open_plain(&path, OpenOptions::new().create(true).append(true))?;
-        Ok(Log { path, header, length: 0, sum: Xxh3::new() })
+        Ok(Log { path, header, length: 0, rows: 0, sum: Xxh3::new() })
+    }
+
+    /// How many rows there are, without the header.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     /// Add rows by one write for all: a kill leaves whole rows, or a tail that resuming cuts off.
@@ -33,9 +40,21 @@ impl Log {
         }
         rows.iter().try_for_each(|row| csv.write_record(row)).map_err(|e| bad(e.to_string()))?;
         let bytes = csv.into_inner().map_err(|e| bad(e.to_string()))?;
-        self.whole(OpenOptions::new().append(true))?.write_all(&bytes).map_err(Error::io("write", &self.path))?;
+        self.grow(&bytes)?;
+        self.rows += rows.len();
+        Ok(())
+    }
+
+    /// Whether nothing was written yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Add bytes.
+    pub(super) fn grow(&mut self, bytes: &[u8]) -> Result<()> {
+        self.whole(OpenOptions::new().append(true))?.write_all(bytes).map_err(Error::io("write", &self.path))?;
         self.length += bytes.len() as u64;
-        self.sum.update(&bytes);
+        self.sum.update(bytes);
         Ok(())
     }
 
@@ -83,6 +102,7 @@ impl Log {
         }
         file.set_len(length).map_err(Error::io("write", &self.path))?;
         (self.length, self.sum) = (length, found);
+        self.rows = bytes.iter().filter(|b| **b == b'\n').count().saturating_sub(1);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
-//! manifest.json: a JSON object with a sum over all of it.
+//! manifest.json and result.json: JSON objects, each with a sum over all of it.
 
-use super::{LOCK, MANIFEST, RunFolder};
+use super::{LOCK, MANIFEST, RESULT, RunFolder, absent_is_fine};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
 use serde_json::Value;
@@ -10,15 +10,32 @@ use xxhash_rust::xxh3::xxh3_128;
 /// The member that holds the sum of the others.
 const SUM: &str = "sum";
 
-fn sum(manifest: &Value) -> String {
-    format!("{:032x}", xxh3_128(manifest.to_string().as_bytes()))
+fn sum(object: &Value) -> String {
+    format!("{:032x}", xxh3_128(object.to_string().as_bytes()))
 }
 
-fn write(folder: &Path, manifest: &Value) -> Result<()> {
-    let mut all = manifest.clone();
-    all[SUM] = sum(manifest).into();
-    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::invalid(MANIFEST, e, "plain data"))?;
-    files::replace(&folder.join(MANIFEST), (text + "\n").as_bytes())
+fn write(folder: &Path, name: &str, object: &Value) -> Result<()> {
+    let mut all = object.clone();
+    all[SUM] = sum(object).into();
+    let text = serde_json::to_string_pretty(&all).map_err(|e| Error::invalid(name, e, "plain data"))?;
+    files::replace(&folder.join(name), (text + "\n").as_bytes())
+}
+
+/// An object that [`write`] wrote; `changed`: or that was changed since.
+fn read(folder: &Path, name: &str, changed: bool) -> Result<Value> {
+    let path = folder.join(name);
+    let text = files::read_plain_text(&path).map_err(Error::io("read", &path))?;
+    let expected = format!("the {} of an earlier run, as JSON", name.trim_end_matches(".json"));
+    let mut object: Value = serde_json::from_str(&text).map_err(|e| Error::file(&path, e, &expected))?;
+    let members = object.as_object_mut().ok_or_else(|| Error::file(&path, "no object", &expected))?;
+    let written = members.shift_remove(SUM);
+    let found = sum(&object);
+    if !changed && written.as_ref().and_then(Value::as_str) != Some(found.as_str()) {
+        let got = written.map_or("no `sum`".into(), |w| format!("a text with sum {found} where {w} was written"));
+        let expected = "what the run wrote: it was damaged, or changed by hand (--accept-changes takes it as it is)";
+        return Err(Error::file(&path, got, expected));
+    }
+    Ok(object)
 }
 
 impl RunFolder {
@@ -29,7 +46,26 @@ impl RunFolder {
 
     /// Write manifest.json, whole or not at all.
     pub fn write_manifest(&self, manifest: &Value) -> Result<()> {
-        write(&self.path, manifest)
+        write(&self.path, MANIFEST, manifest)
+    }
+
+    /// Write result.json, whole or not at all.
+    pub fn write_result(&self, result: &Value) -> Result<()> {
+        write(&self.path, RESULT, result)
+    }
+
+    /// Remove what the run came to before it went on.
+    pub fn remove_result(&self) -> Result<()> {
+        let path = self.path.join(RESULT);
+        std::fs::remove_file(&path).or_else(absent_is_fine).map_err(Error::io("remove", &path))
+    }
+
+    /// What the run in `folder` came to; none if it is not finished.
+    ///
+    /// # Errors
+    /// A result.json that does not have its sum.
+    pub fn read_result(folder: &Path) -> Result<Option<Value>> {
+        folder.join(RESULT).is_file().then(|| read(folder, RESULT, false)).transpose()
     }
 
     /// The manifest of an earlier run.
@@ -37,20 +73,7 @@ impl RunFolder {
     /// # Errors
     /// None, or one that does not have its sum: damaged, or changed by hand. `changed`: take one that was changed.
     pub fn read_manifest(folder: &Path, changed: bool) -> Result<Value> {
-        let path = folder.join(MANIFEST);
-        let text = files::read_plain_text(&path).map_err(Error::io("read", &path))?;
-        let expected = "the manifest of an earlier run, as JSON";
-        let mut manifest: Value = serde_json::from_str(&text).map_err(|e| Error::file(&path, e, expected))?;
-        let members = manifest.as_object_mut().ok_or_else(|| Error::file(&path, "no object", expected))?;
-        let written = members.shift_remove(SUM);
-        let found = sum(&manifest);
-        if !changed && written.as_ref().and_then(Value::as_str) != Some(found.as_str()) {
-            let got = written.map_or("no `sum`".into(), |w| format!("a text with sum {found} where {w} was written"));
-            let expected =
-                "what the run wrote: it was damaged, or changed by hand (--accept-changes takes it as it is)";
-            return Err(Error::file(&path, got, expected));
-        }
-        Ok(manifest)
+        read(folder, MANIFEST, changed)
     }
 
     /// For a process that ends without ceremony: say so in the manifest and let go of the lock, if they are this process's.
@@ -61,7 +84,7 @@ impl RunFolder {
             && manifest["status"] == "running"
         {
             manifest["status"] = "interrupted".into();
-            write(folder, &manifest).ok();
+            write(folder, MANIFEST, &manifest).ok();
         }
         Lock::abandon(&folder.join(LOCK));
     }
