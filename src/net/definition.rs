@@ -12,6 +12,18 @@ use candle_core::{DType, Tensor, Var};
 /// Sees each live candidate's output in each cell: its mixing index, `[b, c, h, w]`; `None` stands for zeros.
 pub type Probe<'a> = &'a mut dyn FnMut(usize, Option<&Tensor>) -> Result<()>;
 
+/// Sees the value of a step (its index, its op, the first value that it reads, its own) and gives it, or another in its place.
+pub type Watch<'a> = &'a dyn Fn(usize, &Op, &Tensor, Tensor) -> Result<Tensor>;
+
+/// What measures of a network put in place of its own.
+#[derive(Clone, Copy, Default)]
+pub struct Given<'a> {
+    /// In place of weights and buffers, by position, in [`How::dtype`].
+    pub weights: Option<&'a [Tensor]>,
+    /// What sees the steps that read something.
+    pub watch: Option<Watch<'a>>,
+}
+
 /// How a pass is run.
 #[derive(Clone, Copy, Debug)]
 pub struct How<'a> {
@@ -37,7 +49,20 @@ pub fn forward(
     x: &Tensor,
     mix: &Tensor,
     how: How,
+    probe: Option<Probe>,
+) -> Result<(Tensor, Option<Tensor>)> {
+    forward_given(graph, params, x, mix, how, probe, Given::default())
+}
+
+/// [`forward`] with what is `given` in place of the network's own.
+pub fn forward_given(
+    graph: &Graph,
+    params: &Params,
+    x: &Tensor,
+    mix: &Tensor,
+    how: How,
     mut probe: Option<Probe>,
+    given: Given,
 ) -> Result<(Tensor, Option<Tensor>)> {
     let drawn = drawn(mix, how.pass.paths)?;
     let needed = graph.needed(how.auxiliary, |coef| coef.mix().is_none_or(|i| drawn[i]));
@@ -54,7 +79,7 @@ pub fn forward(
     values[0] = Some(x.to_dtype(how.dtype)?);
     for (i, step) in graph.steps.iter().enumerate().skip(1).filter(|(i, _)| needed[*i]) {
         interrupt::check()?;
-        let steps = Steps { graph, params, values: &values, how };
+        let steps = Steps { graph, params, values: &values, how, given };
         let size = (batch, step.channels, sizes[i].0, sizes[i].1);
         values[i] = Some(match &step.op {
             Op::Sum { terms } => steps.sum(terms, &mix, &drawn, size, &mut probe)?,
@@ -62,7 +87,7 @@ pub fn forward(
             Op::Noise { place, .. } => {
                 noise::draw(draws, place, &[size.0, size.1, size.2, size.3], x.device())?.to_dtype(how.dtype)?
             }
-            op => steps.step(op)?,
+            op => steps.watched(i, op)?,
         });
         // Without a graph, this frees what nothing reads any more.
         for read in step.op.inputs().iter().filter(|x| last_use[x.0] == i) {
@@ -86,7 +111,7 @@ pub fn auxiliary_head(graph: &Graph, params: &Params, pooled: Tensor, how: How) 
     let mut value = pooled;
     for pair in chain.windows(2).rev() {
         values[pair[1].0] = Some(value);
-        value = Steps { graph, params, values: &values, how }.step(graph.op(pair[0]))?;
+        value = Steps { graph, params, values: &values, how, given: Given::default() }.step(graph.op(pair[0]))?;
     }
     Ok(value)
 }
@@ -104,6 +129,7 @@ struct Steps<'a> {
     params: &'a Params,
     values: &'a [Option<Tensor>],
     how: How<'a>,
+    given: Given<'a>,
 }
 
 impl Steps<'_> {
@@ -114,10 +140,22 @@ impl Steps<'_> {
     }
 
     fn weight(&self, position: usize) -> Result<Tensor> {
+        if let Some(weights) = self.given.weights {
+            return Ok(weights[position].clone());
+        }
         let var = &self.params.at(position).var;
         let weight = if self.how.track { var.as_tensor().clone() } else { var.as_detached_tensor() };
         // Every step with weights is a place to stop at, on the way there and back.
         Ok(poll(&weight).map_err(interrupt::or)?.to_dtype(self.how.dtype)?)
+    }
+
+    /// A step, and what is made of it by who watches.
+    fn watched(&self, i: usize, op: &Op) -> Result<Tensor> {
+        let value = self.step(op)?;
+        match (self.given.watch, op.inputs().first()) {
+            (Some(watch), Some(x)) => watch(i, op, self.value(*x)?, value),
+            _ => Ok(value),
+        }
     }
 
     fn step(&self, op: &Op) -> Result<Tensor> {

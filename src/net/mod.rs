@@ -11,7 +11,7 @@ pub mod gradients;
 pub mod graph;
 pub mod ids;
 pub mod lower;
-mod network;
+pub(crate) mod network;
 pub mod onnx;
 pub mod params;
 mod pass;

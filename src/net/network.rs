@@ -1,11 +1,11 @@
 //! A graph with its weights on a device: the passes that supernets and evaluation networks share.
 
-use super::definition::{self, How, Probe};
+use super::definition::{self, Given, How, Probe};
 use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::pass::{Logits, Pass};
-use super::{DropPath, Gradients, Param, Params, watched};
+use super::{DropPath, Gradients, Mode, Param, Params, watched};
 use crate::error::{Error, Result};
 use crate::ops::gpu;
 use crate::ops::sgd::Step;
@@ -130,6 +130,15 @@ impl Network {
         Ok(())
     }
 
+    /// Logits of the definition in `dtype`, which remember what is `given` (not the weights of the network), for measures that see
+    /// more than the engine keeps. No running statistics move unless `mode` is that of training.
+    pub fn measured(&self, x: &Tensor, mix: Option<&Tensor>, mode: Mode, dtype: DType, given: Given) -> Result<Tensor> {
+        let none = Tensor::zeros(0, dtype, &self.device)?;
+        let how = How { pass: mode.into(), drop: None, auxiliary: false, track: false, dtype, seed: self.seed };
+        let (graph, params) = (&self.run.graph, &self.run.params);
+        Ok(definition::forward_given(graph, params, x, mix.unwrap_or(&none), how, None, given)?.0)
+    }
+
     /// Sums over the images, and over the cells of a type, of each live candidate's IIM score, by mixing index; none without
     /// the engine.
     pub fn scores(&self, x: &Tensor, mix: &Tensor) -> Option<Result<Vec<f64>>> {
@@ -161,7 +170,7 @@ impl Network {
 }
 
 /// The number of images of `x: [b, 3, h, w]`, and their size; an error in words for anything else.
-pub(super) fn image_sizes(what: &str, x: &Tensor) -> Result<(usize, usize, usize)> {
+pub(crate) fn image_sizes(what: &str, x: &Tensor) -> Result<(usize, usize, usize)> {
     match *x.dims() {
         [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => Ok((b, h, w)),
         _ => {

@@ -5,7 +5,8 @@
 pub use super::{DropPath, Logits, SubnetConfig};
 pub use crate::space::{Family, Plan};
 
-use super::graph::{self, Graph, ParamSpec};
+use super::definition::Given;
+use super::graph::{self, Graph, Op, ParamSpec};
 use super::network::{Backend, Network, image_sizes};
 use super::{Gradients, Mode, Param, Params, Role, size};
 use crate::error::{Error, Result};
@@ -78,6 +79,11 @@ impl Subnet {
         self.network.graph()
     }
 
+    /// What its passes are made by.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
         self.network.params()
@@ -106,6 +112,22 @@ impl Subnet {
         let auxiliary = mode == Mode::Train && self.config.auxiliary;
         let drop = drop.filter(|_| mode == Mode::Train);
         self.network.forward(x, None, mode.into(), drop, auxiliary)
+    }
+
+    /// What the classifier takes the mean of, `[b, c, h, w]`, by the [`super::definition`]; no running statistics move in
+    /// [`Mode::Batch`] and [`Mode::Eval`].
+    pub fn features(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.check_input(x, mode, None)?;
+        let features = std::cell::RefCell::new(None);
+        let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+            if let Op::Mean { .. } = op {
+                *features.borrow_mut() = Some(x.clone());
+            }
+            Ok(y)
+        };
+        let given = Given { watch: Some(&watch), weights: None };
+        self.network.measured(x, None, mode, candle_core::DType::F32, given)?;
+        features.take().ok_or_else(|| Error::invalid("network", "no mean before its classifier", "one"))
     }
 
     /// Backward from a scalar made of logits of this network.

@@ -69,6 +69,11 @@ impl Supernet {
         self.network.device()
     }
 
+    /// What its passes are made by.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
         self.network.params()
@@ -106,6 +111,28 @@ impl Supernet {
     /// `mask / |O|`, one `[edges, ops]` tensor per cell type; `|O|` is the number of ops in the list of the edge.
     pub fn mask_mixing(&self) -> Result<Vec<Tensor>> {
         Ok(self.mask_mixing.clone())
+    }
+
+    /// [`Supernet::mask_mixing`] of all cell types one behind the other.
+    pub(crate) fn flat_mixing(&self) -> Result<Tensor> {
+        flat(&self.mask_mixing)
+    }
+
+    /// Of a number for each parameter, by position, the sum over those of each candidate, over all cells of its type; NaN where
+    /// it is dead.
+    pub(crate) fn per_candidate(&self, numbers: &[f64]) -> PerCandidate<f64> {
+        let mut sums = PerCandidate::filled(&self.space, f64::NAN);
+        for candidate in self.mask.alive() {
+            let edge = self.space.edges()[candidate.edge];
+            let of_type = |k: &usize| supernet::cell_type(&self.space, &self.config, *k) == Some(candidate.cell_type);
+            let names = (0..supernet::blocks(&self.config)).filter(of_type);
+            let names: Vec<String> =
+                names.map(|k| supernet::name_of(&self.space, k, edge, candidate.op) + ".").collect();
+            let own = |name: &str| names.iter().any(|own| name.starts_with(own.as_str()));
+            let own = self.params().iter().zip(numbers).filter(|(param, _)| own(&param.name));
+            *sums.get_mut(candidate) = own.map(|(_, number)| number).sum();
+        }
+        sums
     }
 
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per

@@ -10,6 +10,7 @@ use crate::net::{DropPath, Mode, Subnet};
 use crate::ops::sgd::Step;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::time::Instant;
 
 /// What an evaluation came to.
@@ -167,10 +168,7 @@ impl Trainer {
         let mut confusion = vec![vec![0; classes]; classes];
         for batch in in_order(data, self.config.batch_size)? {
             interrupt::check()?;
-            let x = self.input(&batch)?;
-            let place = || format!("an evaluation in {}", finite::step(self.epoch, batch.index));
-            let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
-            let passed = Passed::of(self.net.forward(&x, Mode::Eval, None)?, &batch.y, 0.0, 0.0, &at)?;
+            let passed = self.passed(&batch, Mode::Eval)?;
             let mut right = 0;
             for (row, &class) in passed.out.logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
                 let rank = rank(row, class as usize);
@@ -183,6 +181,37 @@ impl Trainer {
         }
         let top5 = top5 as f64 / stats.images.max(1) as f64;
         Ok(Evaluation { loss: stats.loss, top1: stats.accuracy, top5, confusion })
+    }
+
+    /// Mean cross-entropy of a batch and its logits, in the graph; nothing is dropped, and no running statistics move.
+    pub fn pass(&self, batch: &Batch, mode: Mode) -> Result<(Tensor, Tensor)> {
+        let passed = self.passed(batch, mode)?;
+        Ok((passed.loss, passed.out.logits))
+    }
+
+    fn passed(&self, batch: &Batch, mode: Mode) -> Result<Passed> {
+        let x = self.input(batch)?;
+        let place = || format!("an evaluation in {}", finite::step(self.epoch, batch.index));
+        let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
+        Passed::of(self.net.forward(&x, mode, None)?, &batch.y, 0.0, 0.0, &at)
+    }
+
+    /// What the classifier takes the mean of, `[b, c, h, w]`.
+    pub fn features(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
+        self.net.features(&self.input(batch)?, mode)
+    }
+
+    /// Loss and accuracy of batches, in [`Mode::Eval`] or [`Mode::Batch`].
+    pub fn look(&self, batches: impl IntoIterator<Item: Borrow<Batch>>, mode: Mode) -> Result<EpochStats> {
+        let (start, mut stats) = (Instant::now(), EpochStats::default());
+        for batch in batches {
+            interrupt::check()?;
+            let batch = batch.borrow();
+            let passed = self.passed(batch, mode)?;
+            stats.add(passed.loss.to_scalar()?, passed.right(&batch.y)?, batch.y.len());
+        }
+        stats.seconds = start.elapsed().as_secs_f64();
+        Ok(stats)
     }
 
     fn input(&self, batch: &Batch) -> Result<Tensor> {

@@ -1,0 +1,184 @@
+//! Proxies that look at images inside the network, or at gradients with respect to them.
+
+use super::spectrum::eigenvalues;
+use super::{Images, Subject};
+use crate::error::{Error, Result};
+use crate::net::Mode;
+use crate::net::definition::{Given, Watch};
+use crate::net::graph::{Op, Role};
+use crate::ops::noise;
+use crate::search::loss::cross_entropy;
+use candle_core::{DType, Tensor, Var};
+use std::cell::{Cell, RefCell};
+
+/// Added to eigenvalues.
+const K: f64 = 1e-5;
+/// Below this part of the largest, an eigenvalue is 0 but for rounding.
+const SINGULAR: f64 = 1e-13;
+/// The second image's share in zen.
+const MIXUP: f64 = 1e-2;
+/// How far a pass moves running statistics, as PyTorch has it.
+const MOMENTUM: f64 = 0.1;
+
+/// The logits of a watched pass, by the statistics of the batch.
+fn watched(subject: &Subject, x: &Tensor, dtype: DType, weights: Option<&[Tensor]>, watch: Watch) -> Result<Tensor> {
+    let given = Given { weights, watch: Some(watch) };
+    subject.network.measured(x, subject.mix.as_ref(), Mode::Batch, dtype, given)
+}
+
+/// Of each layer, the sum over channels. An output is multiplied by 1 for each image and channel; the gradient of that 1 is
+/// `sum over pixels a dL/da`.
+pub fn fisher(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+    let ones: RefCell<Vec<(usize, Var)>> = RefCell::default();
+    let layers = subject.layers();
+    let watch = |i: usize, _: &Op, _: &Tensor, y: Tensor| {
+        let Some(layer) = layers.iter().find(|layer| layer.step == i) else { return Ok(y) };
+        let mut shape = y.dims().to_vec();
+        shape[2..].fill(1);
+        let one = Var::ones(shape, y.dtype(), y.device())?;
+        let y = y.broadcast_mul(one.as_tensor())?;
+        ones.borrow_mut().push((layer.weight, one));
+        Ok(y)
+    };
+    let logits = watched(subject, &images.x, DType::F32, None, &watch)?;
+    let gradients = cross_entropy(&logits, &images.y, 0.0)?.backward()?;
+    let mut numbers = vec![0.0; subject.network.params().len()];
+    for (weight, one) in ones.into_inner() {
+        let Some(gradient) = gradients.get(&one) else { continue };
+        let squares: f64 = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?;
+        let var = &subject.network.params().at(weight).var;
+        let each = var.elem_count() / var.dim(0)?;
+        numbers[weight] = each as f64 * 0.5 * squares / images.x.dim(0)? as f64;
+    }
+    Ok(numbers)
+}
+
+/// An error where images are compared and there is one.
+fn several(proxy: &str, images: &Images) -> Result<usize> {
+    match images.x.dim(0)? {
+        1 => Err(Error::invalid(format!("proxy {proxy}"), "a batch of 1 image", "two or more: it compares them")),
+        n => Ok(n),
+    }
+}
+
+/// See [`super::Proxy::JacobCov`]; in f64, where small eigenvalues are more than rounding.
+pub fn jacob_cov(subject: &Subject, images: &Images) -> Result<f64> {
+    let n = several("jacob_cov", images)?;
+    let x = Var::from_tensor(&images.x.to_dtype(DType::F64)?)?;
+    let given = Given::default();
+    let logits = subject.network.measured(&x, subject.mix.as_ref(), Mode::Batch, DType::F64, given)?;
+    let gradients = logits.sum_all()?.backward()?;
+    let same = || {
+        Error::invalid("proxy jacob_cov", "an image whose gradient is the same at all pixels", "gradients that differ")
+    };
+    let rows = gradients.get(&x).ok_or_else(same)?.flatten_from(1)?;
+    let rows = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
+    let lengths = rows.sqr()?.sum_keepdim(1)?.sqrt()?;
+    if lengths.flatten_all()?.to_vec1::<f64>()?.contains(&0.0) {
+        return Err(same());
+    }
+    let rows = rows.broadcast_div(&lengths)?;
+    let correlations = rows.matmul(&rows.t()?.contiguous()?)?.flatten_all()?.to_vec1::<f64>()?;
+    Ok(-eigenvalues(correlations, n).iter().map(|v| (v + K).ln() + (v + K).recip()).sum::<f64>())
+}
+
+/// See [`super::Proxy::Naswot`].
+pub fn naswot(subject: &Subject, images: &Images) -> Result<f64> {
+    let n = several("naswot", images)?;
+    let agreed: RefCell<Vec<f64>> = RefCell::new(vec![0.0; n * n]);
+    let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+        if matches!(op, Op::Relu { .. }) {
+            let codes: Vec<Vec<u64>> = x.flatten_from(1)?.to_vec2::<f32>()?.iter().map(|row| code(row)).collect();
+            let units = x.elem_count() / n;
+            let mut agreed = agreed.borrow_mut();
+            for (i, a) in codes.iter().enumerate() {
+                for (j, b) in codes.iter().enumerate() {
+                    let differ: u32 = a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum();
+                    agreed[i * n + j] += (units - differ as usize) as f64;
+                }
+            }
+        }
+        Ok(y)
+    };
+    watched(subject, &images.x, DType::F32, None, &watch)?;
+    let values = eigenvalues(agreed.into_inner(), n);
+    let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
+    if values.iter().any(|v| v.abs() <= SINGULAR * largest) {
+        let got = "images that all ReLUs see alike, so that the determinant is 0";
+        return Err(Error::invalid("proxy naswot", got, "images that differ"));
+    }
+    Ok(values.iter().map(|v| v.abs().ln()).sum())
+}
+
+/// A bit for each unit that is on.
+fn code(row: &[f32]) -> Vec<u64> {
+    row.chunks(64).map(|part| part.iter().fold(0, |bits, x| bits << 1 | u64::from(*x > 0.0))).collect()
+}
+
+/// What zen draws: all weights, an image and the one that is mixed in.
+pub struct Draws {
+    /// By position: weights of layers normal, biases 0, norms 1 and 0.
+    pub weights: Vec<Tensor>,
+    /// As the images of the batch.
+    pub x: [Tensor; 2],
+}
+
+impl Draws {
+    /// By `seed`.
+    pub fn of(subject: &Subject, images: &Images, seed: u64) -> Result<Self> {
+        let device = images.x.device();
+        let layers: Vec<usize> = subject.layers().into_iter().map(|layer| layer.weight).collect();
+        let mut weights = vec![];
+        for (i, param) in subject.network.params().iter().enumerate() {
+            weights.push(match param.role {
+                Role::Weight if layers.contains(&i) => noise::draw(seed, &param.name, param.var.dims(), device)?,
+                Role::Weight if param.name.ends_with(".bias") => param.var.zeros_like()?.detach(),
+                Role::Weight => param.var.ones_like()?.detach(),
+                Role::Buffer => param.var.as_detached_tensor(),
+            });
+        }
+        let image = |place| noise::draw(seed, place, images.x.dims(), device);
+        Ok(Draws { weights, x: [image("x")?, image("x'")?] })
+    }
+}
+
+/// See [`super::Proxy::Zen`]: running variances as the two passes leave them.
+pub fn zen(subject: &Subject, images: &Images, draws: &Draws) -> Result<f64> {
+    let running: RefCell<Vec<(usize, Vec<f64>)>> = RefCell::default();
+    let features: RefCell<Vec<Tensor>> = RefCell::default();
+    let params = subject.network.params();
+    let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+        if let Op::Mean { .. } = op {
+            features.borrow_mut().push(x.clone());
+        }
+        if let Op::Norm { affine: Some(norm), .. } = op {
+            let channels = x.transpose(0, 1)?.flatten_from(1)?.to_dtype(DType::F64)?;
+            // Unbiased, as running variances are.
+            let batch = channels.var(1)?.to_vec1::<f64>()?;
+            let mut running = running.borrow_mut();
+            let at = match running.iter().position(|(at, _)| *at == norm.var) {
+                Some(at) => at,
+                None => {
+                    let old = params.at(norm.var).var.as_detached_tensor().to_dtype(DType::F64)?;
+                    running.push((norm.var, old.to_vec1()?));
+                    running.len() - 1
+                }
+            };
+            running[at].1.iter_mut().zip(batch).for_each(|(old, new)| *old += MOMENTUM * (new - *old));
+        }
+        Ok(y)
+    };
+    let [x, other] = &draws.x;
+    let mixed = (x + (other * MIXUP)?)?;
+    for x in [x, &mixed] {
+        watched(subject, x, DType::F32, Some(&draws.weights), &watch)?;
+    }
+    let features = features.into_inner();
+    let apart = (&features[0] - &features[1])?.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
+    let scales = Cell::new(0.0);
+    for (_, variances) in running.into_inner() {
+        let mean = variances.iter().sum::<f64>() / variances.len() as f64;
+        scales.set(scales.get() + 0.5 * mean.ln());
+    }
+    Ok((apart / images.x.dim(0)? as f64).ln() + scales.get())
+}
