@@ -47,6 +47,10 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
             "ablation" | "evaluate" => options.sets.push(("seeds".into(), 2.into())),
             "compare" => options.sets.extend([("seeds".into(), 1.into()), ("tune_epochs".into(), 0.into())]),
             "correlation" => options.sets.push(("runs".into(), 4.into())),
+            "proxies" => {
+                let sets = [("drawn", 3), ("images", 8), ("batches", 2), ("resamples", 20)];
+                options.sets.extend(sets.map(|(key, n)| (key.into(), n.into())));
+            }
             _ => {}
         }
         for (key, value) in [("shrink_steps", 2), ("shrink_every", 1), ("iim_samples", 16)] {
@@ -73,6 +77,7 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
                 // A supernet under its mask and one of DARTS.
                 "importance" => 2,
                 "shrink_rates" => 3,
+                "measures" => 5,
                 _ => 1,
             };
             assert_eq!(metrics.lines().count(), 1 + 6 * searches, "{name}: {metrics}");

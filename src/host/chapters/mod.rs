@@ -9,6 +9,7 @@ pub mod genotype;
 pub mod gradients;
 pub mod help;
 pub mod hessian;
+pub mod network;
 pub mod own_space;
 pub mod passes;
 pub mod plot;
@@ -50,6 +51,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) -> Manual {
     gradients::register(api);
     variables::register(api, host);
     hessian::register(api);
+    network::register(api, host);
     arch::register(api, host);
     tensor::register(api, host);
     report::register(api, host);

@@ -1,8 +1,11 @@
 //! Statistics that scripts report: how well two lists of numbers agree.
 
+use crate::error::Error;
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
 /// An error unless these are two lists of equal length, of at least two numbers.
 fn pair(a: &[f64], b: &[f64], what: &str) -> Fallible<()> {
@@ -61,6 +64,24 @@ fn ranking(values: &[f64]) -> Vec<usize> {
     places
 }
 
+fn spearman(a: &[f64], b: &[f64]) -> f64 {
+    pearson(&ranks(a), &ranks(b))
+}
+
+/// The 2.5 and 97.5 percentiles of a statistic of pairs that are drawn anew from these, with replacement. The draws are the same
+/// at each call.
+fn interval(statistic: fn(&[f64], &[f64]) -> f64, a: &[f64], b: &[f64], resamples: usize) -> [f64; 2] {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let mut once = || {
+        let places: Vec<usize> = (0..a.len()).map(|_| random.random_range(0..a.len())).collect();
+        let drawn = |x: &[f64]| places.iter().map(|i| x[*i]).collect::<Vec<f64>>();
+        statistic(&drawn(a), &drawn(b))
+    };
+    let mut values: Vec<f64> = (0..resamples.max(1)).map(|_| once()).collect();
+    values.sort_by(f64::total_cmp);
+    [0.025, 0.975].map(|share| values[((values.len() - 1) as f64 * share).round() as usize])
+}
+
 /// Register the statistics.
 pub fn register(api: &mut Api) {
     functions! { api, [];
@@ -86,7 +107,24 @@ pub fn register(api: &mut Api) {
         /// assert(spearman([1, 2, 3], [1, 4, 9]) == 1.0);
         /// ```
         fn spearman(a: Vec<f64>, b: Vec<f64>) -> Fallible<f64> {
-            pair(&a, &b, "spearman").map(|()| pearson(&ranks(&a), &ranks(&b)))
+            pair(&a, &b, "spearman").map(|()| spearman(&a, &b))
+        }
+
+        /// A 95 % interval, [low, high], of `kendall`, `spearman` or `pearson` of two lists, by the bootstrap: of as many
+        /// pairs as there are, drawn with replacement, `resamples` times, the same draws at each call.
+        ///
+        /// ```rhai
+        /// let ends = bootstrap("spearman", [1, 2, 3, 4, 5], [2, 1, 4, 3, 5], 200);
+        /// assert(ends[0] < 0.8 && ends[1] >= 0.8);
+        /// ```
+        fn bootstrap(statistic: String, a: Vec<f64>, b: Vec<f64>, resamples: usize) -> Fallible<Vec<f64>> {
+            pair(&a, &b, "bootstrap")?;
+            let known: [(&str, fn(&[f64], &[f64]) -> f64); 3] =
+                [("kendall", kendall), ("spearman", spearman), ("pearson", pearson)];
+            match known.iter().find(|(name, _)| *name == statistic) {
+                Some((_, of)) => Ok(interval(*of, &a, &b, resamples).to_vec()),
+                None => Err(Error::unknown_name("statistic", &statistic, known.map(|(name, _)| name)).into()),
+            }
         }
 
         /// Pearson's correlation of two lists; 0 if one list is constant. NaN is an error.

@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 /// The cells of a genotype handle, of its text (whose order of ops is kept) or name in the literature, of an index of
 /// NAS-Bench-201, or of the genotype.txt of a search's run folder: `DIR`, or `DIR#LABEL` where several searches left theirs.
-fn plan_of(value: &Dynamic) -> Fallible<Plan> {
+pub(super) fn plan_of(value: &Dynamic) -> Fallible<Plan> {
     if let Some(genotype) = value.read_lock::<GenotypeHandle>() {
         return Ok(Plan::from(&genotype.0));
     }

@@ -36,7 +36,7 @@ impl PassConfig {
 }
 
 /// The mode asked for, or `usual`; what `train` means is for the function to say.
-fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
+pub(super) fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
     match name {
         "" => Ok(usual),
         "train" => Ok(train),
@@ -46,7 +46,7 @@ fn mode(name: &str, usual: Mode, train: Mode) -> Result<Mode> {
 }
 
 /// The options of one pass, which has no others: an unknown key is an error.
-fn options<T: Settings + Default>(map: &Map) -> Result<T> {
+pub(super) fn options<T: Settings + Default>(map: &Map) -> Result<T> {
     match map.keys().find(|key| !T::NAMES.contains(&key.as_str())) {
         Some(key) => Err(Error::unknown_name("option of a pass", key, T::NAMES.iter().copied())),
         None => typed(map),

@@ -8,6 +8,7 @@ use super::genotype::GenotypeHandle;
 use super::gradients::GradientsHandle;
 use super::handle::{Handle, Saved, Tensors};
 use super::importance::Importance;
+use super::network::NetworkHandle;
 use super::snapshot::Snapshot;
 use super::space::{CandidateHandle, MaskHandle, SpaceHandle};
 use super::subset::Subset;
@@ -45,7 +46,7 @@ pub(super) struct Packing {
     pub unpack: fn(&serde_json::Map<String, Value>, &Tensors) -> Result<Dynamic>,
 }
 
-static HANDLES: [Entry; 21] = [
+static HANDLES: [Entry; 22] = [
     saved::<SpaceHandle>(),
     saved::<CandidateHandle>(),
     saved::<MaskHandle>(),
@@ -59,6 +60,7 @@ static HANDLES: [Entry; 21] = [
     handle::<Data>(),
     handle::<SupernetHandle>(),
     handle::<GradientsHandle>(),
+    handle::<NetworkHandle>(),
     handle::<BatchHandle>(),
     handle::<Pair>(),
     handle::<BatchesHandle>(),
