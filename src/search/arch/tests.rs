@@ -1,5 +1,6 @@
 //! Architecture parameters against torch, and genotypes from importances.
 
+use super::optimiser::Moments;
 use super::*;
 use crate::space::{Primitive, Topology};
 
