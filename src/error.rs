@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 /// The result of everything that can fail here.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Known names that an error lists.
+const MOST_NAMES: usize = 60;
+
 /// What went wrong, in words for the person who can mend it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,7 +20,7 @@ pub enum Error {
         got: String,
         /// The nearest known name, where one is near.
         nearest: Option<String>,
-        /// All known names, comma-separated.
+        /// All known names, comma-separated; of very many, how many there are.
         known: String,
     },
     /// A value of the wrong size, range or kind.
@@ -108,7 +111,9 @@ impl Error {
             .filter(|(d, k)| *d <= 2.max(k.len() / 3) && *d < k.chars().count())
             .min()
             .map(|(_, k)| k.to_string());
-        Error::UnknownName { what, got: got.to_string(), nearest, known: known.join(", ") }
+        // More than a few rows of names tell nobody anything.
+        let listed = if known.len() > MOST_NAMES { format!("{} names", known.len()) } else { known.join(", ") };
+        Error::UnknownName { what, got: got.to_string(), nearest, known: listed }
     }
 
     /// An [`Error::Invalid`].

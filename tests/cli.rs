@@ -193,6 +193,147 @@ fn completions_and_man_pages_name_every_subcommand() {
     }
 }
 
+/// What bash offers for the last of `words`, by the script that the program writes.
+#[cfg(unix)]
+fn bash_completes(script: &Path, words: &[&str]) -> String {
+    let n = words.len();
+    let test = format!(
+        "source '{}'; COMP_WORDS=({}); COMP_CWORD={}; _isdarts__host isdarts-host '{}' '{}'; echo \"${{COMPREPLY[@]}}\"",
+        script.display(),
+        words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+        n - 1,
+        words[n - 1],
+        words[n - 2],
+    );
+    let out = Command::new("bash").args(["--norc", "-c", &test]).output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().to_string()
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_behind_subcommands_and_options() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("completion");
+    std::fs::write(&script, run(&["completions", "bash"]).1).unwrap();
+    for (words, expected) in [
+        (&["isdarts-host", "is_da"][..], "is_darts"),
+        (&["isdarts-host", "quer"], "query"),
+        (&["isdarts-host", "data", "in"], "info"),
+        (&["isdarts-host", "data", "get", "cifar1"], "cifar10 cifar100"),
+        (&["isdarts-host", "data", "info", "dig"], "digits"),
+        (&["isdarts-host", "bench", "step", "--spa"], "--space"),
+        (&["isdarts-host", "bench", "step", "--space", "dar"], "darts"),
+        (&["isdarts-host", "doc", "--f"], "--format"),
+        (&["isdarts-host", "doc", "measure_"], "measure_iim"),
+        (&["isdarts-host", "completions", "fi"], "fish"),
+        (&["isdarts-host", "scripts", "i_"], "i_darts"),
+        (&["isdarts-host", "x.rhai", "--device", "cu"], "cuda"),
+        (&["isdarts-host", "x.rhai", "--data", "mni"], "mnist"),
+        (&["isdarts-host", "x.rhai", "--set", "epo"], "epochs="),
+    ] {
+        assert_eq!(bash_completes(&script, words), expected, "{words:?}");
+    }
+}
+
+#[test]
+fn scripts_are_inside_the_program_listed_copied_and_run_from_any_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let (code, list, _) = run(&["scripts"]);
+    assert_eq!(code, Some(0));
+    for name in ["is_darts ", "compare ", "train_genotype "] {
+        assert!(list.lines().any(|line| line.starts_with(name) && line.len() <= 80), "{name}: {list}");
+    }
+    assert!(run(&["scripts", "is_darts"]).1.starts_with("//! IS-DARTS on NAS-Bench-201."));
+    let folder = dir.path().join("mine");
+    let (code, paths, _) = run(&["scripts", "--out", folder.to_str().unwrap()]);
+    assert_eq!(code, Some(0));
+    assert!(paths.lines().count() >= 15 && paths.lines().all(|path| Path::new(path).is_file()), "{paths}");
+    // What was changed there is not overwritten.
+    let (code, _, errors) = run(&["scripts", "is_darts", "--out", folder.to_str().unwrap()]);
+    assert!(code == Some(1) && errors.contains("is_darts.rhai: got a file that is there already"), "{errors}");
+    assert!(run(&["scripts", "is_dart"]).2.contains("did you mean `is_darts`?"));
+    for name in ["random", "scripts/random.rhai"] {
+        let out = dir.path().join(name.replace('/', "_"));
+        let command = |args: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_isdarts-host"));
+            let out = command.args(args).args(["--threads", "1", "--quiet"]).current_dir(dir.path()).output().unwrap();
+            (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
+        };
+        let (code, said) = command(&[name, "--out", out.to_str().unwrap()]);
+        assert!(code == Some(0) && said.contains("NAS-Bench-201 cell"), "{name}: {said}");
+        assert!(out.join("genotype.txt").is_file());
+    }
+}
+
+/// docs/first_hour.md: its files, with smaller settings.
+#[test]
+fn the_files_of_the_first_hour_run_as_they_stand() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/first_hour.md")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = 0;
+    for block in page.split("```rhai ").skip(1) {
+        let (name, rest) = block.split_once('\n').unwrap();
+        std::fs::write(dir.path().join(name), rest.split("```").next().unwrap()).unwrap();
+        files += 1;
+    }
+    assert_eq!(files, 2);
+    let sets = ["seeds=1", "channels=2", "epochs=10", "limit=4"];
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let mut command = program();
+    command.current_dir(dir.path()).args(["compare_own.rhai", "--threads", "1"]).args(sets);
+    let out = command.output().unwrap();
+    let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    for part in ["| one by one |", "| IS-DARTS ", "| random ", "compare.csv"] {
+        assert!(said.contains(part), "{part}: {said}{errors}");
+    }
+    assert!(errors.contains("epoch 10: dropped "), "{errors}");
+}
+
+#[test]
+fn a_word_that_is_no_script_and_no_command_is_told_what_it_may_have_meant() {
+    for (words, hint) in [
+        (&["quer"][..], "did you mean the command `query`?"),
+        (&["quary", "3"], "did you mean the command `query`?"),
+        (&["is_dart"], "did you mean the script `is_darts`?"),
+        (&["scripts/is_dart.rhai"], "did you mean the script `is_darts`?"),
+        (&["my_method.rhai"], "isdarts-host scripts lists those inside the program"),
+    ] {
+        let (code, _, errors) = run(words);
+        assert!(code != Some(0) && errors.contains(hint), "{words:?}: {errors}");
+    }
+}
+
+#[test]
+fn the_manual_is_searched_by_words_and_has_pages_of_types_settings_and_modules() {
+    for (words, parts) in [
+        (&["lr"][..], &["`lr`, a setting of training a supernet; default 0.025", "train_genotype"][..]),
+        (&["iim_samples"], &["stands in", "nas/is_darts"]),
+        (
+            &["Supernet"],
+            &["Supernet comes from", "supernet(space, cfg) -> Supernet", "Supernet has", "net.train_epoch("],
+        ),
+        (&["supernet"], &["supernet(space, cfg) -> Supernet\n\n"]),
+        (&["net.measure_iim"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
+        (&["MEASURE_IIM()"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
+        (&["is_darts"], &["// nas/is_darts", "fn search("]),
+        (&["gradient"], &["stands in", "net.backward"]),
+        (&["genotype", "cost"], &["stands in"]),
+        (&["flops"], &["stands in"]),
+        (&[], &["SUPERNET", "measure_iim(data, samples)", "MODULES", "TYPES"]),
+    ] {
+        let mut args = vec!["doc"];
+        args.extend(words);
+        let (code, text, errors) = run(&args);
+        assert_eq!(code, Some(0), "{words:?}: {errors}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{words:?}: {text}");
+        let list = parts[0] == "stands in" || words.is_empty();
+        let long = text.lines().find(|line| line.chars().count() > 80);
+        assert!(!list || long.is_none(), "{words:?}: {long:?}");
+    }
+    let (code, _, errors) = run(&["doc", "mesure_iim"]);
+    assert!(code == Some(1) && errors.contains("did you mean `measure_iim`?") && errors.len() < 200, "{errors}");
+}
+
 #[test]
 fn the_manual_comes_as_text_markdown_and_definition_files() {
     assert!(run(&["doc", "measure_iim"]).1.starts_with("net.measure_iim(data, samples) -> Importance"));

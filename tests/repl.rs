@@ -174,15 +174,90 @@ fn ctrl_c_stops_training_and_measuring_at_once_and_every_value_stays_usable() {
 }
 
 #[test]
-fn ctrl_c_twice_leaves() {
+fn ctrl_c_never_leaves_and_ctrl_d_does() {
     let dir = tempfile::tempdir().unwrap();
     let mut session = start(dir.path(), &[]);
-    session.send("let unfinished = [").unwrap();
-    session.send("\x03").unwrap();
-    session.expect("Ctrl-C again").unwrap();
+    answer(&mut session, "let kept = 41;", "");
+    // Half a line twice, the search of the history, an empty line twice, an input that is not finished.
+    for typed in ["let x = 3", "let y = 4", "\x12kep", "", "", "let unfinished = [\r1"] {
+        session.send(typed).unwrap();
+        session.send("\x03").unwrap();
+        session.expect(READY).unwrap();
+    }
+    // Impatience while work is under way.
+    session.send("loop { }\r").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    session.send("\x03\x03\x03").unwrap();
+    session.expect("interrupted").unwrap();
     session.expect(READY).unwrap();
-    session.send("\x03").unwrap();
+    answer(&mut session, "kept + 1", "42");
+    session.send("\x04").unwrap();
     session.expect(Eof).unwrap();
+}
+
+#[test]
+fn what_was_bound_before_ctrl_c_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    let line = "let history = []; let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); \
+                for e in 0..1000 { history.push(net.train_epoch(data().train.take(64), #{ epochs: 1000 })); }";
+    session.send(format!("{line}\r")).unwrap();
+    session.expect("epoch 3/1000").unwrap();
+    session.send("\x03").unwrap();
+    session.expect("interrupted").unwrap();
+    session.expect(READY).unwrap();
+    answer(&mut session, "if history.len() >= 2 && net.epoch >= 2 { 42 } else { 7 }", "42");
+    leave(session);
+}
+
+/// The rows of a terminal of so many columns after `output`: of the orders, those that the progress line uses count.
+fn rows(output: &str, columns: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    let mut rest = output;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        let row = rows.last_mut().unwrap();
+        match c {
+            '\r' if rest.starts_with("\x1b[2K") => row.clear(),
+            '\r' => {}
+            '\n' => rows.push(String::new()),
+            '\x1b' => rest = rest.split_once(|c: char| c.is_ascii_alphabetic()).map_or("", |(_, rest)| rest),
+            c if row.chars().count() == columns => rows.push(c.into()),
+            c => row.push(c),
+        }
+    }
+    rows
+}
+
+#[test]
+fn progress_stands_in_one_row_whatever_the_width_and_however_short_the_epochs() {
+    let dir = tempfile::tempdir().unwrap();
+    let work = "fn work(n) { let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); let d = data().train.take(8); \
+                for e in 0..n { net.train_epoch(d, #{ epochs: n }); } }";
+    for columns in [80, 50, 140] {
+        let mut session = start(dir.path(), &[]);
+        session.get_process_mut().set_window_size(columns, 24).unwrap();
+        answer(&mut session, work, "");
+        session.send("work(100000)\r").unwrap();
+        session.expect("digits").unwrap();
+        let mut output = String::new();
+        for _ in 0..12 {
+            let found = session.expect("\x1b[2Ktrain").unwrap();
+            output += &String::from_utf8_lossy(found.before());
+            output += "\x1b[2Ktrain";
+        }
+        session.send("\x03").unwrap();
+        let found = session.expect("interrupted").unwrap();
+        output += &String::from_utf8_lossy(found.before());
+        // A line that stood was never taken away before the next, but at the end, where the error is told.
+        let (shown, cleared) = (output.matches("\x1b[2Ktrain").count(), output.matches("\x1b[2K").count());
+        assert!(cleared <= shown + 1, "{columns} columns: cleared {cleared} times, shown {shown} times: {output:?}");
+        let rows = rows(&output, columns.into());
+        let junk = rows.iter().filter(|row| row.starts_with("train")).count();
+        assert!(junk <= 1, "{columns} columns: {rows:?}");
+        session.expect(READY).unwrap();
+        leave(session);
+    }
 }
 
 #[test]

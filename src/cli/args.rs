@@ -8,21 +8,24 @@ use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
 Examples:
-  isdarts-host scripts/is_darts.rhai                        a search on the embedded data
-  isdarts-host scripts/is_darts.rhai --data cifar10 --set channels=16 --set cells=5 --set resize=16
+  isdarts-host is_darts                     a search on the embedded data
+  isdarts-host is_darts --data cifar10 --set channels=16 --set cells=5
+  isdarts-host scripts --out mine           the scripts of the program, to change
   isdarts-host my_method.rhai --seed 3 --out runs/mine -- first second
-  isdarts-host --resume runs/mine                           go on where a run was interrupted
-  isdarts-host my_method.rhai --out runs/a --continue       begin, or go on, or see that it is finished
-  isdarts-host                                              explore: the REPL
-  isdarts-host --repl-after my_method.rhai                  run, then explore the script's variables
+  isdarts-host --resume runs/mine           go on where a run was interrupted
+  isdarts-host my_method.rhai --out runs/a --continue
+                                            begin, or go on, or see that it is finished
+  isdarts-host                              explore: the REPL
+  isdarts-host --repl-after my_method.rhai  run, then explore its variables
   isdarts-host -e 'space(\"darts\").ops'
-  isdarts-host query '|nor_conv_3x3~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|none~1|none~2|'
-  isdarts-host doc measure_iim
+  isdarts-host query 9930                   a cell of NAS-Bench-201, by index or text
+  isdarts-host doc measure_iim              the manual
   isdarts-host completions bash > ~/.local/share/bash-completion/completions/isdarts-host
 
 Environment:
-  ISDARTS_DATA=DIR     where data sets are [default: ./data]
-  ISDARTS_STDLIB=DIR   modules nas/NAME are those of DIR/nas/NAME.rhai, not the binary's: for work on the library";
+  ISDARTS_DATA=DIR    where data sets are [default: ./data]
+  ISDARTS_STDLIB=DIR  modules nas/NAME are those of DIR/nas/NAME.rhai, not the
+                      binary's: for work on the library";
 
 /// The largest seed that scripts can name.
 pub const LARGEST_SEED: u64 = i64::MAX as u64;
@@ -40,7 +43,7 @@ pub struct Args {
 
 #[derive(ClapArgs, Clone)]
 pub struct Run {
-    /// The script to run; without one, the REPL
+    /// The script to run: a file, or the name of one inside the program (isdarts-host scripts); without one, the REPL
     pub script: Option<PathBuf>,
     /// Evaluate an expression and print its value
     #[arg(short = 'e', long = "eval", value_name = "EXPR", conflicts_with_all = ["script", "resume"])]
@@ -113,14 +116,23 @@ pub enum Command {
     Runs(Runs),
     /// The manual: functions of scripts, and the stdlib
     Doc {
-        /// A function, a property, or a module such as nas/is_darts
-        name: Option<String>,
+        /// A function, property, type, setting or module, such as nas/is_darts; or words to look for
+        #[arg(num_args = 0..)]
+        name: Vec<String>,
         /// As what to print it
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
         /// Where the definition files go
         #[arg(long, value_name = "DIR", default_value = ".rhai/definitions", conflicts_with = "name")]
         out: PathBuf,
+    },
+    /// The scripts inside the program: a line each, or the text of one; with --out, files to begin from
+    Scripts {
+        /// Such as is_darts
+        name: Option<String>,
+        /// A folder to copy it to, or all of them
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// A completion script for a shell; where to put it is the shell's affair
     Completions {

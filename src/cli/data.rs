@@ -5,7 +5,7 @@ use super::{interrupts, print};
 use isdarts_host::data::{DataOptions, Dataset, Splits, download, first_root};
 use isdarts_host::{Error, Result, streams};
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal, Write};
 
 /// Do what was asked.
@@ -67,11 +67,15 @@ fn info(splits: &Splits) -> String {
         format!("fingerprint  {}", splits.fingerprint),
     ];
     if splits.inventory.read > 0 {
+        lines.push("pictures     of another size: the shorter side scaled to 8/7 of the side, then the middle".into());
         lines.push(format!("files        {} read", splits.inventory.read));
     }
     lines.extend(left_out.iter().map(|line| format!("left out     {line}")));
     lines.join("\n")
 }
+
+/// Pairs of images that a check names.
+const NAMED: usize = 10;
 
 /// Read everything; say what looks wrong. An error if a class has no images.
 fn check(splits: &Splits) -> Result<()> {
@@ -83,9 +87,19 @@ fn check(splits: &Splits) -> Result<()> {
         let flat = (0..set.len()).filter(|&i| image(i).iter().all(|p| *p == image(i)[0])).count();
         lines.push(format!("{what}: {same} images that are there before, {flat} of one value"));
     }
-    let train: HashSet<&[u8]> = (0..splits.train.len()).map(|i| splits.train.image(i)).collect();
-    let both = (0..splits.test.len()).filter(|&i| train.contains(splits.test.image(i))).count();
-    lines.push(format!("{both} test images are training images too"));
+    let train: HashMap<&[u8], usize> = (0..splits.train.len()).rev().map(|i| (splits.train.image(i), i)).collect();
+    let both: Vec<(usize, usize)> =
+        (0..splits.test.len()).filter_map(|i| Some((i, *train.get(splits.test.image(i))?))).collect();
+    lines.push(format!("{} test images are training images too", both.len()));
+    // Counted from 0, class by class as they lie there.
+    let name = |data: &Dataset, i: usize| format!("{} ({})", i, data.classes[data.label(i) as usize]);
+    let pair = |(test, train): &(usize, usize)| {
+        format!("  test image {} is training image {}", name(&splits.test, *test), name(&splits.train, *train))
+    };
+    lines.extend(both.iter().take(NAMED).map(pair));
+    if both.len() > NAMED {
+        lines.push(format!("  ... {} more", both.len() - NAMED));
+    }
     print(&lines.join("\n"))?;
     for (what, set) in [("training", &splits.train), ("testing", &splits.test)] {
         if let Some(class) = set.class_counts().iter().position(|n| *n == 0) {

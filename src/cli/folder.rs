@@ -1,5 +1,6 @@
 //! The run folder of a run that was not told one.
 
+use super::scripts;
 use isdarts_host::{Error, Result};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,9 @@ const LONGEST: usize = 100;
 /// Make `runs/<script>-<date>-<time>` (UTC), with a number behind it if another run just took that.
 pub fn make(script: &Path) -> Result<PathBuf> {
     // Where there is nothing to run, nothing is made.
-    std::fs::File::open(script).map_err(Error::io("read", script))?;
+    if script.is_file() || !scripts::exists(script) {
+        std::fs::File::open(script).map_err(Error::io("read", script))?;
+    }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let runs = Path::new("runs");
     std::fs::create_dir_all(runs).map_err(Error::io("create", runs))?;

@@ -1,15 +1,14 @@
-//! What the program says of itself: the script manual, shell completions, man pages.
+//! What the program says of itself: the script manual, man pages.
 
 use super::args::{Args, Format};
 use super::print;
 use clap::CommandFactory;
-use clap_complete::Shell;
 use clap_mangen::Man;
 use isdarts_host::{Error, Result, files, host};
 use std::path::Path;
 
 /// The name that completions and pages are for.
-const NAME: &str = "isdarts-host";
+pub const NAME: &str = "isdarts-host";
 
 /// `doc`: an entry, or all.
 pub fn doc(name: Option<&str>, format: Format, out: &Path) -> Result<()> {
@@ -24,13 +23,6 @@ pub fn doc(name: Option<&str>, format: Format, out: &Path) -> Result<()> {
             print(&paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n"))
         }
     }
-}
-
-/// `completions`: the script for a shell.
-pub fn completions(shell: Shell) -> Result<()> {
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Args::command(), NAME, &mut text);
-    print(&String::from_utf8_lossy(&text))
 }
 
 /// `man`: the page of the program, or files of it and of every subcommand.

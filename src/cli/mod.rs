@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod bench_train;
+mod completions;
 mod data;
 mod device;
 mod folder;
@@ -13,12 +14,14 @@ mod progress;
 mod resume;
 mod run;
 mod runs;
+mod scripts;
 
 use args::{Args, Bench, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use isdarts_host::data::nas_bench;
 use isdarts_host::repl::terminal;
 use isdarts_host::{Error, Result, streams};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit code of work that Ctrl-C ended, as shells have it.
@@ -38,6 +41,7 @@ pub fn main() -> ExitCode {
         Err(words) if words.use_stderr() => {
             let colours = terminal::stderr_has_colours();
             streams::say(styled(&words, colours).trim_end());
+            misread().iter().for_each(|hint| streams::say(hint));
             return ExitCode::from(USAGE);
         }
         Err(help) => print(&styled(&help, terminal::stdout_has_colours())),
@@ -54,6 +58,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where the first word is no command and no script either, what it may have meant: `quary 3`.
+fn misread() -> Option<String> {
+    let word = std::env::args_os().nth(1)?.into_string().ok()?;
+    let unknown = !word.starts_with('-') && !scripts::exists(Path::new(&word));
+    let command = Args::command().get_subcommands().any(|command| command.get_name() == word);
+    (unknown && !command).then(|| format!("`{word}` is no command and no script: {}", scripts::guess(&word)))
+}
+
 /// Help, or what is wrong with the words.
 fn styled(text: &clap::Error, colours: bool) -> String {
     if colours { text.render().ansi().to_string() } else { text.render().to_string() }
@@ -67,9 +79,15 @@ fn dispatch(args: Args) -> Result<()> {
     match args.command {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
         Some(Command::Bench { command: Bench::Train(train) }) => bench_train::train(&train),
-        Some(Command::Query { cell }) => print(&nas_bench::query_text(&cell)?.beside_paper()?),
-        Some(Command::Doc { name, format, out }) => manual::doc(name.as_deref(), format, &out),
-        Some(Command::Completions { shell }) => manual::completions(shell),
+        Some(Command::Query { cell }) => {
+            let row = nas_bench::query_text(&cell)?;
+            print(&format!("{}\n\n{}", row.arch, row.beside_paper()?))
+        }
+        Some(Command::Doc { name, format, out }) => {
+            manual::doc(Some(name.join(" ")).filter(|name| !name.is_empty()).as_deref(), format, &out)
+        }
+        Some(Command::Scripts { name, out }) => scripts::scripts(name.as_deref(), out.as_deref()),
+        Some(Command::Completions { shell }) => completions::completions(shell),
         Some(Command::Man { out }) => manual::man(out.as_deref()),
         Some(Command::Data { command }) => data::run(&command),
         Some(Command::Predict(args)) => handover::predict(&args),

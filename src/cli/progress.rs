@@ -15,6 +15,7 @@ pub struct Terminal {
     state: RefCell<Shown>,
 }
 
+#[derive(Default)]
 struct Shown {
     /// When the line was last shown.
     shown: Option<Instant>,
@@ -22,7 +23,7 @@ struct Shown {
     standing: bool,
     /// When training began, and how much of it was done then: a run that is resumed begins in the middle.
     began: Option<(Instant, f64)>,
-    last_epoch: usize,
+    last_epoch: (usize, usize),
 }
 
 impl Terminal {
@@ -37,8 +38,7 @@ impl Terminal {
     }
 
     fn showing(steps: bool) -> Self {
-        let state = Shown { shown: None, standing: false, began: None, last_epoch: 0 };
-        Terminal { rewrites: std::io::stderr().is_terminal(), steps, state: RefCell::new(state) }
+        Terminal { rewrites: std::io::stderr().is_terminal(), steps, state: RefCell::default() }
     }
 }
 
@@ -54,7 +54,7 @@ impl Progress for Terminal {
         let since = state.shown.map_or(Duration::MAX, |t| now - t);
         // Elsewhere than on a terminal: every epoch, and long epochs now and then.
         let due = match self.rewrites {
-            true => since > Duration::from_millis(100) || ended,
+            true => since > Duration::from_millis(100),
             false => since > Duration::from_secs(10) || (ended && tick.task == "train"),
         };
         if !due {
@@ -64,12 +64,11 @@ impl Progress for Terminal {
         let mut err = std::io::stderr().lock();
         // A closed stderr is no reason to stop working.
         if self.rewrites {
-            // At the end of a task the line goes: what a script prints next wants one of its own.
-            state.standing = !ended;
-            let text = if ended { String::new() } else { line(tick, left) };
-            write!(err, "\r\x1b[2K{text}").and_then(|()| err.flush()).ok();
+            // It stands until something else is printed: short epochs would show nothing but gaps between lines.
+            state.standing = true;
+            write!(err, "\r\x1b[2K{}", line(tick, left, columns())).and_then(|()| err.flush()).ok();
         } else {
-            writeln!(err, "{}", line(tick, left)).ok();
+            writeln!(err, "{}", line(tick, left, usize::MAX)).ok();
         }
     }
 
@@ -78,11 +77,20 @@ impl Progress for Terminal {
         streams::say(&streams::plain(note));
     }
 
+    fn columns(&self) -> Option<usize> {
+        (self.rewrites && self.steps).then(columns)
+    }
+
     fn clear(&self) {
         if std::mem::take(&mut self.state.borrow_mut().standing) {
             let mut err = std::io::stderr().lock();
             write!(err, "\r\x1b[2K").and_then(|()| err.flush()).ok();
         }
+    }
+
+    fn over(&self) {
+        self.clear();
+        self.state.take();
     }
 }
 
@@ -102,35 +110,43 @@ impl Shown {
             return None;
         }
         let done = ((epoch - 1) as f64 + tick.step.0 as f64 / tick.step.1 as f64) / epochs as f64;
-        if epoch < self.last_epoch {
+        // Another loop: its pace is not known yet.
+        if epoch < self.last_epoch.0 || epochs != self.last_epoch.1 {
             self.began = None;
         }
-        self.last_epoch = epoch;
+        self.last_epoch = (epoch, epochs);
         let (start, before) = *self.began.get_or_insert((now, done));
         let passed = (now - start).as_secs_f64();
         (done > before && passed > 0.5).then(|| passed / (done - before) * (1.0 - done).max(0.0))
     }
 }
 
-fn line(tick: &Tick, left: Option<f64>) -> String {
-    let mut text = format!("{:8}", tick.task);
+fn columns() -> usize {
+    terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0.into())
+}
+
+/// How far, how good, how fast, how long yet: what fits into a row of so many columns, whose last one stays free, for some
+/// terminals begin another row there.
+fn line(tick: &Tick, left: Option<f64>, columns: usize) -> String {
+    // Text, and how much it is missed: what is missed least goes first.
+    let mut parts = vec![(format!("{:8}", tick.task), 5)];
     if tick.epoch.0 > 0 {
-        text += &format!(" epoch {}/{}", tick.epoch.0, tick.epoch.1);
+        parts.push((format!(" epoch {}/{}", tick.epoch.0, tick.epoch.1), 4));
     }
-    text += &format!("  step {}/{}", tick.step.0, tick.step.1);
-    if let Some(loss) = tick.loss {
-        text += &format!("  loss {loss:.4}");
-    }
-    if let Some(accuracy) = tick.accuracy {
-        text += &format!("  acc {:.1}%", 100.0 * accuracy);
-    }
+    parts.push((format!("  step {}/{}", tick.step.0, tick.step.1), 1));
+    parts.extend(tick.loss.map(|loss| (format!("  loss {loss:.4}"), 2)));
+    parts.extend(tick.accuracy.map(|accuracy| (format!("  acc {:.1}%", 100.0 * accuracy), 2)));
     if tick.seconds > 0.0 {
-        text += &format!("  {:.0} img/s", tick.images as f64 / tick.seconds);
+        parts.push((format!("  {:.0} img/s", tick.images as f64 / tick.seconds), 0));
     }
-    if let Some(left) = left {
-        text += &format!("  {} left", clock(left));
+    parts.extend(left.map(|left| (format!("  {} left", clock(left)), 3)));
+    let fits = |parts: &[(String, i32)]| parts.iter().map(|(text, _)| text.len()).sum::<usize>() < columns;
+    for least in 0..5 {
+        if !fits(&parts) {
+            parts.retain(|(_, missed)| *missed > least);
+        }
     }
-    text
+    parts.into_iter().map(|(text, _)| text).collect::<String>().chars().take(columns.saturating_sub(1)).collect()
 }
 
 /// `0:42`, `12:03`, `1:02:03`.
@@ -153,18 +169,27 @@ mod tests {
 
     #[test]
     fn a_line_says_how_far_how_good_how_fast_and_how_long_yet() {
-        assert_eq!(
-            line(&tick(3, 10), Some(62.4)),
-            "train    epoch 3/30  step 10/20  loss 1.2500  acc 50.0%  1280 img/s  1:02 left"
-        );
+        for (columns, expected) in [
+            (79, "train    epoch 3/30  step 10/20  loss 1.2500  acc 50.0%  1280 img/s  1:02 left"),
+            (78, "train    epoch 3/30  step 10/20  loss 1.2500  acc 50.0%  1:02 left"),
+            (60, "train    epoch 3/30  loss 1.2500  acc 50.0%  1:02 left"),
+            (40, "train    epoch 3/30  1:02 left"),
+            (20, "train    epoch 3/30"),
+            (9, "train   "),
+            (4, "tra"),
+        ] {
+            let shown = line(&tick(3, 10), Some(62.4), columns);
+            assert_eq!(shown, expected);
+            assert!(shown.len() < columns);
+        }
         let measure = Tick { task: "measure", epoch: (0, 0), loss: None, accuracy: None, ..tick(0, 2) };
-        assert_eq!(line(&measure, None), "measure   step 2/20  1280 img/s");
+        assert_eq!(line(&measure, None, 80), "measure   step 2/20  1280 img/s");
         assert_eq!(clock(3723.0), "1:02:03");
     }
 
     #[test]
     fn time_left_counts_from_where_a_resumed_run_began() {
-        let mut state = Shown { shown: None, standing: false, began: None, last_epoch: 0 };
+        let mut state = Shown::default();
         let start = Instant::now();
         assert_eq!(state.left(&tick(16, 0), start), None);
         // Of 30 epochs, 15 were done before, 3 more in 6 s: 12 are left.
@@ -172,5 +197,18 @@ mod tests {
         assert!((left - 24.0).abs() < 1e-9, "{left}");
         // The next search begins anew.
         assert_eq!(state.left(&tick(1, 1), start + Duration::from_secs(7)), None);
+        // So does one of another length, though its epochs go on from there.
+        assert!(state.left(&tick(2, 1), start + Duration::from_secs(9)).is_some());
+        let longer = Tick { epoch: (3, 500), ..tick(3, 1) };
+        assert_eq!(state.left(&longer, start + Duration::from_secs(3600)), None);
+    }
+
+    #[test]
+    fn what_is_left_does_not_count_the_time_between_two_inputs() {
+        let terminal = Terminal { rewrites: false, steps: true, state: RefCell::default() };
+        terminal.tick(&tick(1, 1));
+        terminal.over();
+        let later = Instant::now() + Duration::from_secs(3600);
+        assert_eq!(terminal.state.borrow_mut().left(&tick(2, 1), later), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::args::Run;
 use super::progress::Terminal;
-use super::{device, folder, interrupts, print, resume};
+use super::{device, folder, interrupts, print, resume, scripts};
 use isdarts_host::host::{self, RunOptions, Session};
 use isdarts_host::search::{Progress, RunFolder, Silent};
 use isdarts_host::{Error, Result, repl, streams};
@@ -68,6 +68,16 @@ fn start(args: Run) -> Result<()> {
     result
 }
 
+/// An error where there is nothing to run, with what may have been meant.
+fn found(script: &Path) -> Result<()> {
+    if scripts::exists(script) {
+        return Ok(());
+    }
+    let missing = Error::io("read", script)(std::io::ErrorKind::NotFound.into());
+    let word = script.to_string_lossy();
+    Err(Error::Script(format!("{missing}; {}", scripts::guess(&word))))
+}
+
 /// What is to be done.
 enum Task {
     Run(RunOptions),
@@ -94,6 +104,9 @@ fn resolve(mut args: Run) -> Result<Task> {
         }
         None => args,
     };
+    if let Some(script) = args.script.as_deref().filter(|_| args.resume.is_none()) {
+        found(script)?;
+    }
     if let Some(dir) = finished
         && let Some(note) = resume::finished(args.resume.as_deref().unwrap_or(&dir), &said)?
     {

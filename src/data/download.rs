@@ -85,6 +85,11 @@ const CATALOGUE: [Catalogue; 4] = [
     },
 ];
 
+/// The data sets that can be had.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    CATALOGUE.iter().map(|catalogue| catalogue.name)
+}
+
 /// Sees bytes done, and of how many if that is known: the file, done, all.
 pub type Watch<'a> = &'a dyn Fn(&str, u64, Option<u64>);
 
@@ -175,7 +180,15 @@ fn fetch(url: &str, path: &Path, remote: &Remote, watch: Watch) -> Result<()> {
                 let more = fs::metadata(&part).is_ok_and(|m| m.len() >= before + PROGRESS);
                 failures = if more { 0 } else { failures + weight };
                 if failures >= ATTEMPTS {
-                    let expected = "an answer with the whole file; what has come so far is kept, try again later";
+                    let kept = if fs::metadata(&part).is_ok_and(|m| m.len() > 0) {
+                        "what has come so far is kept: try again later"
+                    } else {
+                        "try again later"
+                    };
+                    let expected = format!(
+                        "an answer with the whole file; {kept}, name a mirror (--from URL), or put the file there by hand: {}",
+                        path.display()
+                    );
                     return Err(Error::invalid(format!("download of {url}"), why, expected));
                 }
                 std::thread::sleep(Duration::from_millis(200 << failures));

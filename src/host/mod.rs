@@ -24,6 +24,7 @@ pub mod show;
 
 pub use complete::Completion;
 pub use run::{RunOptions, device_name};
+pub use script::bundled;
 pub use script::doc::Doc;
 pub use script::lexer;
 pub use script::modules::STDLIB;
@@ -66,7 +67,9 @@ fn run_prepared(
     // What was piped in once is not waited for again.
     let read = if options.resume { files::read_plain_text } else { files::read_text };
     let read = || read(path).map_err(Error::io("read", path));
-    let found = text.map_or_else(read, |text| Ok(text.to_string()));
+    // A file goes before the script of the binary that has its name.
+    let bundled = || bundled::find(&name).filter(|_| !path.is_file()).map(|(_, text)| text);
+    let found = text.or_else(bundled).map_or_else(read, |text| Ok(text.to_string()));
     let (original, error) = match found {
         Ok(text) => (Some(text), None),
         // A run that is resumed has its own copy; where there is nothing to run, nothing is made.
@@ -88,6 +91,9 @@ fn run_prepared(
     let result = prepared.and_then(|()| session.run_text(&text, &name));
     let result = result.and_then(|()| settings::all_read(&host.settings)).and_then(|()| host.output.check());
     let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
+    if result.is_ok() {
+        host.draw_curve();
+    }
     if result.is_err() && host.settings.refused.get() && !options.resume {
         // Nothing was done with these settings, so nothing is left.
         if let Some(folder) = host.folder.borrow_mut().take_if(|folder| folder.is_untouched()) {
@@ -118,6 +124,16 @@ pub fn eval_expression(
 pub fn documentation(name: Option<&str>) -> Result<String> {
     let host = Run::open(&RunOptions::default(), Rc::new(Silent))?;
     docs::text(&Scripts::new(host, Path::new(".")).docs, name)
+}
+
+/// Every name that [`documentation`] knows.
+pub fn manual_names() -> Result<Vec<String>> {
+    Ok(docs::names(&manual()?))
+}
+
+/// The settings that host functions take.
+pub fn setting_names() -> &'static [&'static str] {
+    settings::host_keys()
 }
 
 /// The manual as Markdown: all of it, or the entry of a function.

@@ -38,21 +38,21 @@ const COMMANDS: [Command; 13] = [
         name: "??",
         argument: "name",
         takes: Takes::Source,
-        about: "the source of a function or module of the stdlib, of an import, or of this session",
+        about: "the source of a function or module in a script",
         act: |session, name| session.source(named("??", name)?),
     },
     Command {
         name: "?",
         argument: "name",
         takes: Takes::Name,
-        about: "signature, meaning, example: of the manual, or of a function in a script",
+        about: "a page of the manual, or what it says of some words",
         act: |session, name| session.documentation(Some(named("?", name)?)),
     },
     Command {
         name: ":doc",
         argument: "[name]",
         takes: Takes::Name,
-        about: "the manual in short, or an entry",
+        about: "the manual in short, or what `?name` shows",
         act: |session, name| session.documentation(Some(name).filter(|n| !n.is_empty())),
     },
     Command {
@@ -66,21 +66,21 @@ const COMMANDS: [Command; 13] = [
         name: ":scope",
         argument: "",
         takes: Takes::Nothing,
-        about: "variables with their types and shapes; modules; functions",
+        about: "variables, with types and shapes; modules; functions",
         act: |session, _| Ok(session.scope_table()),
     },
     Command {
         name: ":run",
         argument: "file",
         takes: Takes::Path,
-        about: "run a script here: its variables, functions and imports stay",
+        about: "run a script here: what it made stays",
         act: |session, path| session.run_file(Path::new(named(":run", path)?)).map(|()| String::new()),
     },
     Command {
         name: ":reload",
         argument: "",
         takes: Takes::Nothing,
-        about: "load modules anew whose files have changed; variables stay",
+        about: "load changed modules anew; variables stay",
         act: |session, _| {
             let changed = session.reload()?;
             Ok(if changed.is_empty() {
@@ -94,7 +94,7 @@ const COMMANDS: [Command; 13] = [
         name: ":save",
         argument: "folder [names]",
         takes: Takes::Path,
-        about: "save variables that hold data: numbers, masks, IIM, genotypes, tensors, supernets",
+        about: "save variables (all, or those named)",
         act: save,
     },
     Command {
@@ -127,8 +127,9 @@ fn help() -> String {
     };
     let width = COMMANDS.iter().map(|c| begin(c).len()).max().unwrap_or_default();
     let lines: Vec<String> = COMMANDS.iter().map(|c| format!("{:width$}  {}", begin(c), c.about)).collect();
-    let keys = "Anything else is Rhai; `_` is the last value, help() lists the functions. Tab completes, Ctrl-R searches the\n\
-                history, Alt-Enter begins a line, Ctrl-C stops the work at hand and, twice, leaves.";
+    let keys = "Anything else is Rhai; `_` is the last value, help() lists the functions.\n\
+                Tab completes, Ctrl-R searches the history, Alt-Enter begins a line,\n\
+                Ctrl-C stops the work at hand or clears the line, Ctrl-D leaves.";
     format!("{}\n\n{keys}", lines.join("\n"))
 }
 
@@ -154,11 +155,12 @@ fn save(session: &mut Session, words: &str) -> Result<String> {
     let folder = named(":save", words.next().unwrap_or_default())?;
     let names: Vec<&str> = words.collect();
     let done = session.save(Path::new(folder), &names)?;
-    let left = match done.left.as_slice() {
+    let also = |names: &[String], what: &str| match names {
         [] => String::new(),
-        left => format!("\nleft out, for they hold no data of their own: {}", left.join(", ")),
+        names => format!("\n{what}: {}", names.join(", ")),
     };
-    Ok(format!("saved {} to {folder}{left}", done.saved.join(", ")))
+    let (stay, left) = (also(&done.stay, "saved there before, and kept"), also(&done.left, "left out"));
+    Ok(format!("saved {} to {folder}{stay}{left}", done.saved.join(", ")))
 }
 
 impl Command {

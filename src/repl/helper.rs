@@ -79,13 +79,14 @@ impl Hinter for ScriptHelper {
     type Hint = Suggestion;
 
     fn hint(&self, line: &str, pos: usize, ctx: &Context<'_>) -> Option<Suggestion> {
-        if let Some(text) = self.history.hint(line, pos, ctx) {
-            // Of an entry of several lines the first is enough to know it by; the arrow takes no more than is seen.
-            let text = text.split('\n').next().unwrap_or_default().to_string();
-            return Some(Suggestion { text, taken: true });
+        // Within a call, what it takes: an earlier input that began so is one key away.
+        let session = self.session.try_borrow().ok().filter(|_| pos == line.len());
+        if let Some(text) = session.and_then(|session| session.call_hint(line)) {
+            return Some(Suggestion { text, taken: false });
         }
-        let session = self.session.try_borrow().ok().filter(|_| pos == line.len())?;
-        session.call_hint(line).map(|text| Suggestion { text, taken: false })
+        // Of an entry of several lines the first is enough to know it by; the arrow takes no more than is seen.
+        let text = self.history.hint(line, pos, ctx)?;
+        Some(Suggestion { text: text.split('\n').next().unwrap_or_default().to_string(), taken: true })
     }
 }
 

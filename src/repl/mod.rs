@@ -30,7 +30,7 @@ use std::rc::Rc;
 const PROMPT: &str = "> ";
 
 /// Read, evaluate, print, until Ctrl-D or `:quit`. An error does not end the session; Ctrl-C ends the input or the work at
-/// hand, twice the program. Without a terminal on both sides: lines from stdin, plain text out; an error if an input
+/// hand and never the program. Without a terminal on both sides: lines from stdin, plain text out; an error if an input
 /// failed.
 pub fn run(session: Session, progress: Rc<dyn Progress>, quiet: bool) -> Result<()> {
     let prompt = Prompt { session: Rc::new(RefCell::new(session)), progress };
@@ -48,7 +48,7 @@ pub fn after_script(options: &RunOptions, progress: Rc<dyn Progress>) -> Result<
     signals::working(false);
     interrupt::clear();
     let (session, result) = ran?;
-    progress.clear();
+    progress.over();
     if let Err(error) = result {
         streams::say(&format!("error: {}", streams::plain(&error.to_string())));
     }
@@ -78,7 +78,7 @@ impl Prompt {
         });
         signals::working(false);
         interrupt::clear();
-        self.progress.clear();
+        self.progress.over();
         let right = !matches!(outcome, Ok(Outcome::Error(_) | Outcome::Incomplete) | Err(_));
         match outcome {
             Ok(Outcome::Value(text)) => self.session.borrow().print(&text),
@@ -122,7 +122,7 @@ fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
     signals::install();
     if !quiet {
         streams::say(&format!(
-            "isdarts-host {}; :help lists commands, Tab completes, Ctrl-R searches, Ctrl-D leaves",
+            "isdarts-host {}; :help lists commands, Tab completes, Ctrl-D leaves",
             env!("CARGO_PKG_VERSION")
         ));
     }
@@ -144,10 +144,11 @@ fn interactive(prompt: Prompt, quiet: bool) -> Result<()> {
                     return Ok(());
                 }
             }
-            Err(ReadlineError::Interrupted) if interrupted => return Ok(()),
+            // It clears the line. Who presses it again may look for the way out.
             Err(ReadlineError::Interrupted) => {
-                interrupted = true;
-                streams::say("Ctrl-C again, or Ctrl-D, leaves");
+                if std::mem::replace(&mut interrupted, true) {
+                    streams::say("Ctrl-D leaves");
+                }
             }
             Err(ReadlineError::Eof) => return Ok(()),
             Err(error) => return Err(failed(error)),

@@ -1,7 +1,7 @@
-//! Ctrl-C while work is under way: once to stop it, twice to leave. At the prompt the editor takes Ctrl-C itself, and any
-//! signal that comes (a polite kill, a closed terminal) ends the program.
+//! Ctrl-C while work is under way stops the work and never ends the program. At the prompt the editor takes Ctrl-C itself, and
+//! any signal that comes (a polite kill, a closed terminal) ends the program.
 
-use crate::interrupt;
+use crate::{interrupt, streams};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Exit code of a program that a signal ended, as shells have it.
@@ -17,8 +17,12 @@ pub fn working(yes: bool) {
 /// Install the handler.
 pub fn install() {
     let handler = || {
-        if !WORKING.load(Ordering::SeqCst) || interrupt::requested() {
+        if !WORKING.load(Ordering::SeqCst) {
             std::process::exit(INTERRUPTED);
+        }
+        // Somebody who waits for it to end may press again: the session is not to be lost by that.
+        if interrupt::requested() {
+            streams::say("\nstopping; Ctrl-\\ would end the program, with all its variables");
         }
         interrupt::request();
     };

@@ -3,6 +3,9 @@
 use crate::host::{Colours, Look};
 use std::io::IsTerminal;
 
+/// Items of a value that a person is shown.
+const MOST: usize = 100;
+
 /// Whether a person sits at both ends.
 pub fn is_interactive() -> bool {
     std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
@@ -16,7 +19,7 @@ pub fn look() -> Look {
     }
     let width =
         rustyline::DefaultEditor::new().ok().and_then(|mut e| e.dimensions()).map_or(80, |(columns, _)| columns);
-    Look { colours: colours(|name| std::env::var(name).ok()), width: usize::from(width).max(40) }
+    Look { colours: colours(|name| std::env::var(name).ok()), width: usize::from(width).max(40), most: MOST }
 }
 
 /// Whether stdout is a terminal with colours.

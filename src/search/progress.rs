@@ -25,8 +25,16 @@ pub trait Progress {
     fn tick(&self, tick: &Tick);
     /// A line worth keeping ("dropped none on edge 0").
     fn note(&self, line: &str);
+    /// Columns of the terminal that a person looks at, if there is one.
+    fn columns(&self) -> Option<usize> {
+        None
+    }
     /// What was shown only for the moment goes: something else is about to be printed.
     fn clear(&self) {}
+    /// An input is over: what was learnt of its pace is of no use for the next.
+    fn over(&self) {
+        self.clear();
+    }
 }
 
 /// No progress.

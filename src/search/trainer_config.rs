@@ -119,7 +119,8 @@ impl EvalConfig {
         let mut lines = vec![format!("recipe {} ({}): {}", self.recipe.name(), self.recipe.whose(), set.join(", "))];
         if self.epochs <= self.warmup {
             let rises = "the learning rate only rises: a warm-up of";
-            lines.push(format!("{rises} {} epochs, {} in all (warmup: 0 starts at lr)", self.warmup, self.epochs));
+            let warmup = if self.warmup == 1 { "1 epoch".to_string() } else { format!("{} epochs", self.warmup) };
+            lines.push(format!("{rises} {warmup}, {} in all (warmup: 0 starts at lr)", self.epochs));
         }
         lines
     }

@@ -27,7 +27,8 @@ impl ShrinkSchedule {
             return Err(Error::invalid("shrink schedule, epochs between steps", every, expected));
         }
         if steps.checked_mul(every).is_none_or(|span| span >= epochs) {
-            let got = format!("{steps} steps, {every} epochs apart, in {epochs} epochs");
+            let counted = |n: usize| if n == 1 { "1 epoch".to_string() } else { format!("{n} epochs") };
+            let got = format!("{steps} steps, {} apart, in {}", counted(every), counted(epochs));
             return Err(Error::invalid("shrink schedule", got, "steps * every < epochs"));
         }
         Ok(ShrinkSchedule { epochs, steps, every })

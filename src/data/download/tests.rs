@@ -98,7 +98,11 @@ fn a_wrong_sum_a_missing_file_and_a_silent_server_are_told_apart() {
             ranged(s, file, 0, 5000)
         }
     });
-    assert!(message(&url).contains("what has come so far is kept"), "{}", message(&url));
+    let told = message(&url);
+    assert!(
+        told.contains("what has come so far is kept") && told.contains("--from") && told.contains("by hand"),
+        "{told}"
+    );
     assert_eq!(asked.lock().unwrap().len(), ATTEMPTS, "what is next to nothing counts as nothing");
     assert_eq!(std::fs::read(dir.path().join("file.part")).unwrap(), content()[..5000]);
 }

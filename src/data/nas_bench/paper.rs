@@ -37,12 +37,11 @@ pub const PAPER: [PaperRow; 10] = [
 ];
 
 impl Row {
-    /// A table for people: the cell, its accuracies, those of the paper's methods, and the best of all cells.
+    /// A table for people: the cell's index, its accuracies, those of the paper's methods, and the best of all cells.
     pub fn beside_paper(&self) -> Result<String> {
         let mut text = format!(
-            "NAS-Bench-201 cell {}: {}\n{:.3} M parameters, {:.1} M multiply-adds, rank {} of {CELLS} (CIFAR-10 test)\n\n",
+            "NAS-Bench-201 cell {}\n{:.3} M parameters, {:.1} M multiply-adds, rank {} of {CELLS} (CIFAR-10 test)\n\n",
             self.index,
-            self.arch,
             self.params_mb,
             self.flops_m,
             rank(self)?
@@ -72,7 +71,7 @@ mod tests {
     fn the_found_cell_stands_above_the_papers_rows_in_aligned_columns() {
         let text = query_index(1835).unwrap().beside_paper().unwrap();
         for line in [
-            "NAS-Bench-201 cell 1835: |skip_connect~0|+|skip_connect~0|skip_connect~1|+",
+            "NAS-Bench-201 cell 1835",
             "0.073 M parameters, 7.8 M multiply-adds, rank ",
             "                     valid    test   valid    test   valid    test",
             "found                39.77   54.30   15.03   15.61   16.43   16.32",

@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// Register the functions of the run.
 pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("run");
+    // The language's own would end a run as one that did its work, whatever the number.
+    let end = |how: &str| Err::<(), _>(wrong(how, "a way to end the program", "`return`, or `throw` where it failed"));
+    api.operator("exit", move || end("exit()"));
+    api.operator("exit", move |_: Dynamic| end("exit(value)"));
     functions! { api, [host];
         /// 1, 2, ..., n, for `for`. After each turn the run is saved: every supernet with mask and optimiser,
         /// architecture parameters, run_state, random stream. Under --resume they are restored, and only what is left

@@ -28,5 +28,5 @@ pub fn register(api: &mut Api, host: &Rc<Run>, manual: &Manual) {
 
 fn help(host: &Run, manual: &Manual, name: Option<&str>) -> Result<()> {
     let entries = manual.get().map_or(&[][..], |docs| docs);
-    docs::text(entries, name).map(|text| host.output.line(&text))
+    docs::text(entries, name).map(|text| host.print(&text))
 }

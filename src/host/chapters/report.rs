@@ -78,13 +78,13 @@ fn one_line(text: &str) -> Fallible<String> {
 /// The genotype, its table row beside the paper's, and the folder; genotype.txt.
 fn report(host: &Run, label: &str, genotype: &Genotype) -> Result<()> {
     let title = if label.is_empty() { String::new() } else { format!("{label}: ") };
-    host.output.line(&format!("{title}{genotype}"));
+    host.print(&format!("{title}{genotype}"));
     if let Ok(row) = nas_bench::query(genotype) {
-        host.output.line(&format!("\n{}", row.beside_paper()?));
+        host.print(&format!("\n{}", row.beside_paper()?));
     }
     record(host, label, genotype)?;
     if let Some(folder) = host.folder.borrow().as_ref() {
-        host.output.line(&format!("\nrun folder: {}", folder.path().display()));
+        host.print(&format!("\nrun folder: {}", folder.path().display()));
     }
     Ok(())
 }

@@ -19,6 +19,12 @@ fn tensor_of(value: &Dynamic) -> Fallible<Tensor> {
         if rows.is_empty() {
             return Err(wrong("tensor", "an empty array", "numbers, or rows of equal length"));
         }
+        if let Some(other) = rows.iter().find(|row| row.dims() != rows[0].dims()) {
+            let words =
+                |t: &Tensor| if t.rank() == 0 { "a number".into() } else { format!("a row of shape {:?}", t.dims()) };
+            let got = format!("{} beside {}", words(&rows[0]), words(other));
+            return Err(wrong("tensor", got, "numbers, or rows of equal length"));
+        }
         return Tensor::stack(&rows, 0).map_err(raise_tensor);
     }
     Tensor::new(float(value, "tensor")? as f32, &Device::Cpu).map_err(raise_tensor)

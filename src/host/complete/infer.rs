@@ -1,6 +1,6 @@
 //! What stands before a dot, as far as it can be told without evaluating anything.
 
-use crate::host::script::lexer::{self, Kind, Token};
+use crate::host::script::lexer::{Kind, Token};
 use crate::host::script::value::kind;
 use crate::host::session::{Scripts, Session};
 use rhai::{Array, Dynamic, Map};
@@ -19,7 +19,7 @@ pub enum Known {
 
 impl Known {
     /// The type in the words of the manual.
-    fn name(&self) -> Option<String> {
+    pub fn name(&self) -> Option<String> {
         match self {
             Known::Value(value) => Some(kind(&value.flatten_clone()).to_string()),
             Known::Type(name) => Some(name.clone()),
@@ -109,22 +109,6 @@ pub fn callee(text: &str, tokens: &[Token]) -> Option<String> {
     let open = opener(text, tokens)?;
     let name = tokens[..open].last().filter(|t| t.kind == Kind::Name && tokens[open].text(text) == "(")?;
     Some(name.text(text).to_string())
-}
-
-/// Names that the text declares: by `let`, `const`, `for`, or as parameters.
-pub fn declared(text: &str) -> Vec<String> {
-    let tokens = lexer::tokens(text);
-    let named = tokens.windows(2).filter(|pair| {
-        pair[1].kind == Kind::Name
-            && pair[1].range.end < text.len()
-            && ["let", "const", "for"].contains(&pair[0].text(text))
-    });
-    let mut names: Vec<String> = named.map(|pair| pair[1].text(text).to_string()).collect();
-    for at in (0..tokens.len()).filter(|&i| tokens[i].text(text) == "fn") {
-        let parameters = tokens[at..].iter().skip(2).take_while(|t| t.text(text) != ")");
-        names.extend(parameters.filter(|t| t.kind == Kind::Name).map(|t| t.text(text).to_string()));
-    }
-    names
 }
 
 /// What is known of the expression that ends with the tokens.

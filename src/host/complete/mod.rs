@@ -1,16 +1,18 @@
 //! What can stand at the cursor: names of the language and of the session, methods of the value before the dot, keys of
 //! settings, functions of modules, and inside of texts names, modules and files.
 
+mod hint;
 mod infer;
+mod options;
 #[cfg(test)]
 mod tests;
 mod texts;
 
-use crate::host::run::settings::{PictureConfig, host_keys};
+use crate::host::docs;
 use crate::host::script::doc::Signature;
-use crate::host::script::lexer::{self, Kind, Token};
+use crate::host::script::lexer::{self, Kind};
 use crate::host::script::modules::STDLIB;
-use crate::host::script::types::Keys;
+use crate::host::script::names;
 use crate::host::session::Session;
 use infer::Known;
 use std::collections::BTreeSet;
@@ -86,23 +88,10 @@ impl Session {
             _ => self.words(before),
         };
         found.retain(|c| c.name.starts_with(prefix));
+        // Of a name that takes arguments or does without, one stays.
+        let takes: BTreeSet<String> = found.iter().filter(|c| c.text.ends_with('(')).map(|c| c.name.clone()).collect();
+        found.retain(|c| !c.text.ends_with("()") || !takes.contains(&c.name));
         (start, found.into_iter().collect())
-    }
-
-    /// The signature of the function whose bracket was opened last before the cursor, for a hint.
-    pub fn call_hint(&self, before: &str) -> Option<String> {
-        let tokens = lexer::tokens(before);
-        let [.., name, open] = tokens.as_slice() else { return None };
-        if open.text(before) != "(" || open.range.end != before.len() || name.kind != Kind::Name {
-            return None;
-        }
-        let name = name.text(before);
-        let own = self.own_functions().into_iter().find(|f| f.name == name).map(|f| f.signature);
-        let doc = || self.scripts.docs.iter().find(|d| d.name == name);
-        match own {
-            Some(signature) => signature.split_once('(').map(|(_, rest)| rest.to_string()),
-            None => doc()?.signatures.iter().find_map(Signature::behind_bracket),
-        }
     }
 
     /// Names of modules and of script functions, for `??`; those of the manual too, for `?` and `:doc`.
@@ -113,9 +102,7 @@ impl Session {
             names.extend(lexer::functions(&text).into_iter().map(|f| format!("{alias}::{}", f.name)));
         }
         if !sources {
-            names.extend(
-                self.scripts.docs.iter().map(|d| d.name.to_string()).filter(|n| n.starts_with(char::is_alphabetic)),
-            );
+            names.extend(docs::names(&self.scripts.docs));
         }
         names.into_iter().collect()
     }
@@ -123,7 +110,7 @@ impl Session {
     /// Variables, functions, modules and keywords; what the input itself declares before the cursor.
     fn words(&self, before: &str) -> BTreeSet<Completion> {
         let mut found: BTreeSet<Completion> = self.variables().into_keys().map(Completion::plain).collect();
-        found.extend(infer::declared(before).into_iter().map(Completion::plain));
+        found.extend(names::declared(before).into_iter().map(Completion::plain));
         found.extend(lexer::KEYWORDS.into_iter().map(Completion::plain));
         found.extend(self.imported().into_iter().map(|(alias, _)| Completion::plain(alias)));
         found.extend(BUILT_IN.into_iter().map(|name| Completion::call(name, true)));
@@ -147,31 +134,18 @@ impl Session {
         public.map(|f| Completion::call(&f.name, !f.signature.ends_with("()"))).collect()
     }
 
-    /// Keys of settings in a map: those of the function it is for, without those that stand in it.
-    fn keys(&self, before: &str, tokens: &[Token]) -> BTreeSet<Completion> {
-        let open = infer::opener(before, tokens).unwrap_or_default();
-        let mut keys: BTreeSet<String> = match infer::callee(before, &tokens[..open]).as_deref() {
-            Some("data") => PictureConfig::KEYS.iter().map(|key| key.to_string()).collect(),
-            Some(_) | None => host_keys().iter().map(|key| key.to_string()).collect(),
-        };
-        if infer::callee(before, &tokens[..open]).as_deref() != Some("data") {
-            for (path, text) in STDLIB {
-                if path.starts_with("nas/") {
-                    keys.extend(default_keys(text));
-                }
-            }
-        }
-        for pair in tokens[open + 1..].windows(2).filter(|pair| pair[1].text(before) == ":") {
-            keys.remove(pair[0].text(before));
-        }
-        keys.into_iter().map(|key| Completion { text: format!("{key}: "), name: key }).collect()
-    }
-
     /// Properties and methods of what stands before the dot.
     fn properties(&self, known: &Known) -> BTreeSet<Completion> {
         let mut found: BTreeSet<Completion> = known.keys().into_iter().map(Completion::plain).collect();
         let Some(id) = known.type_id(&self.scripts) else { return found };
-        for method in self.scripts.methods(id) {
+        // Functions that take such a value first can be called on it; those that the manual does not call so are no methods.
+        let kind = known.name().unwrap_or_default();
+        let of = |s: &Signature| s.receiver.as_ref().is_some_and(|p| (p.kind)() == kind);
+        let no_method = |name: &str| {
+            let own = || self.scripts.docs.iter().filter(|d| d.name == name).flat_map(|d| &d.signatures);
+            own().any(|s| !s.has_receiver()) && !own().any(of)
+        };
+        for method in self.scripts.methods(id).filter(|m| m.property || !no_method(&m.name)) {
             found.insert(match method.property {
                 true => Completion::plain(&method.name),
                 false => Completion::call(&method.name, method.takes),
@@ -179,12 +153,4 @@ impl Session {
         }
         found
     }
-}
-
-/// The keys of the map that a module's `defaults` gives.
-fn default_keys(text: &str) -> Vec<String> {
-    let Some(source) = lexer::function_source(text, "defaults") else { return Vec::new() };
-    let tokens = lexer::tokens(&source);
-    let pairs = tokens.windows(2).filter(|pair| pair[0].kind == Kind::Name && pair[1].text(&source) == ":");
-    pairs.map(|pair| pair[0].text(&source).to_string()).collect()
 }

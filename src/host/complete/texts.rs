@@ -1,6 +1,6 @@
 //! What can stand inside of a text: modules, spaces, ops, data sets, cells, files.
 
-use super::{Completion, infer};
+use super::{Completion, infer, options};
 use crate::data::formats::FORMATS;
 use crate::host::script::lexer::Token;
 use crate::host::script::modules::STDLIB;
@@ -36,6 +36,9 @@ impl Session {
             let texts = space.ops().iter().map(|op| format!("{}~{input}|", op.name()));
             let found = texts.filter(|text| text.starts_with(&typed[from..]));
             return (start + from, found.map(|name| Completion { text: format!("{name}{next}"), name }).collect());
+        }
+        if let Some(values) = options::values(before, outside) {
+            return named(&mut values.into_iter());
         }
         match infer::callee(before, outside).as_deref() {
             Some("space" | "supernet" | "random_genotype") => {

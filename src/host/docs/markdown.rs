@@ -17,7 +17,7 @@ pub fn manual(docs: &[Doc]) -> String {
     text += &super::settings::markdown();
     text += "\n## Modules of the stdlib\n";
     for (path, module) in STDLIB {
-        text += &format!("\n### `{path}`\n\n{}\n", super::header(module).join("\n"));
+        text += &format!("\n### `{path}`\n\n{}\n", super::page::header(module).join("\n"));
         for function in lexer::functions(module).into_iter().filter(|f| !f.private) {
             text += &format!("\n- `{}`: {}\n", function.signature, function.comment.replace('\n', " "));
         }

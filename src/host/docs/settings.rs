@@ -28,7 +28,7 @@ pub fn markdown() -> String {
 }
 
 /// Its default; where there is none for all, the recipe's.
-fn default(setting: &Setting, defaults: &Value) -> String {
+pub(super) fn default(setting: &Setting, defaults: &Value) -> String {
     match &defaults[setting.name] {
         Value::Null => "recipe".into(),
         Value::String(text) if text.is_empty() => "\"\"".into(),
@@ -37,7 +37,7 @@ fn default(setting: &Setting, defaults: &Value) -> String {
     }
 }
 
-fn meaning(setting: &Setting) -> String {
+pub(super) fn meaning(setting: &Setting) -> String {
     match setting.range.words() {
         "" => setting.text.to_string(),
         words => format!("{} Expected: {words}.", setting.text),

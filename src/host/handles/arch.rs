@@ -7,10 +7,10 @@ use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
 use crate::error::Result;
 use crate::host::run::Run;
-use crate::host::run::settings::{Taker, config};
+use crate::host::run::settings::{Taker, config, typed};
 use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, tables};
-use crate::search::{ArchParams, Stateful, arch::ArchConfig};
+use crate::search::{ArchParams, State, Stateful, arch::ArchConfig};
 use rhai::Map;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,6 +28,17 @@ impl ArchitectureParameters {
     pub(crate) fn new(host: &Run, net: &SupernetHandle, cfg: &Map) -> Fallible<Self> {
         let config: ArchConfig = config(&host.settings, cfg, Taker::Search)?;
         let seed = host.stream.borrow_mut().next_seed();
+        Ok(Self::of(host, net, config, seed)?)
+    }
+
+    /// As `:save` saved them, their settings in `cfg`.
+    pub(crate) fn restored(host: &Run, net: &SupernetHandle, cfg: &Map, state: State) -> Result<Self> {
+        let restored = Self::of(host, net, typed(cfg)?, 0)?;
+        restored.params.borrow_mut().restore(state)?;
+        Ok(restored)
+    }
+
+    fn of(host: &Run, net: &SupernetHandle, config: ArchConfig, seed: u64) -> Result<Self> {
         let learner = net.learner.borrow();
         let params = ArchParams::new(&net.space(), config, seed, learner.net.device());
         let params = params.and_then(|p| p.traced(learner.trace.clone()))?;

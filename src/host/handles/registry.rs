@@ -122,7 +122,7 @@ pub fn look(value: &Dynamic, look: &Look, text_of: TextOf) -> Result<String> {
     }
     match value.read_lock::<Map>() {
         Some(map) => values::map(text_of, &map, look),
-        None => text_of(value),
+        None => text_of(value).map(|text| values::text(text, look)),
     }
 }
 

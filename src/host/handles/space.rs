@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::host::script::errors::{Fallible, raise, wrong};
 use crate::host::script::value::shown;
 pub use crate::host::show::found::candidate_name;
+use crate::host::show::look::Style;
 use crate::host::show::{Look, tables};
 use crate::space::{Candidate, Mask, Primitive, SearchSpace};
 use rhai::Dynamic;
@@ -18,6 +19,11 @@ pub struct SpaceHandle(pub Rc<SearchSpace>);
 impl Handle for SpaceHandle {
     fn text(&self) -> String {
         format!("{} ({} edges, {} ops)", self.0.name(), self.0.n_edges(), self.0.ops().len())
+    }
+
+    fn look(&self, look: &Look) -> Result<String> {
+        let names: Vec<&str> = self.0.ops().iter().map(|op| op.name()).collect();
+        Ok(format!("{}\n{}", look.paint(Style::Title, &self.text()), names.join(", ")))
     }
 
     fn summary(&self) -> String {

@@ -109,6 +109,7 @@ impl SupernetHandle {
     pub(crate) fn train_epoch(&self, data: &Data, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {
         let cfg = self.train_config(cfg)?;
         let mix = mix.map(|m| self.mixing(m)).transpose()?;
+        self.host.settle();
         let progress = self.host.progress.clone();
         let stats = self.learner.borrow_mut().train_epoch(&data.0, mix.as_deref(), &cfg, &*progress)?;
         Ok(stats_map(&stats))
@@ -138,6 +139,7 @@ impl SupernetHandle {
     }
 
     pub(crate) fn measure_iim(&self, data: &Data, samples: usize) -> Result<Importance> {
+        self.host.settle();
         let learner = self.learner.borrow();
         let iim = learner.measure_iim(&data.0, samples, self.batch_size, &*self.host.progress)?;
         self.host.log_iim(learner.epoch(), &self.space, &iim, learner.net.mask())?;
@@ -164,9 +166,12 @@ impl SupernetHandle {
         }
         let mut learner = self.learner.borrow_mut();
         learner.trace.drop(candidates.iter().map(|c| c.place))?;
+        let alive = (after.n_alive(), self.space.candidates().len());
         learner.net.set_mask(after)?;
         for c in candidates {
-            self.host.note(&format!("epoch {}: dropped {}", learner.epoch(), candidate_name(&self.space, c.place)));
+            let name = candidate_name(&self.space, c.place);
+            let name = name.split_once(" on ").unwrap_or((&name, ""));
+            self.host.dropped((Rc::as_ptr(&self.learner).addr(), learner.epoch()), name, alive);
         }
         Ok(())
     }
@@ -215,6 +220,13 @@ impl Handle for SupernetHandle {
         let learner = self.learner.borrow();
         let (size, device) = (self.host.current_data()?.train.shape.1, device_name(learner.net.device()));
         found::supernet(&learner.net, learner.epoch(), size, device, look)
+    }
+
+    fn summary(&self) -> String {
+        let learner = self.learner.borrow();
+        let (net, config, all) = (&learner.net, learner.net.config(), self.space.candidates().len());
+        let size = format!("C={}, N={}", config.channels, config.cells);
+        format!("{} of {all} alive, epoch {}, {}, {size}", net.mask().n_alive(), learner.epoch(), self.space.name())
     }
 }
 

@@ -13,6 +13,10 @@ pub type TextOf<'a> = &'a dyn Fn(&Dynamic) -> Result<String>;
 
 /// Columns of a sparkline in a row of its own.
 const LINE: usize = 60;
+/// From how many whole numbers on a sparkline says more than they do: fewer are a shape, or a pair.
+const SERIES: usize = 5;
+/// Items shown at each end of a long array.
+const ENDS: usize = 4;
 /// Columns of one of many.
 const SHORT: usize = 12;
 
@@ -20,9 +24,9 @@ const SHORT: usize = 12;
 /// line where a line is too short.
 pub fn array(text_of: TextOf, array: &Array, look: &Look) -> Result<String> {
     if let Some(numbers) = numbers(array.iter())
-        && numbers.len() > 1
+        && (numbers.len() >= SERIES || numbers.len() > 1 && array.iter().any(Dynamic::is_float))
     {
-        let text = text_of(&Dynamic::from(array.clone()))?;
+        let text = if array.len() > look.most { ends(text_of, array)? } else { text_of(&array.clone().into())? };
         let line = look.paint(Style::Series(0), &sparkline(&numbers, LINE.min(look.width)));
         return Ok(format!("{text}\n{line}"));
     }
@@ -35,12 +39,34 @@ pub fn array(text_of: TextOf, array: &Array, look: &Look) -> Result<String> {
     if let Some(text) = maps.filter(|m| m.len() > 1).and_then(|maps| map_history(&maps, look)) {
         return Ok(text);
     }
-    let text = text_of(&Dynamic::from(array.clone()))?;
+    if array.len() > look.most {
+        return ends(text_of, array);
+    }
+    let text = text_of(&array.clone().into())?;
     if text.chars().count() <= look.width {
         return Ok(text);
     }
     let items = array.iter().map(|v| Ok(format!("    {},", text_of(v)?.replace('\n', "\n    "))));
     Ok(format!("[\n{}\n]", items.collect::<Result<Vec<_>>>()?.join("\n")))
+}
+
+/// How many items there are, the first and the last of them.
+fn ends(text_of: TextOf, array: &Array) -> Result<String> {
+    let texts = |items: &[Dynamic]| items.iter().map(text_of).collect::<Result<Vec<_>>>().map(|t| t.join(", "));
+    let (first, last) = (texts(&array[..ENDS])?, texts(&array[array.len() - ENDS..])?);
+    Ok(format!("{} items: [{first}, ..., {last}]", array.len()))
+}
+
+/// A text, or its beginning and how long it is.
+pub fn text(text: String, look: &Look) -> String {
+    let room = look.most.saturating_mul(look.width);
+    match text.chars().nth(room) {
+        Some(_) => {
+            let begin: String = text.chars().take(room).collect();
+            format!("{begin}...\n({} characters, of which these are the first {room})", text.chars().count())
+        }
+        None => text,
+    }
 }
 
 /// One line a key.
@@ -52,9 +78,14 @@ pub fn map(text_of: TextOf, map: &Map, look: &Look) -> Result<String> {
     let line = |(key, value): (&rhai::Identifier, &Dynamic)| {
         let text = text_of(value)?.replace('\n', &format!("\n{:w$}", "", w = width + 2));
         let cut: String = text.chars().take(20 * look.width).collect();
-        Ok(format!("{}  {cut}", look.paint(Style::Faint, &format!("{key:width$}"))))
+        let more = if cut.len() < text.len() { "..." } else { "" };
+        Ok(format!("{}  {cut}{more}", look.paint(Style::Faint, &format!("{key:width$}"))))
     };
-    Ok(map.iter().map(line).collect::<Result<Vec<_>>>()?.join("\n"))
+    let mut lines = map.iter().take(look.most).map(line).collect::<Result<Vec<_>>>()?;
+    if map.len() > look.most {
+        lines.push(format!("... {} more keys", map.len() - look.most));
+    }
+    Ok(lines.join("\n"))
 }
 
 /// All of them as numbers, if they are.

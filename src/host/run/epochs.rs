@@ -156,6 +156,7 @@ impl Turns {
         if host.loops.borrow().replaying() {
             return Err(self.changed(format!("a loop that went on after turn {epoch}, where it had been left")));
         }
+        self.host.settle();
         self.log(epoch)?;
         for (_, learner) in host.live.learners() {
             learner.borrow_mut().leave_epoch();
@@ -216,6 +217,9 @@ impl Turns {
         for (net, (_, learner)) in self.host.live.learners().iter().enumerate() {
             let stats = learner.borrow().stats();
             if stats.images > 0 {
+                if net == 0 {
+                    self.host.curve.borrow_mut().push([stats.loss, stats.accuracy]);
+                }
                 self.host.log_settings()?;
                 let (learner, host) = (learner.borrow(), &self.host);
                 host.logs(|folder, label| folder.log_epoch(label, epoch, net, &stats))?;

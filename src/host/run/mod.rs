@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod data;
+pub mod dropped;
 pub mod epochs;
 pub mod files;
 pub mod kept;

@@ -1,6 +1,7 @@
 //! What all host functions of one run share.
 
 use super::clock::Clock;
+use super::dropped::Dropping;
 use super::live::Live;
 use super::loops::Loops;
 use super::options::RunOptions;
@@ -13,6 +14,8 @@ use crate::data::Splits;
 use crate::error::Result;
 use crate::host::script::lint;
 use crate::host::script::modules::Texts;
+use crate::host::show::Look;
+use crate::host::show::plot::{Plot, Series};
 use crate::search::run_folder::CHECKPOINTS;
 use crate::search::{Progress, RunFolder, Trace};
 use crate::space::{Iim, Mask, SearchSpace};
@@ -52,6 +55,10 @@ pub struct Run {
     pub live: Live,
     /// What it came to so far.
     pub results: Results,
+    /// What the shrink step under way has dropped.
+    pub dropping: Dropping,
+    /// Loss and accuracy of the first supernet after each epoch.
+    pub curve: RefCell<Vec<[f64; 2]>>,
     /// How long it has taken.
     pub clock: Clock,
 }
@@ -99,15 +106,53 @@ impl Run {
             label: RefCell::default(),
             live: Live::default(),
             results: Results::default(),
+            dropping: Dropping::default(),
+            curve: RefCell::default(),
             clock: Clock::default(),
         })
     }
 
+    /// A candidate, its op and its edge, was dropped from the supernet and in the epoch `of`; so many live of so many.
+    pub fn dropped(&self, of: (usize, usize), candidate: (&str, &str), alive: (usize, usize)) {
+        self.tell(self.dropping.add(of, candidate, alive));
+    }
+
+    /// Something else comes now: the line about what was dropped is due.
+    pub fn settle(&self) {
+        self.tell(self.dropping.take());
+    }
+
+    fn tell(&self, line: Option<String>) {
+        if let Some(line) = line.filter(|_| !self.options.quiet) {
+            self.progress.note(&line);
+        }
+    }
+
+    /// A line of results.
+    pub fn print(&self, line: &str) {
+        self.settle();
+        self.progress.clear();
+        self.output.line(line);
+    }
+
     /// A line worth keeping.
     pub fn note(&self, line: &str) {
+        self.settle();
         if !self.options.quiet {
             self.progress.note(line);
         }
+    }
+
+    /// The learning curve of a run that was one search, for who looks at a terminal.
+    pub fn draw_curve(&self) {
+        let curve = self.curve.borrow();
+        let Some(width) = self.progress.columns().filter(|_| curve.len() > 1 && self.loops.borrow().started == 1)
+        else {
+            return;
+        };
+        let of = |name: &str, i: usize| Series { name: name.into(), values: curve.iter().map(|row| row[i]).collect() };
+        let plot = Plot { series: vec![of("loss", 0), of("accuracy", 1)] };
+        self.note(&plot.draw(&Look { width, ..Look::PLAIN }));
     }
 
     /// Do something with the run folder's logs, unless there is none or the rows are there already (while a resumed run

@@ -2,12 +2,31 @@
 
 use super::doc::{Doc, Signature};
 use super::errors::{article, nearest, place};
+use super::names::{declared, keys};
 use super::{modules, races};
 use crate::error::Error;
+use crate::files;
 use rhai::{EvalAltResult, LexError, ParseErrorType, Position};
+use std::path::Path;
+
+/// What a misspelt name may have meant.
+#[derive(Default)]
+pub struct Names<'a> {
+    /// The text that was run.
+    pub text: &'a str,
+    /// Variables at its end.
+    pub variables: Vec<String>,
+    /// Keys of the maps among them, and of settings.
+    pub keys: Vec<String>,
+}
+
+/// [`explain_among`] where no more is known than what the program has.
+pub fn explain(error: &EvalAltResult, script: &str, docs: &[Doc]) -> Error {
+    explain_among(error, script, docs, &Names::default())
+}
 
 /// Out of the script: `FILE:LINE:COLUMN: what was got, what was expected`, then how it was reached.
-pub fn explain(error: &EvalAltResult, script: &str, docs: &[Doc]) -> Error {
+pub fn explain_among(error: &EvalAltResult, script: &str, docs: &[Doc], names: &Names) -> Error {
     let (mut source, mut position, mut inner) = (script.to_string(), Position::NONE, error);
     let mut trail: Vec<String> = Vec::new();
     loop {
@@ -35,7 +54,16 @@ pub fn explain(error: &EvalAltResult, script: &str, docs: &[Doc]) -> Error {
         position = inner.position();
     }
     trail.reverse();
-    let mut lines = vec![format!("{source}{}: {}", place(position), describe(inner, docs))];
+    let told = match inner {
+        EvalAltResult::ErrorVariableNotFound(name, _) => {
+            unknown_variable(name, &text_of(&source, script, names), names, !trail.is_empty())
+        }
+        EvalAltResult::ErrorPropertyNotFound(name, _) => {
+            unknown_key(name, docs, &text_of(&source, script, names), names)
+        }
+        _ => describe(inner, docs),
+    };
+    let mut lines = vec![format!("{source}{}: {told}", place(position))];
     lines.extend(trail);
     Error::Script(lines.join("\n"))
 }
@@ -50,17 +78,6 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
         EvalAltResult::ErrorRuntime(text, _) => text.to_string(),
         EvalAltResult::ErrorParsing(kind, _) => format!("syntax error: {}", syntax(kind)),
         EvalAltResult::ErrorFunctionNotFound(call, _) => unknown_function(call, docs),
-        EvalAltResult::ErrorVariableNotFound(name, _) => {
-            format!("unknown variable `{name}` (functions do not see the variables outside them: pass what they need)")
-        }
-        EvalAltResult::ErrorPropertyNotFound(name, _) => {
-            let known = docs.iter().filter(|d| d.signatures.iter().any(Signature::has_receiver)).map(|d| d.name);
-            match nearest(name, known) {
-                Some(near) if near == *name => format!("a map has no property `{name}`; a method is called `{name}()`"),
-                Some(near) => format!("unknown property `{name}`, did you mean `{near}`?"),
-                None => format!("unknown property `{name}`: got a map or value without it, expected one that has it"),
-            }
-        }
         EvalAltResult::ErrorDotExpr(text, _) if text.starts_with("Unknown property '") => {
             let mut words = text.split('\'').skip(1).step_by(2);
             let (name, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or("value"));
@@ -87,6 +104,40 @@ fn describe(error: &EvalAltResult, docs: &[Doc]) -> String {
             }
             plain
         }
+    }
+}
+
+/// The text of the file that an error is in; empty where there is none.
+fn text_of(source: &str, script: &str, names: &Names) -> String {
+    match source == script {
+        true => names.text.to_string(),
+        false => files::read_plain_text(Path::new(source)).unwrap_or_default(),
+    }
+}
+
+fn unknown_variable(name: &str, text: &str, names: &Names, in_function: bool) -> String {
+    if in_function && names.variables.iter().any(|known| known == name) {
+        return format!(
+            "unknown variable `{name}`: functions do not see the variables outside them, pass what they need"
+        );
+    }
+    let declared = declared(text);
+    let known = names.variables.iter().chain(&declared).map(String::as_str).filter(|known| *known != name);
+    let hint = nearest(name, known).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+    format!("unknown variable `{name}`{hint}")
+}
+
+/// A key that a map has not. Other values have properties of the program's own, which the engine tells by another error.
+fn unknown_key(name: &str, docs: &[Doc], text: &str, names: &Names) -> String {
+    let methods = || docs.iter().filter(|d| d.signatures.iter().any(Signature::has_receiver)).map(|d| d.name);
+    if methods().any(|known| known == name) {
+        return format!("a map has no property `{name}`; a method is called `{name}()`");
+    }
+    let written = keys(text);
+    let known = names.keys.iter().chain(&written).map(String::as_str).filter(|known| *known != name);
+    match nearest(name, known).or_else(|| nearest(name, methods())) {
+        Some(near) => format!("unknown property `{name}`, did you mean `{near}`?"),
+        None => format!("unknown property `{name}`: got a map without it, expected one that has it"),
     }
 }
 

@@ -2,6 +2,7 @@
 //! text of scripts.
 
 pub mod api;
+pub mod bundled;
 pub mod doc;
 pub mod errors;
 pub mod explain;
@@ -9,6 +10,7 @@ pub mod functions;
 pub mod lexer;
 pub mod lint;
 pub mod modules;
+pub mod names;
 pub mod races;
 pub mod types;
 pub mod value;

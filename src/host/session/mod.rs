@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::host::docs;
 use crate::host::run::{Run, RunOptions, device_name};
-use crate::host::script::errors::Fallible;
+use crate::host::script::errors::{Fallible, article};
 use crate::host::script::explain::explain;
 use crate::host::script::lexer::{self, Kind};
 use crate::host::script::modules::{STDLIB, Texts};
+use crate::host::script::value::kind;
 use crate::host::show::Look;
 use crate::ops::simd::Level;
 use crate::search::Progress;
@@ -108,7 +109,7 @@ impl Session {
 
     /// A line of results.
     pub fn print(&self, text: &str) {
-        self.scripts.host.output.line(text);
+        self.scripts.host.print(text);
     }
 
     /// Whether somebody reads results; an error if they could not be written.
@@ -155,27 +156,37 @@ impl Session {
         Ok(changed)
     }
 
-    /// The manual (see [`crate::host::documentation`]); or signature and comments of a function of this session, of an imported
-    /// module (`alias::name`) or of the stdlib (`nas/is_darts::search`).
+    /// Signature and comments of a function of this session, of an imported module (`alias::name`) or of the stdlib
+    /// (`nas/is_darts::search`); the page of a variable's type, or of what a value of this type has (`net.drop`); the manual
+    /// (see [`crate::host::documentation`]).
     pub fn documentation(&self, name: Option<&str>) -> Result<String> {
-        let manual = docs::text(&self.scripts.docs, name);
-        let scripted = |name: &str| {
-            let functions = match name.rsplit_once("::") {
-                None => self.own_functions(),
-                Some((module, _)) => {
-                    let stdlib = STDLIB.iter().map(|(path, text)| (*path, text.to_string()));
-                    let mut texts = self.imported().into_iter().chain(stdlib);
-                    texts.find(|(of, _)| *of == module).map_or(Vec::new(), |(_, text)| lexer::functions(&text))
-                }
-            };
-            let last = name.rsplit("::").next();
-            let function = functions.into_iter().find(|f| Some(f.name.as_str()) == last)?;
-            Some(format!("{}\n\n{}", function.signature, function.comment).trim_end().to_string())
-        };
-        match (name, manual) {
-            (Some(name), Err(error)) => scripted(name).ok_or(error),
-            (_, manual) => manual,
+        let docs = &self.scripts.docs;
+        let Some(name) = name else { return docs::text(docs, None) };
+        if let Some(function) = self.scripted(name) {
+            return Ok(format!("{}\n\n{}", function.signature, function.comment).trim_end().to_string());
         }
+        let (first, member) = name.split_once('.').map_or((name, None), |(first, member)| (first, Some(member)));
+        let value = self.variables().remove(first).map(|value| kind(&value.flatten_clone()).to_string());
+        match (value, member) {
+            (Some(kind), Some(member)) => docs::text(docs, Some(&format!("{kind}.{member}"))),
+            (Some(kind), None) if kind.starts_with(char::is_uppercase) => docs::text(docs, Some(&kind)),
+            (Some(kind), None) => Ok(format!("{name} is {}", article(&kind))),
+            (None, _) => docs::text(docs, Some(name)),
+        }
+    }
+
+    /// The function of a script that a name means.
+    fn scripted(&self, name: &str) -> Option<lexer::Function> {
+        let functions = match name.rsplit_once("::") {
+            None => self.own_functions(),
+            Some((module, _)) => {
+                let stdlib = STDLIB.iter().map(|(path, text)| (*path, text.to_string()));
+                let mut texts = self.imported().into_iter().chain(stdlib);
+                texts.find(|(of, _)| *of == module).map_or(Vec::new(), |(_, text)| lexer::functions(&text))
+            }
+        };
+        let last = name.rsplit("::").next();
+        functions.into_iter().find(|f| Some(f.name.as_str()) == last)
     }
 
     /// The source of a function of the stdlib, of an imported module (`alias::name`, or just `name`), or of this session; or
@@ -276,13 +287,8 @@ impl Session {
     fn eval(&mut self, line: &AST, text: &str, source: &str) -> Result<Dynamic> {
         let mut whole = self.functions.merge(line);
         whole.set_source(source);
-        let known = self.scope.len();
-        let value = self.scripts.eval_ast(&mut self.scope, &whole, source);
-        if value.is_err() && source == SOURCE {
-            // What an input that failed began to make is no use; of a script, it is what one wants to look at.
-            self.scope.rewind(known);
-            return value;
-        }
+        // What was bound before an error or an interrupt stays: it is what one wants to look at, and often hours of work.
+        let value = self.scripts.eval_ast(&mut self.scope, &whole, text, source);
         let functions = line.clone_functions_only();
         if functions.has_functions() {
             self.functions = self.functions.merge(&functions);

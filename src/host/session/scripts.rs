@@ -4,15 +4,16 @@ use crate::error::{Error, Result};
 use crate::host::chapters;
 use crate::host::handles;
 use crate::host::run::Run;
+use crate::host::run::settings::host_keys;
 use crate::host::script::api::Api;
 use crate::host::script::doc::Doc;
 use crate::host::script::errors::place;
-use crate::host::script::explain::explain;
+use crate::host::script::explain::{Names, explain, explain_among};
 use crate::host::script::modules::{Modules, Resolver, Texts};
 use crate::host::script::races;
 use crate::host::show::Look;
 use crate::interrupt;
-use rhai::{AST, Dynamic, Engine, FuncInfo, Scope, Token};
+use rhai::{AST, Dynamic, Engine, FuncInfo, Map, Scope, Token};
 use std::any::TypeId;
 use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ impl Scripts {
         let modules = Rc::new(Modules::new(PathBuf::from(folder), host.clone()));
         engine.set_module_resolver(Resolver(modules.clone()));
         let (printer, notes) = (host.clone(), host.clone());
-        engine.on_print(move |text| printer.output.line(text));
+        engine.on_print(move |text| printer.print(text));
         engine.on_debug(move |text, source, at| {
             notes.note(&format!("{}{}: {text}", source.unwrap_or("script"), place(at)));
         });
@@ -99,13 +100,20 @@ impl Scripts {
         let mut ast = self.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.docs))?;
         ast.set_source(source);
         self.host.look_over(&ast, source);
-        self.eval_ast(scope, &ast, source)
+        self.eval_ast(scope, &ast, text, source)
     }
 
-    /// Evaluate what is compiled.
-    pub fn eval_ast(&self, scope: &mut Scope, ast: &AST, source: &str) -> Result<Dynamic> {
+    /// Evaluate the text that `ast` was compiled from.
+    pub fn eval_ast(&self, scope: &mut Scope, ast: &AST, text: &str, source: &str) -> Result<Dynamic> {
         let value = self.engine.eval_ast_with_scope(scope, ast);
-        value.map_err(|e| explain(&races::placed(e, ast), source, &self.docs))
+        self.host.settle();
+        value.map_err(|e| {
+            let variables = scope.iter().map(|(name, _, _)| name.to_string()).collect();
+            let maps = scope.iter().filter_map(|(_, _, value)| value.flatten().try_cast::<Map>());
+            let keys = maps.flat_map(|map| map.keys().map(|key| key.to_string()).collect::<Vec<_>>());
+            let keys = keys.chain(host_keys().iter().map(|key| key.to_string())).collect();
+            explain_among(&races::placed(e, ast), source, &self.docs, &Names { text, variables, keys })
+        })
     }
 
     /// Methods and properties of a type, of the program and of the language.

@@ -49,7 +49,7 @@ fn unfinished_input_asks_for_more_and_wrong_input_does_not() {
 }
 
 #[test]
-fn an_error_leaves_the_session_as_it_was() {
+fn what_an_input_bound_before_an_error_stays() {
     let mut session = session();
     session.eval_line("let x = 1;");
     let Outcome::Error(text) = session.eval_line("let y = 2; x = y; space(\"dart\")") else { panic!() };
@@ -58,7 +58,31 @@ fn an_error_leaves_the_session_as_it_was() {
         "input:1:19: unknown search space `dart`, did you mean `darts`?; known: nas-bench-201, darts"
     );
     assert_eq!(session.eval_line("x"), Outcome::Value("2".into()));
-    assert!(matches!(session.eval_line("y"), Outcome::Error(_)));
+    assert_eq!(session.eval_line("y"), Outcome::Value("2".into()));
+    // Functions and imports, too; what a block bound went with the block.
+    session.eval_line("fn f() { 7 } import \"nas/random\" as random; if true { let inner = 1; throw 1 }");
+    assert_eq!(session.eval_line("f() + random::defaults().len()"), Outcome::Value("7".into()));
+    assert!(matches!(session.eval_line("inner"), Outcome::Error(_)));
+}
+
+#[test]
+fn a_name_that_there_is_not_is_guessed_among_variables_and_keys() {
+    let mut session = session();
+    session.eval_line("let net = 1; let cfg = #{ my_tmp2: 1 }; fn outer() { net } fn inner() { let score = 1; scroe }");
+    for (input, part) in [
+        ("nett", "unknown variable `nett`, did you mean `net`?"),
+        ("let long_name = 1; long_nmae", "did you mean `long_name`?"),
+        ("cfg.my_tmp", "unknown property `my_tmp`, did you mean `my_tmp2`?"),
+        ("cfg.epohcs", "did you mean `epochs`?"),
+        ("let m = #{ first: 1 }; m.frist", "did you mean `first`?"),
+        ("outer()", "functions do not see the variables outside them"),
+        ("fn late() { let score = 1; scroe } late()", "unknown variable `scroe`, did you mean `score`?"),
+        ("quite_other", "unknown variable `quite_other`"),
+    ] {
+        let Outcome::Error(text) = session.eval_line(input) else { panic!("{input}") };
+        assert!(text.contains(part), "{input}: {text}");
+        assert!(!text.contains("outside") || input == "outer()", "{input}: {text}");
+    }
 }
 
 /// Evaluate, and the text of the value.
@@ -146,6 +170,8 @@ fn variables_that_hold_data_come_back_from_a_folder_as_they_were() {
         "let iim = net.measure_iim(data().train, 32);",
         "let mask = net.mask; let found = genotype(9930); let plain = #{ a: [1, 2.5, \"x\"], b: () };",
         "let candidate = net.space.candidates[3]; let space = net.space; let t = net.mask_tensors[0];",
+        "let alpha = architecture_parameters(net, #{ arch_lr: 0.1, arch_init: 0.5 });",
+        "for b in net.batches(data().train.take(32), #{}) { alpha.step(net.loss(b, alpha.softmax())); }",
         "let train = data().train;",
     ] {
         value(&mut first, input);
@@ -168,12 +194,37 @@ fn variables_that_hold_data_come_back_from_a_folder_as_they_were() {
         "net.train_epoch(data().train.take(64), #{ epochs: 3 }).loss",
         "same.epoch",
         "iim.score(candidate)",
+        "alpha.values[0].mean().to_float()",
+        "for b in net.batches(data().test.take(32), #{}) { alpha.step(net.loss(b, alpha.softmax())); } alpha.values[0].mean().to_float()",
     ] {
         assert_eq!(value(&mut first, input), value(&mut second, input), "{input}");
     }
     assert!(first.save(dir.path(), &["train"]).unwrap_err().to_string().contains("train: got Data"));
     assert!(first.save(dir.path(), &["fuond"]).unwrap_err().to_string().contains("did you mean `found`?"));
     assert!(second.load(&dir.path().join("nowhere")).unwrap_err().to_string().contains("no saved variables"));
+}
+
+#[test]
+fn what_was_saved_before_under_other_names_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = session();
+    value(&mut session, "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); let a = 1; let b = 2;");
+    value(&mut session, "let alpha = architecture_parameters(net, #{});");
+    let saved = session.save(dir.path(), &["a", "b", "alpha"]).unwrap();
+    assert_eq!(saved.saved, ["a", "alpha", "b", "net"], "the supernet of architecture parameters goes with them");
+    value(&mut session, "a = 10; b = 20;");
+    let saved = session.save(dir.path(), &["a"]).unwrap();
+    assert_eq!((saved.saved, saved.stay), (vec!["a".to_string()], ["alpha", "b", "net"].map(String::from).to_vec()));
+    session.load(dir.path()).unwrap();
+    assert_eq!(value(&mut session, "[a, b]"), "[10, 2]");
+    // Parameters that belong to a supernet saved before are no use with another one.
+    let error = session.save(dir.path(), &["net"]).unwrap_err().to_string();
+    assert!(error.contains("`alpha` there, which belongs to the `net`"), "{error}");
+    value(
+        &mut session,
+        "let lone = architecture_parameters(supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }), #{});",
+    );
+    assert!(session.save(dir.path(), &["lone"]).unwrap_err().to_string().contains("supernet without a name"));
 }
 
 #[test]
@@ -203,7 +254,7 @@ fn values_show_themselves() {
         ("net.comparison_subsets()[0]", &["5 alive, keeps 1", "  none on edge 1<-0"]),
         ("genotype(9930)", &["|nor_conv_3x3~0|", "cell    from input", "94.36 % on CIFAR-10 (rank 3)"]),
         ("data()", &["digits: ", "images for testing", "0         1"]),
-        ("[3, 2, 1]", &["[3, 2, 1]\n█▅▁"]),
+        ("[5, 4, 3, 2, 1]", &["[5, 4, 3, 2, 1]\n█▆▅▃▁"]),
         ("[#{ loss: 2.0, x: \"a\" }, #{ loss: 1.0, x: \"b\" }]", &["2 maps", "2 -> 1          █▁"]),
         ("plot([1, 2])", &["┤"]),
         ("#{ b: 1, long: [1] }", &["b     1\nlong  [1]"]),
@@ -212,5 +263,41 @@ fn values_show_themselves() {
     ] {
         let shown = value(&mut session, input);
         assert!(parts.iter().all(|part| shown.contains(part)), "{input}: {shown}");
+    }
+}
+
+#[test]
+fn a_long_value_is_abbreviated_where_somebody_sits_before_it() {
+    let mut session = session();
+    session.look.most = 100;
+    for (input, expected) in [
+        ("let a = []; a.pad(100_000, 7); a", "100000 items: [7, 7, 7, 7, ..., 7, 7, 7, 7]\n"),
+        ("let b = []; b.pad(1000, \"x\"); b", "1000 items: [x, x, x, x, ..., x, x, x, x]"),
+        ("let s = \"x\"; s.pad(50_000, \"x\"); s", "(50000 characters, of which these are the first 12000)"),
+        ("let m = #{}; for i in 0..200 { m[`k${i}`] = i; } m", "... 100 more keys"),
+        ("[8, 8, 3]", "[8, 8, 3]"),
+    ] {
+        let shown = value(&mut session, input);
+        assert!(shown.contains(expected) && shown.len() < 13_000, "{input}: {shown}");
+    }
+    assert_eq!(value(&mut session, "[8, 8, 3]"), "[8, 8, 3]", "a shape has no curve");
+    session.look.most = usize::MAX;
+    assert_eq!(value(&mut session, "s").len(), 50_000, "what a pipe reads is whole");
+}
+
+#[test]
+fn a_variable_leads_to_the_page_of_its_type() {
+    let mut session = session();
+    value(&mut session, "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); let n = 3;");
+    for (asked, part) in [
+        ("net", "Supernet comes from\n  supernet(space, cfg) -> Supernet"),
+        ("net.train_epoch", "net.train_epoch(data, cfg)"),
+        ("Supernet.drop", "net.drop("),
+        ("alpha.step", "alpha.step("),
+        ("n", "n is an integer"),
+        ("lr", "a setting of training a supernet"),
+    ] {
+        let text = session.documentation(Some(asked)).unwrap();
+        assert!(text.contains(part), "{asked}: {text}");
     }
 }

@@ -5,6 +5,17 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use std::ops::Range;
 
+/// Colours of series that people tell apart who see no red or no green (Okabe and Ito, 2008).
+const COLOURS: [RGBColor; 7] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+];
+
 /// One line or cloud of points.
 pub struct FigureSeries {
     /// What the legend calls it.
@@ -118,7 +129,7 @@ where
     mesh.x_desc(&figure.x).y_desc(&figure.y).light_line_style(WHITE).x_label_formatter(&tick).y_label_formatter(&tick);
     mesh.draw()?;
     for (i, (name, points)) in series.iter().enumerate() {
-        let colour = Palette99::pick(i).to_rgba();
+        let colour = COLOURS[i % COLOURS.len()];
         let drawn = if figure.scatter {
             chart.draw_series(points.iter().map(|p| Circle::new(*p, 3, colour.filled())))?
         } else {

@@ -18,6 +18,8 @@ pub struct Look {
     pub colours: Colours,
     /// Columns.
     pub width: usize,
+    /// Items of an array or map that are shown; of longer ones the ends are. Where nobody sits before it: all.
+    pub most: usize,
 }
 
 /// What a piece of text is, for its colour.
@@ -53,7 +55,7 @@ impl Style {
 
 impl Look {
     /// Plain text of up to 120 columns: pipes, files, `print`.
-    pub const PLAIN: Look = Look { colours: Colours::None, width: 120 };
+    pub const PLAIN: Look = Look { colours: Colours::None, width: 120, most: usize::MAX };
 
     /// `text` in a style; without colours as it is.
     pub fn paint(&self, style: Style, text: &str) -> String {
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn plain_text_has_no_escapes_and_colours_end() {
-        let colour = Look { colours: Colours::Palette, width: 80 };
+        let colour = Look { colours: Colours::Palette, width: 80, ..Look::PLAIN };
         assert_eq!(Look::PLAIN.paint(Style::Good, "a"), "a");
         assert_eq!(colour.paint(Style::Good, "a"), "\x1b[32ma\x1b[0m");
         assert_eq!(Look::PLAIN.dropped("none", 6), "·     ");

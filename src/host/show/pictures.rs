@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn equal_counts_take_one_line_and_a_narrow_terminal_fewer_images() {
         let few = Splits::open("digits", &DataOptions { limit: Some(3), ..Default::default() }).unwrap().train;
-        let look = Look { width: 38, colours: Colours::True };
+        let look = Look { width: 38, colours: Colours::True, ..Look::PLAIN };
         let shown = data(&few, &look);
         assert!(shown.contains("3 images of every class: "), "{shown}");
         assert_eq!(shown.matches("\x1b[0m  \x1b[").count(), 4 * 3, "{shown:?}");

@@ -215,7 +215,7 @@ mod tests {
         let lines = drawn(&[&[0.0, 1.0], &[1.0, 0.0]], &Look::PLAIN);
         assert!(lines[0].ends_with('a') && lines[ROWS - 1].ends_with('b'), "{}", lines.join("\n"));
         assert_eq!(lines[ROWS + 2].trim(), "a curve 0   b curve 1");
-        let look = Look { colours: Colours::Palette, width: 60 };
+        let look = Look { colours: Colours::Palette, width: 60, ..Look::PLAIN };
         assert!(drawn(&[&[0.0, 1.0], &[1.0, 0.0]], &look)[0].contains("\x1b[36m"));
     }
 

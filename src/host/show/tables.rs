@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_survives_and_what_goes_next_have_colours_and_the_dropped_are_struck() {
-        let look = Look { colours: Colours::Palette, width: 80 };
+        let look = Look { colours: Colours::Palette, width: 80, ..Look::PLAIN };
         let text = example(SearchSpace::nas_bench_201(), &look);
         let line = text.lines().nth(2).unwrap();
         for part in ["\x1b[31m      0     4\x1b[0m", "\x1b[2;9mnor_conv_1x1\x1b[0m", "\x1b[32m4.00e-3 ███ 1\x1b[0m"]

@@ -121,6 +121,10 @@ pub fn check_size(graph: &Graph, family: Family, (h, w): (usize, usize), auxilia
         match &step.op {
             Op::Flatten { x } if sizes[x.0] != (1, 1) => {
                 let side = if family == Family::ImageNet { 224 } else { 32 };
+                if (h, w) == (side, side) {
+                    // One cell alone reduces but once.
+                    return refused("2 cells or more before an auxiliary head, or none (auxiliary: 0)");
+                }
                 return refused(&format!(
                     "{side}x{side}, which its auxiliary head is made for (auxiliary: 0 leaves it out)"
                 ));

@@ -47,6 +47,12 @@ fn what_a_network_cannot_take_is_refused_in_words() {
         (V2, SubnetConfig { channels: 0, ..small(Family::Cifar, false) }, 8, "channels: got 0, expected at least 1"),
         (V2, small(Family::Cifar, true), 16, "got images of 16x16, expected larger ones, or no auxiliary head"),
         (V2, small(Family::Cifar, true), 48, "got images of 48x48, expected 32x32, which its auxiliary head"),
+        (
+            V2,
+            SubnetConfig { cells: 1, ..small(Family::Cifar, true) },
+            32,
+            "expected 2 cells or more before an auxiliary",
+        ),
         (CELL, small(Family::NasBench201, false), 6, "got images of 6x6, expected a height and a width divisible by 4"),
         (CELL, small(Family::NasBench201, true), 8, "got an auxiliary head, expected none"),
     ] {
