@@ -37,6 +37,7 @@ fn scripts_write_into_the_run_folder_and_not_over_the_programs_own_files() {
     for name in ["manifest.json", "Manifest.JSON", "metrics.csv", "iim.csv", "genotype.txt", "lock", "script/s.rhai"]
         .into_iter()
         .chain(["checkpoint/loop-000/state.safetensors", "train-000/last.safetensors"])
+        .chain(["result.json", "events.out.tfevents.0.isdarts-host"])
     {
         for act in [
             format!("write_text(\"{name}\", \"x\");"),

@@ -167,8 +167,8 @@ SEARCH = [str(SCRIPTS / "is_darts.rhai"), "--seed", "4", "--quiet",
           *sets(epochs=6, limit=6, shrink_steps=2, shrink_every=2, iim_samples=16, **SMALL)]
 TRAINING = [str(SCRIPTS / "train_genotype.rhai"), "--seed", "4", "--quiet", *sets(epochs=4, limit=4, **SMALL)]
 
-# Files of a run whose last column is a time.
-TIMED = ("metrics.csv", "curve.csv", "compare.csv", "ablation.csv", "evaluate.csv", "shrink_rates.csv", "replacement.csv")
+# Files of a run whose last column is a time; of metrics.csv it is the last but one.
+TIMED = ("curve.csv", "compare.csv", "ablation.csv", "evaluate.csv", "shrink_rates.csv", "replacement.csv")
 
 
 def outcome(folder):
@@ -176,11 +176,14 @@ def outcome(folder):
     found = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = str(path.relative_to(folder))
-        if name in ("manifest.json", "lock") or name.startswith(("checkpoint/", "script/")):
+        # Times stand among all the rest of a result and of an event file.
+        if name in ("manifest.json", "result.json", "lock") or name.startswith(("checkpoint/", "script/", "events.out.tfevents")):
             continue
         data = path.read_bytes()
         if path.name in TIMED:
             data = re.sub(rb",[^,\n]*$", b"", data, flags=re.M)
+        elif path.name == "metrics.csv":
+            data = re.sub(rb",[^,\n]*(,[^,\n]*)$", rb"\1", data, flags=re.M)
         found[name] = hashlib.sha256(data).hexdigest()
     return found
 

@@ -8,11 +8,11 @@ from harness import Campaign, SEARCH, Wrong, remove
 NET = 'let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });\n'
 ALPHA = NET + "let alpha = architecture_parameters(net, #{});\n"
 NAMES = ["OUTSIDE/precious", "../outside/new", "../../outside/new", "x/../../outside/new", "OUTSIDE/new", "a\\x00b", ".", "..", "checkpoint/", "", "x/" * 300, "y" * 5000,
-         "manifest.json", "Manifest.json", "metrics.csv", "./metrics.csv", "checkpoint/loop-000/state.safetensors", "genotype.txt", "lock", "iim.csv", "script/s.rhai"]
+         "manifest.json", "Manifest.json", "metrics.csv", "./metrics.csv", "checkpoint/loop-000/state.safetensors", "genotype.txt", "lock", "iim.csv", "result.json", "script/s.rhai"]
 ACTS = ['write_text("{}", "mine")', 'write_csv("{}", ["a"], [["mine"]])', 'write_figure("{}", #{{ series: [#{ name: "mine", points: [[1, 2]] }] })',
         NET + 'net.save("{}")', NET + 'net.load("{}")', NET + 'net.save(run_file("{}"))', 'import "{}" as m', 'print(genotype("{}"))', 'print(data("{}"))',
         'train_genotype("{}", data(), #{ epochs: 1 })']
-LINKS = ["metrics.csv", "iim.csv", "lock", "manifest.json.tmp", "genotype.txt.tmp", "genotype.txt", "w.safetensors", "checkpoint/loop-000/state.safetensors.tmp",
+LINKS = ["metrics.csv", "iim.csv", "result.json", "events.out.tfevents.0.isdarts-host", "lock", "manifest.json.tmp", "genotype.txt.tmp", "genotype.txt", "w.safetensors", "checkpoint/loop-000/state.safetensors.tmp",
          "checkpoint/loop-000/state.safetensors", "checkpoint", "script", "train-000"]
 ORDERS = "\\x1b]0;owned\\x07\\x1b[2J"
 SAYS = ['throw "{}";', 'assert(false, "{}");', 'label("{}"); report(genotype(9930));', 'settings(#{ "{}": 1 });', 'import "{}" as m;', 'search_space(#{ ops: ["{}"] });',
@@ -74,7 +74,7 @@ class Strangers(Campaign):
         if b"precious\n" in found.out + found.err or b"secret\n" in found.out:
             raise Wrong("read outside the folder")
         run = self.folder / "run"
-        for own in ("manifest.json", "metrics.csv", "genotype.txt", "lock", "iim.csv"):
+        for own in ("manifest.json", "metrics.csv", "genotype.txt", "lock", "iim.csv", "result.json"):
             if (run / own).is_file() and b"mine" in (run / own).read_bytes():
                 raise Wrong(f"the script's text is in {own}")
 
