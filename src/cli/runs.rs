@@ -195,10 +195,11 @@ fn table(columns: &[String], rows: &[Row]) -> String {
         let Some(longest) = widths.iter_mut().max().filter(|width| **width > SHORTEST) else { break };
         *longest -= 1;
     }
-    let number = |i: usize| rows.iter().filter_map(|row| row.get(&columns[i])).any(Value::is_number);
+    let has_numbers = |column: &String| rows.iter().filter_map(|row| row.get(column)).any(Value::is_number);
+    let numbers: Vec<bool> = columns.iter().map(has_numbers).collect();
     let cell = |(i, text): (usize, &String)| {
         let text = cut(text, widths[i]);
-        if number(i) { format!("{text:>w$}", w = widths[i]) } else { format!("{text:w$}", w = widths[i]) }
+        if numbers[i] { format!("{text:>w$}", w = widths[i]) } else { format!("{text:w$}", w = widths[i]) }
     };
     let line =
         |line: &Vec<String>| line.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ").trim_end().to_string();
