@@ -1,7 +1,7 @@
 //! The scripts of `scripts/`, inside the binary: they run by their name from any folder, and can be copied out.
 
 /// Name and text of each.
-pub const SCRIPTS: [(&str, &str); 16] = [
+pub const SCRIPTS: [(&str, &str); 18] = [
     ("ablation", include_str!("../../../scripts/ablation.rhai")),
     ("compare", include_str!("../../../scripts/compare.rhai")),
     ("compare_methods", include_str!("../../../scripts/compare_methods.rhai")),
@@ -12,6 +12,8 @@ pub const SCRIPTS: [(&str, &str); 16] = [
     ("i_darts", include_str!("../../../scripts/i_darts.rhai")),
     ("importance", include_str!("../../../scripts/importance.rhai")),
     ("is_darts", include_str!("../../../scripts/is_darts.rhai")),
+    ("measures", include_str!("../../../scripts/measures.rhai")),
+    ("proxies", include_str!("../../../scripts/proxies.rhai")),
     ("random", include_str!("../../../scripts/random.rhai")),
     ("replacement", include_str!("../../../scripts/replacement.rhai")),
     ("s_darts", include_str!("../../../scripts/s_darts.rhai")),
