@@ -229,6 +229,42 @@ impl Supernet {
         Ok(ScoreSums { sum, images: x.dim(0)? })
     }
 
+    /// The output of each live candidate in each cell, in eval mode, beside the mixed sum of the node that it goes into; in the order in
+    /// which they are computed. By the [`super::definition`] on every device: no kernel gives them out.
+    pub fn outputs(&self, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<(Candidate, Tensor, Tensor)>> {
+        self.check_input(x, mixing)?;
+        let (mix, (edges, ops)) = (flat(mixing)?, (self.space.n_edges(), self.space.ops().len()));
+        let weights = mix.to_vec1::<f32>()?;
+        let mut nodes: Vec<((usize, usize), Vec<(Candidate, Option<Tensor>)>)> = vec![];
+        let mut probe = |mix: usize, output: Option<&Tensor>| {
+            let candidate = Candidate { cell_type: mix / ops / edges, edge: mix / ops % edges, op: mix % ops };
+            let node = (candidate.cell_type, self.space.edges()[candidate.edge].to);
+            // What a node sums up comes at once; a candidate comes again in the next cell.
+            match nodes.last_mut() {
+                Some((last, found)) if *last == node && found.iter().all(|(c, _)| *c != candidate) => {
+                    found.push((candidate, output.cloned()));
+                }
+                _ => nodes.push((node, vec![(candidate, output.cloned())])),
+            }
+            Ok(())
+        };
+        self.network.probe(x, &mix, Mode::Eval.into(), &mut probe)?;
+        let mut all = vec![];
+        for (_, found) in nodes {
+            let mut sum: Option<Tensor> = None;
+            for (candidate, output) in &found {
+                let Some(output) = output else { continue };
+                let part = (output * f64::from(weights[mix_of(&self.space, *candidate)]))?;
+                sum = Some(sum.map_or(Ok(part.clone()), |sum| sum + &part)?);
+            }
+            let Some(sum) = sum else { continue };
+            for (candidate, output) in found {
+                all.push((candidate, output.map_or_else(|| sum.zeros_like(), Ok)?, sum.clone()));
+            }
+        }
+        Ok(all)
+    }
+
     /// The genotype that the mask leaves; an error while more is alive.
     pub fn genotype(&self) -> Result<Genotype> {
         Genotype::from_mask(self.space(), self.mask())

@@ -19,6 +19,8 @@ settings! {
         nesterov: bool = true, Any;
         /// L2 added to the gradient: 5e-4 (paper) or 3e-4 (authors' code).
         weight_decay: f64 = 5e-4, NotNegative;
+        /// Whether the decay moves weights that no gradient reached, too, as of candidates that were not drawn.
+        decay_unused: bool = true, Any;
         /// Largest norm of all gradients together; 0: no clipping.
         clip: f64 = 5.0, NotNegative;
         /// Augment training images.

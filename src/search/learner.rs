@@ -1,6 +1,8 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
+mod freeze;
 mod gpu;
+pub mod probe;
 mod seen;
 mod state;
 mod turn;
@@ -13,11 +15,12 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::{DropPath, Gradients, Logits, Mode, Pass, Supernet};
 use crate::ops::sgd;
-use crate::space::Iim;
+use crate::space::{Candidate, Iim};
 use candle_core::Tensor;
 use seen::Seen;
 use std::borrow::Borrow;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::time::Instant;
 use turn::Turns;
 
@@ -75,6 +78,8 @@ pub struct Learner {
     drops: Cell<u64>,
     seen: Seen,
     turns: Turns,
+    /// Candidates whose weights stay as they are.
+    frozen: BTreeSet<Candidate>,
 }
 
 /// The random stream of drop path; those of batches are counted from 0, that of measurements is the last.
@@ -95,6 +100,7 @@ impl Learner {
             drops: Cell::new(0),
             seen: Seen::default(),
             turns: Turns::default(),
+            frozen: BTreeSet::new(),
         }
     }
 
@@ -147,8 +153,8 @@ impl Learner {
         self.net.backward(loss)
     }
 
-    /// One step of SGD: clip, weight decay (every weight, also where no gradient flowed, as PyTorch does with zero
-    /// gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
+    /// One step of SGD: clip, weight decay (every weight; unless `cfg.decay_unused` is false also where no gradient flowed, as
+    /// PyTorch does with zero gradients), momentum; learning rate by cosine over `cfg.epochs`, at the position of `batch` in the current epoch.
     ///
     /// # Errors
     /// A setting out of range. [`crate::Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
@@ -156,7 +162,8 @@ impl Learner {
         cfg.check()?;
         let step = self.step_of(batch, cfg);
         let place = || finite::step(self.epoch, batch.index);
-        self.optimiser.step(self.net.params(), gradients, step, cfg.clip, place)?;
+        let how = (cfg.clip, cfg.decay_unused);
+        self.optimiser.step(self.net.params(), gradients, step, how, place)?;
         self.stepped(step.lr, cfg)
     }
 

@@ -6,24 +6,31 @@ use crate::net::{Gradients, Params, Role};
 use crate::ops::finite::not_finite;
 use crate::ops::sgd::{self, Sgd, Step};
 use candle_core::Tensor;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Momentum of all weights of one network.
 pub struct Optimiser {
     sgd: Sgd,
     /// Positions of the trained weights in the parameters, in the order of `sgd`.
     weights: Vec<usize>,
+    /// Positions of those that stay as they are.
+    frozen: BTreeSet<usize>,
 }
 
 impl Optimiser {
     /// Zero momentum.
     pub fn new(params: &Params) -> Self {
         let weights: Vec<usize> = (0..params.len()).filter(|&i| params.at(i).role == Role::Weight).collect();
-        Optimiser { sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)), weights }
+        Optimiser { sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)), weights, frozen: BTreeSet::new() }
     }
 
-    /// One step of SGD: clip (`clip` 0: not), weight decay (every weight, also where no gradient flowed, as PyTorch
-    /// does with zero gradients), momentum. `step.scale` is overwritten by the clipping.
+    /// Which weights stay as they are: as in PyTorch without a gradient, they count in no norm, and their momentum stays.
+    pub fn freeze(&mut self, frozen: BTreeSet<usize>) {
+        self.frozen = frozen;
+    }
+
+    /// One step of SGD: clip (`clip` 0: not), weight decay (every weight; `decay_unused` says whether also where no gradient flowed,
+    /// as PyTorch does with zero gradients), momentum. `step.scale` is overwritten by the clipping.
     ///
     /// # Errors
     /// [`Error::Diverged`]: a gradient that is not finite; the weights are then as they were. `place` says where that was.
@@ -32,19 +39,27 @@ impl Optimiser {
         params: &Params,
         gradients: &Gradients,
         step: Step,
-        clip: f64,
+        (clip, decay_unused): (f64, bool),
         place: impl Fn() -> String,
     ) -> Result<()> {
-        let pairs: Vec<_> = self.weights.iter().map(|&i| (&params.at(i).var, gradients.params[i].as_ref())).collect();
-        let norm = sgd::norm(pairs.iter().filter_map(|(_, g)| *g))?;
+        let moving = |i: &&usize| !self.frozen.contains(i);
+        let gradient = |i: &usize| gradients.params[*i].as_ref();
+        let norm = sgd::norm(self.weights.iter().filter(moving).filter_map(gradient))?;
         if !norm.is_finite() {
-            for (&i, gradient) in self.weights.iter().zip(pairs.iter().map(|(_, g)| *g)) {
-                let Some(gradient) = gradient else { continue };
+            for i in self.weights.iter().filter(moving).copied() {
+                let Some(gradient) = gradient(&i) else { continue };
                 let what = || format!("the gradient of `{}`", params.at(i).name);
                 finite::check(what, gradient, &place, String::new)?;
             }
         }
-        self.sgd.step(&pairs, &Step { scale: sgd::clip_scale(norm, clip), ..step })
+        let step = Step { scale: sgd::clip_scale(norm, clip), ..step };
+        let idle = Step { weight_decay: if decay_unused { step.weight_decay } else { 0.0 }, ..step };
+        let each = self.weights.iter().map(|i| {
+            let (g, own) = (gradient(i), if gradient(i).is_some() { step } else { idle });
+            (&params.at(*i).var, g, Some(own).filter(|_| !self.frozen.contains(i)))
+        });
+        let each: Vec<_> = each.collect();
+        self.sgd.step_each(&each)
     }
 
     /// Positions of the trained weights.
@@ -61,12 +76,12 @@ impl Optimiser {
         Ok(found)
     }
 
-    /// Where the momentum of each parameter stands on its device, by position; 0 for what is not trained.
+    /// Where the momentum of each parameter stands on its device, by position; 0 for what is not trained, or frozen.
     pub fn addresses(&mut self, params: &Params) -> Result<Vec<u64>> {
         let weights: Vec<_> = self.weights.iter().map(|&i| &params.at(i).var).collect();
         let mut addresses = vec![0; params.len()];
         for (&i, address) in self.weights.iter().zip(self.sgd.addresses(&weights)?) {
-            addresses[i] = address;
+            addresses[i] = if self.frozen.contains(&i) { 0 } else { address };
         }
         Ok(addresses)
     }

@@ -143,7 +143,7 @@ impl Trainer {
         let EvalConfig { momentum, nesterov, weight_decay, clip, .. } = self.config;
         let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
         let step = Step { lr, momentum, nesterov, weight_decay, scale: 1.0 };
-        self.optimiser.step(self.net.params(), &gradients, step, clip, place)?;
+        self.optimiser.step(self.net.params(), &gradients, step, (clip, true), place)?;
         stats.add(passed.loss.to_scalar()?, passed.right(&batch.y)?, batch.y.len());
         stats.lr = lr;
         Ok(())

@@ -5,6 +5,7 @@ use crate::host::handles::arch::ArchitectureParameters;
 use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::handles::gradients::GradientsHandle;
 use crate::host::handles::importance::Importance;
+use crate::host::handles::snapshot::Snapshot;
 use crate::host::handles::space::SpaceHandle;
 use crate::host::handles::supernet::SupernetHandle;
 use crate::host::handles::tensor::{TensorHandle, tables_of};
@@ -12,6 +13,7 @@ use crate::host::run::Run;
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::functions::functions;
+use crate::search::Stateful;
 use rhai::{Dynamic, Map};
 use std::rc::Rc;
 
@@ -76,6 +78,13 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         fn set(&alpha: ArchitectureParameters, tensors: Dynamic) -> Fallible<()> {
             let values = tables_of("architecture parameters, values", &tensors, &alpha.net.space())?;
             Ok(alpha.params.borrow().set(&values)?)
+        }
+
+        fn snapshot(&alpha: ArchitectureParameters) -> Result<Snapshot> {
+            Ok(Snapshot(Rc::new(alpha.params.borrow().state()?)))
+        }
+        fn restore(&alpha: ArchitectureParameters, snapshot: Snapshot) -> Result<()> {
+            alpha.params.borrow_mut().restore((*snapshot.0).clone())
         }
 
         /// Numbers that `subset.least_important` compares: the softmax over live candidates; or a script's own, one

@@ -10,6 +10,7 @@ use crate::host::handles::tensor::TensorHandle;
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, raise};
 use crate::host::script::functions::functions;
+use crate::host::script::types::Number;
 use crate::net::gradients::Both;
 use candle_core::Tensor;
 use rhai::{Dynamic, INT, Map};
@@ -154,8 +155,8 @@ fn moves(api: &mut Api) {
         ///     net.step(pair.train, alpha.softmax(), cfg);
         /// }
         /// ```
-        fn add(&net: SupernetHandle, gradients: GradientsHandle, factor: f64) -> Fallible<()> {
-            net.add(&gradients, factor)
+        fn add(&net: SupernetHandle, gradients: GradientsHandle, factor: Number) -> Fallible<()> {
+            net.add(&gradients, factor.0)
         }
 
         /// Another supernet with the same weights, running statistics, momentum, mask and epoch, which then goes its
@@ -171,7 +172,8 @@ fn moves(api: &mut Api) {
         /// ```
         fn copy(&net: SupernetHandle) -> Result<SupernetHandle> { net.copy() }
 
-        /// Weights, running statistics, momentum and mask as they are now, for `net.restore`. A run_state keeps it.
+        /// Weights, running statistics, momentum and mask as they are now, for `net.restore`; of architecture parameters
+        /// and variables, the values and what the optimiser remembers. A run_state keeps it.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -184,7 +186,7 @@ fn moves(api: &mut Api) {
         }
 
         /// Takes back a snapshot of this supernet or of a copy, to the bit; what was dropped since lives again. Epoch
-        /// and statistics of the epoch go on.
+        /// and statistics of the epoch go on. Of architecture parameters and variables likewise.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

@@ -9,6 +9,7 @@ pub mod genotype;
 pub mod gradients;
 pub mod help;
 pub mod hessian;
+pub mod measure;
 pub mod network;
 pub mod own_space;
 pub mod passes;
@@ -47,6 +48,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) -> Manual {
     genotype::register(api, host);
     data::register(api, host);
     supernet::register(api, host);
+    measure::register(api);
     batches::register(api);
     gradients::register(api);
     variables::register(api, host);

@@ -48,10 +48,12 @@ fn training(api: &mut Api) {
     functions! { api, [];
         /// One epoch of SGD on the weights: augmented, shuffled batches; y = sum_o mix[e, o] * o(x), mix being mask /
         /// |O| by default, or one [edges, ops] tensor per cell type. cfg: epochs (of the cosine), batch_size, lr,
-        /// lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, clip, augment,
-        /// cutout, drop_path (0; the probability that the sum of an edge is left out for an image, in which case the
-        /// others count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS and of RobustDARTS do
-        /// it in search). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not finite is an error.
+        /// lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, decay_unused
+        /// (true; false: weights that no gradient reached, as those of candidates that were not drawn, do not decay, as
+        /// in DropNAS), clip, augment, cutout, drop_path (0; the probability that the sum of an edge is left out for an
+        /// image, in which case the others count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS
+        /// and of RobustDARTS do it in search). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not
+        /// finite is an error.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -68,7 +70,8 @@ fn training(api: &mut Api) {
     passes::losses(api);
     functions! { api, [];
         /// Gradients of a scalar made of this supernet's logits, with respect to the weights and to whatever the mix
-        /// was made of; for `net.step(gradients, batch, cfg)` and `alpha.step(gradients)`.
+        /// was made of; for `net.step(gradients, batch, cfg)` and `alpha.step(gradients)`. A loss may add losses of
+        /// several supernets: each one's `backward` takes its own part.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

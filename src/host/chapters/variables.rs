@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::host::handles::gradients::GradientsHandle;
+use crate::host::handles::snapshot::Snapshot;
 use crate::host::handles::tensor::TensorHandle;
 use crate::host::handles::variables::{Variable, VariableConfig};
 use crate::host::run::Run;
@@ -43,6 +44,8 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         get value(&variable: Variable) -> Fallible<TensorHandle> { variable.value() }
         get values(&variable: Variable) -> Vec<TensorHandle> { variable.values() }
         fn set(&variable: Variable, values: Dynamic) -> Fallible<()> { variable.set(&values) }
+        fn snapshot(&variable: Variable) -> Result<Snapshot> { variable.snapshot() }
+        fn restore(&variable: Variable, snapshot: Snapshot) -> Result<()> { variable.restore(&snapshot) }
         fn step(&variable: Variable, loss: TensorHandle) -> Fallible<()> { variable.step_on(&loss) }
         fn step(&variable: Variable, gradients: GradientsHandle) -> Result<()> { variable.step(&gradients) }
     }

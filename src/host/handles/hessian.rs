@@ -3,7 +3,7 @@
 use super::gradients::GradientsHandle;
 use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
-use crate::host::script::errors::{Fallible, raise, raise_tensor, wrong};
+use crate::host::script::errors::{Fallible, raise, raise_tensor, takes_others, wrong};
 use crate::host::script::value::{float, shown};
 use crate::net::watched;
 use candle_core::{Device, Tensor, Var};
@@ -19,7 +19,11 @@ pub struct Loss<'a> {
 
 impl Loss<'_> {
     fn value(&self) -> Fallible<TensorHandle> {
-        let value: Dynamic = self.closure.call_within_context(self.context, ())?;
+        let value = self.closure.call_within_context::<Dynamic>(self.context, ());
+        let value = value.map_err(|error| match takes_others(&error, self.closure) {
+            true => wrong("loss", "a closure that takes parameters", "one without: || net.loss(batch)"),
+            false => error,
+        })?;
         let loss = value.read_lock::<TensorHandle>().map(|t| t.clone());
         match loss {
             Some(loss) if loss.0.elem_count() == 1 => Ok(loss),

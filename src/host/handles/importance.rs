@@ -4,7 +4,7 @@ use super::genotype::GenotypeHandle;
 use super::handle::{Handle, Saved, Tensors, parse, plain};
 use super::space::{CandidateHandle, SpaceHandle, space_of};
 use super::tensor::mix_of;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::script::errors::{Fallible, raise_tensor, wrong};
 use crate::host::script::types::{Keys, Options};
 use crate::host::script::value::float;
@@ -90,6 +90,24 @@ impl Importance {
             }
         }
         Ok(Importance { table: Rc::new(table), score: None, space: space.0.clone() })
+    }
+
+    /// Each number by itself.
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Self {
+        Importance { table: Rc::new(self.table.map(|x| f(*x))), score: None, space: self.space.clone() }
+    }
+
+    /// Candidate by candidate with another of the same space.
+    pub fn with(&self, other: &Self, f: fn(f64, f64) -> f64) -> Result<Self> {
+        if *self.space != *other.space {
+            let expected = format!("one of {}", self.space.name());
+            return Err(Error::invalid("importance", format!("one of {}", other.space.name()), expected));
+        }
+        let mut table = (*self.table).clone();
+        for (candidate, value) in other.table.iter() {
+            *table.get_mut(candidate) = f(*self.table.get(candidate), *value);
+        }
+        Ok(Importance { table: Rc::new(table), score: None, space: self.space.clone() })
     }
 
     /// The number of a candidate in one of its tables; an error if it is of another space.

@@ -10,6 +10,7 @@ pub mod gradients;
 pub mod handle;
 pub mod hessian;
 pub mod importance;
+pub mod measure;
 pub mod network;
 pub mod passes;
 pub mod registry;

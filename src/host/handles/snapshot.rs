@@ -1,4 +1,4 @@
-//! Snapshots of a supernet as scripts hold them.
+//! Snapshots of supernets, architecture parameters and variables as scripts hold them.
 
 use super::handle::{Handle, Saved, Tensors};
 use crate::error::{Error, Result};
@@ -6,14 +6,14 @@ use crate::search::State;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 
-/// Weights, running statistics, momentum and mask of a supernet at one moment.
+/// What a value was at one moment, what its optimiser remembers among it.
 #[derive(Clone)]
 pub struct Snapshot(pub Rc<State>);
 
 impl Handle for Snapshot {
     fn text(&self) -> String {
         let numbers: usize = self.0.tensors.values().map(|t| t.elem_count()).sum();
-        format!("snapshot of a supernet: {numbers} numbers")
+        format!("snapshot: {numbers} numbers")
     }
 }
 

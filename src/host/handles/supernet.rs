@@ -176,6 +176,19 @@ impl SupernetHandle {
         Ok(())
     }
 
+    /// Freeze the weights of a candidate, or train them again.
+    pub(crate) fn set_frozen(&self, candidate: &CandidateHandle, frozen: bool) -> Result<()> {
+        let place = candidate.place_in(&self.space)?;
+        let mut learner = self.learner.borrow_mut();
+        let mut all = learner.frozen().clone();
+        if frozen {
+            all.insert(place)
+        } else {
+            all.remove(&place)
+        };
+        learner.freeze(all)
+    }
+
     pub(crate) fn genotype(&self) -> Result<GenotypeHandle> {
         let learner = self.learner.borrow();
         let found = learner.net.genotype()?;

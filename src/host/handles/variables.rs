@@ -2,13 +2,13 @@
 
 use super::gradients::GradientsHandle;
 use super::handle::Handle;
+use super::snapshot::Snapshot;
 use super::tensor::TensorHandle;
 use crate::error::Result;
 use crate::host::run::Run;
 use crate::host::run::settings::typed;
 use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::types::{Keys, Options};
-use crate::host::script::value::shown;
 use crate::net::watched;
 use crate::search::settings::{Settings, settings};
 use crate::search::{ArchConfig, Stateful, Variables};
@@ -97,10 +97,20 @@ impl Variable {
     pub fn set(&self, values: &Dynamic) -> Fallible<()> {
         let (values, many) = tensors_of(values)?;
         if many != self.many {
-            let expected = if self.many { "an array of tensors" } else { "a tensor" };
-            return Err(wrong("variable.set", shown(&Dynamic::from(many)), expected));
+            let words = |many| if many { "an array of tensors" } else { "a tensor" };
+            return Err(wrong("variable.set", words(many), words(self.many)));
         }
         Ok(self.variables.borrow().set(&values)?)
+    }
+
+    /// Their values and what the optimiser remembers.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot(Rc::new(self.variables.borrow().state()?)))
+    }
+
+    /// Takes a snapshot back.
+    pub fn restore(&self, snapshot: &Snapshot) -> Result<()> {
+        self.variables.borrow_mut().restore((*snapshot.0).clone())
     }
 
     /// One step of the optimiser on a loss.

@@ -1,7 +1,7 @@
 //! Errors on their way into a script.
 
 use crate::error::{Error, without_backtrace};
-use rhai::{Dynamic, EvalAltResult, Position};
+use rhai::{Dynamic, EvalAltResult, FnPtr, Position};
 
 /// The result of a host function.
 pub type Fallible<T> = Result<T, Box<EvalAltResult>>;
@@ -30,6 +30,11 @@ pub fn raise_tensor(error: candle_core::Error) -> Box<EvalAltResult> {
 /// A script error for a value of the wrong kind.
 pub fn wrong(what: impl Into<String>, got: impl ToString, expected: impl ToString) -> Box<EvalAltResult> {
     raise(Error::invalid(what, got, expected))
+}
+
+/// Whether an error says that a closure takes another number of parameters than it was called with.
+pub fn takes_others(error: &EvalAltResult, closure: &FnPtr) -> bool {
+    matches!(error, EvalAltResult::ErrorFunctionNotFound(name, _) if name.starts_with(closure.fn_name()))
 }
 
 /// `:LINE:COLUMN`, or nothing.

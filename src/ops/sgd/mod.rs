@@ -74,16 +74,23 @@ impl Sgd {
 
     /// One step of every weight; `weights` in the order of [`Sgd::new`], each with its gradient.
     pub fn step(&mut self, weights: &[(&Var, Option<&Tensor>)], step: &Step) -> Result<()> {
-        let update = |(momentum, (w, g)): (&mut Momentum, &(&Var, Option<&Tensor>))| match momentum {
-            Momentum::Cpu(m) => cpu::update(w, m, *g, step),
-            Momentum::Other(m) => {
+        self.step_each(&weights.iter().map(|(w, g)| (*w, *g, Some(*step))).collect::<Vec<_>>())
+    }
+
+    /// A step of its own for each weight; none: it stays, and so does its momentum.
+    pub fn step_each(&mut self, weights: &[(&Var, Option<&Tensor>, Option<Step>)]) -> Result<()> {
+        let update = |(momentum, (w, g, step)): (&mut Momentum, &(&Var, Option<&Tensor>, Option<Step>))| match momentum
+        {
+            _ if step.is_none() => Ok(()),
+            Momentum::Cpu(m) => step.iter().try_for_each(|step| cpu::update(w, m, *g, step)),
+            Momentum::Other(m) => step.iter().try_for_each(|step| {
                 let (new_w, new_m) = definition::update(w, m.as_ref(), *g, step)?;
                 w.set(&new_w)?;
                 *m = Some(new_m);
                 Ok(())
-            }
+            }),
         };
-        if weights.iter().map(|(w, _)| w.elem_count()).sum::<usize>() < PARALLEL_FROM {
+        if weights.iter().map(|(w, ..)| w.elem_count()).sum::<usize>() < PARALLEL_FROM {
             self.momentum.iter_mut().zip(weights).try_for_each(update)
         } else {
             use rayon::prelude::*;

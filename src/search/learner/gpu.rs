@@ -18,7 +18,8 @@ impl Learner {
         cfg: &TrainConfig,
     ) -> Result<Option<(Passed, f32)>> {
         let classes = self.net.config().classes;
-        if !self.net.trains_on_gpu() || batch.y.iter().any(|&y| y as usize >= classes) {
+        // What no gradient reached decays in the kernels; the step in parts can leave it alone.
+        if !self.net.trains_on_gpu() || !cfg.decay_unused || batch.y.iter().any(|&y| y as usize >= classes) {
             return Ok(None);
         }
         cfg.check()?;

@@ -22,6 +22,7 @@ impl Stateful for Learner {
                 "epoch": self.epoch,
                 "entered": self.entered,
                 "stats": json(&self.stats)?,
+                "frozen": json(&self.frozen)?,
             }),
         };
         self.optimiser.save(self.net.params(), &mut state)?;
@@ -46,8 +47,10 @@ impl Stateful for Learner {
         let (seed, epoch) = (parse("seed", field("seed"))?, parse("epoch", field("epoch"))?);
         let (entered, stats) = (parse("entered", field("entered"))?, parse("stats", field("stats"))?);
 
+        let frozen = if saved["frozen"].is_null() { Default::default() } else { parse("frozen", field("frozen"))? };
         self.optimiser.restore(self.net.params(), &state)?;
         self.net.set_mask(mask)?;
+        self.freeze(frozen)?;
         (self.seed, self.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
         Ok(())
     }
