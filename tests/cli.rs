@@ -316,7 +316,7 @@ fn the_manual_is_searched_by_words_and_has_pages_of_types_settings_and_modules()
         (&["net.measure_iim"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
         (&["MEASURE_IIM()"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
         (&["is_darts"], &["// nas/is_darts", "fn search("]),
-        (&["gradient"], &["stands in", "net.backward"]),
+        (&["temperature"], &["stands in", "nas/gdas"]),
         (&["genotype", "cost"], &["stands in"]),
         (&["flops"], &["stands in"]),
         (&[], &["SUPERNET", "measure_iim(data, samples)", "MODULES", "TYPES"]),
