@@ -38,7 +38,7 @@ fn strategies() -> Vec<&'static str> {
 }
 
 fn options(method: &str, space: &str, folder: &Path, resume: bool) -> RunOptions {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/strategy.rhai");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/methods/strategy.rhai");
     let args = vec![method.to_string(), space.to_string()];
     RunOptions { script: Some(script), folder: Some(folder.into()), args, resume, quiet: true, ..Default::default() }
 }
