@@ -31,15 +31,16 @@ const LAYERS: [(&str, &[&str]); 12] = [
 
 /// The rooms of `host` from the ground up, and what each may use of the others: only what stands above it in this table, so
 /// that there is no circle. `host/mod.rs` may use all, and nothing there uses it.
-const ROOMS: [(&str, &[&str]); 8] = [
+const ROOMS: [(&str, &[&str]); 9] = [
     ("script", &[]),
     ("show", &[]),
     ("run", &["script", "show"]),
     ("handles", &["script", "show", "run"]),
     ("docs", &["script", "run"]),
     ("chapters", &["script", "show", "run", "handles", "docs"]),
-    ("session", &["script", "show", "run", "handles", "docs", "chapters"]),
-    ("complete", &["script", "run", "docs", "session"]),
+    ("check", &["script", "run"]),
+    ("session", &["script", "show", "run", "handles", "docs", "chapters", "check"]),
+    ("complete", &["script", "run", "docs", "check", "session"]),
 ];
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.

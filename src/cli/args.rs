@@ -82,6 +82,9 @@ pub struct Run {
     /// Write what the run draws and does to this folder, absent or empty: images, draws, losses, weights, event by event in trace.jsonl
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub trace: Option<PathBuf>,
+    /// Run the script without looking it over first (see `isdarts-host check --help`)
+    #[arg(long)]
+    pub unchecked: bool,
     /// No progress and no notes
     #[arg(long)]
     pub quiet: bool,
@@ -134,6 +137,31 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Look scripts over without running them: unknown variables, functions, methods and settings, wrong numbers of arguments,
+    /// values that nothing uses, what a resumed run would not know. Every run of a script begins with this
+    #[command(
+        after_help = "Exit code: 0 where every script can run (there may be warnings), 1 where one has a mistake \
+        or cannot be read, 2 for words that are no command line."
+    )]
+    Check {
+        /// Scripts and modules
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// A setting that the script would be given
+        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+        sets: Vec<(String, serde_json::Value)>,
+    },
+    /// Scripts in the one style: indentation, blanks around operators, blank lines. Comments, columns and long lines stay
+    Fmt {
+        /// Scripts; - is standard input, to standard output
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Write nothing: name the files that are not in the style, and exit with 1 if there is one
+        #[arg(long)]
+        check: bool,
+    },
+    /// The language server for editors, over standard input and output (docs/editors.md)
+    Lsp,
     /// A completion script for a shell; where to put it is the shell's affair
     Completions {
         /// The shell

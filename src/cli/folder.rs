@@ -1,7 +1,7 @@
 //! The run folder of a run that was not told one.
 
 use super::scripts;
-use isdarts_host::{Error, Result};
+use isdarts_host::{Error, Result, streams};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +27,25 @@ pub fn make(script: &Path) -> Result<PathBuf> {
         }
     }
     unreachable!("there are more numbers than folders")
+}
+
+/// The error that ended a run in `folder`, with how to go on. Of a run that did nothing a folder that was made for it is removed.
+pub fn after_failure(error: Error, folder: Option<&Path>, made: bool) -> Error {
+    let Some(folder) = folder else { return error };
+    if made {
+        // Where something is in it this fails, and so it should.
+        std::fs::remove_dir(folder).ok();
+    }
+    if matches!(error, Error::Interrupted | Error::InUse { .. }) || streams::is_gone(&error) {
+        return error;
+    }
+    match folder.join("checkpoint").is_dir() {
+        true => Error::Script(format!(
+            "{error}\nsaved up to the last whole epoch; after a fix, go on with: isdarts-host --resume {} --accept-changes",
+            folder.display()
+        )),
+        false => error,
+    }
 }
 
 /// The script's name as part of a folder's.

@@ -3,12 +3,15 @@
 mod args;
 mod bench;
 mod bench_train;
+mod check;
 mod completions;
 mod data;
 mod device;
+mod fmt;
 mod folder;
 mod handover;
 mod interrupts;
+mod lsp;
 mod manual;
 mod progress;
 mod resume;
@@ -89,6 +92,9 @@ fn dispatch(args: Args) -> Result<()> {
         Some(Command::Scripts { name, out }) => scripts::scripts(name.as_deref(), out.as_deref()),
         Some(Command::Completions { shell }) => completions::completions(shell),
         Some(Command::Man { out }) => manual::man(out.as_deref()),
+        Some(Command::Check { files, sets }) => check::check(&files, sets),
+        Some(Command::Fmt { files, check }) => fmt::fmt(&files, check),
+        Some(Command::Lsp) => lsp::lsp(),
         Some(Command::Data { command }) => data::run(&command),
         Some(Command::Predict(args)) => handover::predict(&args),
         Some(Command::Export(args)) => handover::export(&args),

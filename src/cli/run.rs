@@ -29,6 +29,7 @@ pub fn run(args: Run) -> Result<()> {
 
 fn start(args: Run) -> Result<()> {
     let (expression, repl_after) = (args.expression.clone(), args.repl_after);
+    let made = args.out.is_none() && args.resume.is_none();
     let threads = device::threads(args.threads)?;
     let quiet = args.quiet;
     let options = match resolve(args)? {
@@ -65,7 +66,7 @@ fn start(args: Run) -> Result<()> {
     if let Err(Error::Interrupted) = result {
         interrupts::farewell(options.folder.as_deref());
     }
-    result
+    result.map_err(|error| folder::after_failure(error, options.folder.as_deref(), made))
 }
 
 /// An error where there is nothing to run, with what may have been meant.
@@ -127,6 +128,7 @@ fn resolve(mut args: Run) -> Result<Task> {
         seed: args.seed.unwrap_or(0),
         resume,
         accept_changes: args.accept_changes,
+        unchecked: args.unchecked,
         trace: args.trace,
         quiet: args.quiet,
         ..RunOptions::default()

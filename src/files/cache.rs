@@ -15,6 +15,16 @@ fn folder() -> Option<PathBuf> {
     })
 }
 
+/// A text that belongs to the program, put where others can read it below its name; where that is.
+pub fn copy(name: &str, text: &str) -> Option<PathBuf> {
+    let path = folder()?.join(concat!("texts-", env!("CARGO_PKG_VERSION"))).join(name);
+    if std::fs::read_to_string(&path).ok().as_deref() != Some(text) {
+        std::fs::create_dir_all(path.parent()?).ok()?;
+        replace(&path, text.as_bytes()).ok()?;
+    }
+    Some(path)
+}
+
 /// What was kept under a key.
 pub fn get(key: &str) -> Option<Vec<u8>> {
     let bytes = std::fs::read(folder()?.join(key)).ok()?;

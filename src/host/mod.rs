@@ -8,11 +8,13 @@
 //! - [`handles`]: what a script holds;
 //! - [`docs`]: the manual;
 //! - [`chapters`]: what a script can call, a file a chapter of the manual;
+//! - [`check`]: a script looked over before it runs;
 //! - [`session`]: an engine with all chapters, and inputs one after the other;
 //! - [`complete`]: what can stand at the cursor;
 //! - [`embed`]: a host that another program makes.
 
 pub mod chapters;
+pub mod check;
 pub mod complete;
 pub mod docs;
 pub mod embed;
@@ -22,10 +24,12 @@ pub mod script;
 pub mod session;
 pub mod show;
 
+pub use check::{Finding, Severity};
 pub use complete::Completion;
 pub use run::{RunOptions, device_name};
 pub use script::bundled;
 pub use script::doc::Doc;
+pub use script::format::format;
 pub use script::lexer;
 pub use script::modules::STDLIB;
 pub use session::{Outcome, Session};
@@ -76,6 +80,13 @@ fn run_prepared(
         Err(error) if options.resume => (None, Some(error)),
         Err(error) => return Err(error),
     };
+    if let Some(text) = original.as_deref().filter(|_| !options.resume && !options.unchecked) {
+        // Over an engine of its own, so that of what cannot run nothing is made.
+        let host = Run::open(&RunOptions { folder: None, trace: None, ..options.clone() }, progress.clone())?;
+        let mut scripts = Scripts::new(host, path.parent().unwrap_or(Path::new(".")));
+        prepare(&mut scripts)?;
+        Session::over(scripts).look_over(text, &name)?;
+    }
     let host = Run::open(options, progress)?;
     let text = host.text_of(&name, original)?;
     let text = text.ok_or_else(|| error.unwrap_or_else(|| Error::invalid("run", "no script", "a script")))?;
@@ -104,6 +115,18 @@ fn run_prepared(
     host.folder.take();
     // The first error is the one to tell.
     Ok((session, result.and(ended)))
+}
+
+/// Looks over the text of a script that lies at `path`, and the modules that it imports, with settings that it would be given.
+pub fn check(text: &str, path: &Path, sets: Vec<(String, serde_json::Value)>) -> Result<Vec<Finding>> {
+    let host = Run::open(&RunOptions { sets, ..RunOptions::default() }, Rc::new(Silent))?;
+    let session = Session::over(Scripts::new(host, path.parent().unwrap_or(Path::new("."))));
+    Ok(session.check(text, &path.to_string_lossy()))
+}
+
+/// The names of all settings that functions of the program take.
+pub fn settings_names() -> Vec<String> {
+    settings::host_keys().iter().map(|key| key.to_string()).collect()
 }
 
 /// The value of an expression as text; empty for `()`.

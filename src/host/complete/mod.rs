@@ -1,6 +1,7 @@
 //! What can stand at the cursor: names of the language and of the session, methods of the value before the dot, keys of
 //! settings, functions of modules, and inside of texts names, modules and files.
 
+pub mod editor;
 mod hint;
 mod infer;
 mod options;
@@ -8,13 +9,13 @@ mod options;
 mod tests;
 mod texts;
 
+use crate::host::check::known::Known;
 use crate::host::docs;
 use crate::host::script::doc::Signature;
 use crate::host::script::lexer::{self, Kind};
 use crate::host::script::modules::STDLIB;
 use crate::host::script::names;
 use crate::host::session::Session;
-use infer::Known;
 use std::collections::BTreeSet;
 pub use texts::paths;
 
@@ -137,7 +138,7 @@ impl Session {
     /// Properties and methods of what stands before the dot.
     fn properties(&self, known: &Known) -> BTreeSet<Completion> {
         let mut found: BTreeSet<Completion> = known.keys().into_iter().map(Completion::plain).collect();
-        let Some(id) = known.type_id(&self.scripts) else { return found };
+        let Some(id) = known.type_id(&self.scripts.types) else { return found };
         // Functions that take such a value first can be called on it; those that the manual does not call so are no methods.
         let kind = known.name().unwrap_or_default();
         let of = |s: &Signature| s.receiver.as_ref().is_some_and(|p| (p.kind)() == kind);

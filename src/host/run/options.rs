@@ -29,6 +29,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Whether a resumed run takes what has changed since it began.
     pub accept_changes: bool,
+    /// Whether a script runs without being looked over before.
+    pub unchecked: bool,
     /// No progress, no notes.
     pub quiet: bool,
 }
@@ -48,6 +50,7 @@ impl Default for RunOptions {
             trace: None,
             resume: false,
             accept_changes: false,
+            unchecked: false,
             quiet: false,
         }
     }

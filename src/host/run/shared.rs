@@ -186,17 +186,8 @@ impl Run {
 }
 
 impl Texts for Run {
-    fn look_over(&self, ast: &rhai::AST, file: &str) {
+    fn look_over(&self, ast: &rhai::AST) {
         self.settings.declared.borrow_mut().extend(lint::named_by_defaults(ast));
-        if self.folder.borrow().is_none() {
-            return;
-        }
-        for (position, name) in lint::forgotten(ast) {
-            self.note(&format!(
-                "{file}:{}: `{name}` changes in an epochs loop; a resumed run will not know it: keep it in a run_state",
-                position.line().unwrap_or_default()
-            ));
-        }
     }
 
     fn text_of(&self, name: &str, original: Option<String>) -> Result<Option<String>> {

@@ -157,7 +157,7 @@ fn syntax(kind: &ParseErrorType) -> String {
 }
 
 /// `call` is `name (Type, Type)`, or `Module::name (...)`.
-fn unknown_function(call: &str, docs: &[Doc]) -> String {
+pub fn unknown_function(call: &str, docs: &[Doc]) -> String {
     let (name, types) = call.split_once(" (").map_or((call, ""), |(n, t)| (n, t.trim_end_matches(')')));
     let types: Vec<String> = types.split(", ").filter(|t| !t.is_empty()).map(type_name).collect();
     if let Some(property) = name.strip_prefix("get$").or_else(|| name.strip_prefix("set$")) {

@@ -6,6 +6,7 @@ pub mod bundled;
 pub mod doc;
 pub mod errors;
 pub mod explain;
+pub mod format;
 pub mod functions;
 pub mod lexer;
 pub mod lint;

@@ -69,8 +69,8 @@ pub trait Texts {
     /// A module of the run was loaded: its text is kept.
     fn keep_text(&self, name: &str, text: &str) -> Result<()>;
 
-    /// Looks over a script before it runs: its own settings are declared; a warning tells what a resumed run would not know.
-    fn look_over(&self, ast: &AST, file: &str);
+    /// Looks over a script before it runs: its own settings are declared.
+    fn look_over(&self, ast: &AST);
 }
 
 /// Where the modules of one engine come from; every module is evaluated once.
@@ -172,7 +172,7 @@ impl Modules {
     fn evaluate(&self, engine: &Engine, file: &str, text: &str) -> Fallible<Module> {
         let mut ast = engine.compile(text)?;
         ast.set_source(file);
-        self.run.look_over(&ast, file);
+        self.run.look_over(&ast);
         let inner = Module::eval_ast_as_new(Scope::new(), &ast, engine).map_err(|e| races::placed(e, &ast))?;
         Ok(apart(inner.into(), &ast, file))
     }

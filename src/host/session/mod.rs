@@ -1,6 +1,7 @@
 //! A session of inputs, as the REPL needs it: variables, functions and imports stay from input to input, and `_` is the
 //! value of the last.
 
+mod before;
 mod keep;
 mod scope;
 mod scripts;
@@ -121,13 +122,14 @@ impl Session {
     /// Run a script file here: its variables, functions and imports stay.
     pub fn run_file(&mut self, path: &Path) -> Result<()> {
         let text = files::read_text(path).map_err(Error::io("read", path))?;
+        self.look_over(&text, &path.to_string_lossy())?;
         self.run_text(&text, &path.to_string_lossy())
     }
 
     /// Runs the text of a script here.
     pub(in crate::host) fn run_text(&mut self, text: &str, source: &str) -> Result<()> {
         let ast = self.scripts.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.scripts.docs))?;
-        self.scripts.host.look_over(&ast, source);
+        self.scripts.host.look_over(&ast);
         self.eval(&ast, text, source).map(|_| ())
     }
 
@@ -261,6 +263,18 @@ impl Session {
     /// Every function defined in this session, the latest first.
     pub(in crate::host) fn own_functions(&self) -> Vec<lexer::Function> {
         self.texts.iter().rev().flat_map(|text| lexer::functions(text)).collect()
+    }
+
+    /// Takes imports (alias, path, importer) and the functions of a text for its own, in place of those it had.
+    pub(in crate::host) fn suppose(&mut self, imports: Vec<(String, String, String)>, text: &str) {
+        self.imports = imports.into_iter().map(|(alias, path, importer)| Import { alias, path, importer }).collect();
+        self.texts = vec![text.to_string()];
+    }
+
+    /// Alias, path and importer of an import.
+    pub(in crate::host) fn import_of(&self, alias: &str) -> Option<(String, String, String)> {
+        let import = self.imports.iter().find(|import| import.alias == alias)?;
+        Some((import.alias.clone(), import.path.clone(), import.importer.clone()))
     }
 
     /// Set a variable, or make it.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::host::chapters;
+use crate::host::check::vocabulary::Vocabulary;
 use crate::host::handles;
 use crate::host::run::Run;
 use crate::host::run::settings::host_keys;
@@ -40,6 +41,7 @@ pub struct Scripts {
     /// value there. Everywhere else `_` is what the language says it is.
     pub last_value: Rc<RefCell<Vec<(usize, usize)>>>,
     methods: OnceCell<Vec<(TypeId, Method)>>,
+    vocabulary: OnceCell<Vocabulary>,
 }
 
 /// A function whose first argument is of some type, or a property of that type.
@@ -87,7 +89,16 @@ impl Scripts {
         let (docs, types) = api.into_parts();
         let docs: Rc<[Doc]> = docs.into();
         manual.get_or_init(|| docs.clone());
-        Scripts { engine, docs, types, host, modules, last_value, methods: OnceCell::new() }
+        Scripts {
+            engine,
+            docs,
+            types,
+            host,
+            modules,
+            last_value,
+            methods: OnceCell::new(),
+            vocabulary: OnceCell::new(),
+        }
     }
 
     /// Compile and evaluate; errors name `source`, line and column.
@@ -99,7 +110,7 @@ impl Scripts {
     pub fn eval_with_scope(&self, scope: &mut Scope, text: &str, source: &str) -> Result<Dynamic> {
         let mut ast = self.engine.compile(text).map_err(|e| explain(&e.into(), source, &self.docs))?;
         ast.set_source(source);
-        self.host.look_over(&ast, source);
+        self.host.look_over(&ast);
         self.eval_ast(scope, &ast, text, source)
     }
 
@@ -114,6 +125,11 @@ impl Scripts {
             let keys = keys.chain(host_keys().iter().map(|key| key.to_string())).collect();
             explain_among(&races::placed(e, ast), source, &self.docs, &Names { text, variables, keys })
         })
+    }
+
+    /// What can be called, for looking over what would.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        self.vocabulary.get_or_init(|| Vocabulary::new(&self.engine, self.docs.clone(), self.types.clone()))
     }
 
     /// Methods and properties of a type, of the program and of the language.
