@@ -52,8 +52,8 @@ fn a_setting_of_train_genotype_is_refused_by_a_search_and_by_what_trains_nothing
         let message = refused(dir.path(), &["r.rhai", "--set", set]);
         expect(&message, &[&format!("--set: got `{key}`, which this script did not read")]);
     }
-    let message = refused(dir.path(), &["s.rhai", "--set", "dropout=0.1"]);
-    expect(&message, &["unknown setting `dropout`"]);
+    let message = refused(dir.path(), &["s.rhai", "--set", "dropblock=0.1"]);
+    expect(&message, &["unknown setting `dropblock`"]);
 }
 
 #[test]

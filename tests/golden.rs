@@ -124,8 +124,7 @@ fn run_all(backend: Backend) {
 }
 
 fn replay(case: &Case, space: SearchSpace, backend: Backend) -> Outcome<Check> {
-    let config =
-        SupernetConfig { channels: case.channels, cells: case.cells, classes: case.classes, ..Default::default() };
+    let config = case.config();
     let cancelled: HashSet<String> = graph::supernet::graph(&space, &config, &space.full_mask())
         .params
         .into_iter()
@@ -249,13 +248,7 @@ fn cross_entropy(logits: &Tensor, case: &Case) -> Outcome<Tensor> {
 fn weights_written_load_back_to_the_same_bits_and_pytorch_weights_load() -> Outcome<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/nas-bench-201-small");
     let case = Case::load(&folder, &Device::Cpu)?;
-    let config = SupernetConfig {
-        channels: case.channels,
-        cells: case.cells,
-        classes: case.classes,
-        seed: 1,
-        ..Default::default()
-    };
+    let config = case.config();
     let make = |seed| Supernet::new(SearchSpace::nas_bench_201(), SupernetConfig { seed, ..config }, &Device::Cpu);
     let (a, b) = (make(1)?, make(2)?);
     // A PyTorch state dict counts batches; nothing here reads that.

@@ -13,7 +13,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use isdarts_host::Result;
 use isdarts_host::net::definition::{self, How};
 use isdarts_host::net::graph::supernet;
-use isdarts_host::net::{Mode, Params, Pass, Paths, Role, Supernet, SupernetConfig};
+use isdarts_host::net::{Drops, Mode, Params, Pass, Paths, Role, Supernet, SupernetConfig};
 use isdarts_host::search::loss::cross_entropy;
 use isdarts_host::space::{Mask, Primitive, SearchSpace, Topology};
 use rand::{Rng, SeedableRng};
@@ -136,7 +136,7 @@ impl Setup {
             }
         }
         let pass = Pass { mode: self.case.mode, paths: Paths::All };
-        let how = How { pass, drop: None, auxiliary: false, track: false, dtype: DType::F64, seed: 0 };
+        let how = How { pass, drops: Drops::default(), auxiliary: false, track: false, dtype: DType::F64, seed: 0 };
         let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
         let (logits, _) = definition::forward(&graph, &params, &self.x, &Tensor::cat(&flat, 0)?, how, None)?;
         let loss = cross_entropy(&logits, &self.y, 0.0)?;

@@ -1,10 +1,11 @@
-//! Options of supernets (batch norm behind pools, none before the head): the CPU engine against the readable definition in both
+//! Options of supernets (batch norm behind pools, none before the head, partial channels, auxiliary skips), what
+//! training leaves out, and mixing weights of each cell: the CPU engine against the readable definition in both
 //! spaces, under masks, and what the options do to the parameters.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use candle_core::{Device, Tensor, Var};
-use isdarts_host::net::{DropPath, Gradients, Mode, Supernet, SupernetConfig};
+use isdarts_host::net::{DropPath, Dropout, Drops, Gradients, Mode, Supernet, SupernetConfig};
 use isdarts_host::space::{Mask, SearchSpace};
 use rand::{Rng, SeedableRng};
 
@@ -17,13 +18,27 @@ struct Case {
     alive: f64,
     pool_norm: bool,
     head_norm: bool,
+    partial: usize,
+    auxiliary_skip: bool,
+    /// Whether each cell has mixing weights of its own.
+    by_cell: bool,
 }
 
-const NAS: Case =
-    Case { space: "nas-bench-201", channels: 5, batch: 6, size: 8, alive: 1.0, pool_norm: true, head_norm: false };
+const NAS: Case = Case {
+    space: "nas-bench-201",
+    channels: 5,
+    batch: 6,
+    size: 8,
+    alive: 1.0,
+    pool_norm: true,
+    head_norm: false,
+    partial: 1,
+    auxiliary_skip: false,
+    by_cell: false,
+};
 const DARTS: Case = Case { space: "darts", channels: 6, batch: 8, size: 11, ..NAS };
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 16] = [
     NAS,
     Case { alive: 0.6, head_norm: true, channels: 8, ..NAS },
     Case { alive: 0.8, pool_norm: false, batch: 3, ..NAS },
@@ -32,6 +47,14 @@ const CASES: [Case; 8] = [
     Case { alive: 0.7, head_norm: true, ..DARTS },
     Case { alive: 0.5, pool_norm: false, ..DARTS },
     Case { alive: 0.3, channels: 8, size: 12, batch: 5, ..DARTS },
+    Case { partial: 5, alive: 0.6, ..NAS },
+    Case { partial: 4, channels: 12, pool_norm: false, auxiliary_skip: true, ..NAS },
+    Case { auxiliary_skip: true, alive: 0.5, ..NAS },
+    Case { partial: 2, size: 12, ..DARTS },
+    Case { partial: 4, channels: 12, size: 8, alive: 0.2, pool_norm: false, auxiliary_skip: true, ..DARTS },
+    Case { auxiliary_skip: true, alive: 0.2, ..DARTS },
+    Case { by_cell: true, partial: 5, ..NAS },
+    Case { by_cell: true, alive: 0.5, auxiliary_skip: true, ..DARTS },
 ];
 
 fn normal(len: usize, rng: &mut impl Rng) -> Vec<f32> {
@@ -42,9 +65,18 @@ fn normal(len: usize, rng: &mut impl Rng) -> Vec<f32> {
 fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, Vec<Var>) {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let (space, device) = (SearchSpace::by_name(case.space).unwrap(), Device::Cpu);
-    let Case { channels, pool_norm, head_norm, .. } = *case;
-    let config =
-        SupernetConfig { channels, cells: 1, classes: 7, seed, pool_norm, head_norm, ..SupernetConfig::default() };
+    let Case { channels, pool_norm, head_norm, partial, auxiliary_skip, .. } = *case;
+    let config = SupernetConfig {
+        channels,
+        cells: 1,
+        classes: 7,
+        seed,
+        pool_norm,
+        head_norm,
+        partial,
+        auxiliary_skip,
+        ..SupernetConfig::default()
+    };
     let mut fast = Supernet::new(space.clone(), config, &device).unwrap();
     let mut slow = Supernet::new_reference(space.clone(), config, &device).unwrap();
     for p in fast.params().iter() {
@@ -59,10 +91,12 @@ fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, Vec<Var>) {
     slow.set_mask(Mask::from_table(table)).unwrap();
     let shape = (case.batch, 3, case.size, case.size);
     let x = Tensor::from_vec(normal(case.batch * 3 * case.size * case.size, &mut rng), shape, &device).unwrap();
-    let (edges, ops) = (space.n_edges(), space.ops().len());
+    let (edges, ops) = (space.n_edges(), space.ops().len() + config.edge_weights());
     let mut mix =
         |_: &_| Var::from_vec((0..edges * ops).map(|_| rng.random_range(0.1f32..1.0)).collect(), (edges, ops), &device);
-    let mixing = space.cell_types().iter().map(|t| mix(t).unwrap()).collect();
+    let cells = fast.cells();
+    let tables = if case.by_cell { cells.len() } else { space.cell_types().len() };
+    let mixing = (0..tables).map(|t| mix(&t).unwrap()).collect();
     (fast, slow, x, mixing)
 }
 
@@ -91,8 +125,10 @@ fn compare(case: &Case, seed: u64, mode: Mode, drop: bool) {
     let weights: Vec<f32> = (0..case.batch * 7).map(|i| ((i * 37 % 11) as f32 - 5.0) / 5.0).collect();
     let weights = Tensor::from_vec(weights, (case.batch, 7), &Device::Cpu).unwrap();
     let drop = drop.then(|| dropped(&fast, case.batch, seed));
+    let values = drop.as_ref().map(|_| Dropout { skip: 0.3, pool: 0.2 * (seed % 2) as f64, seed });
+    let drops = Drops { paths: drop.as_ref(), values };
     let run = |net: &Supernet| {
-        let logits = net.forward_dropped(&x, &tensors, mode, drop.as_ref()).unwrap();
+        let logits = net.forward_dropped(&x, &tensors, mode, drops).unwrap();
         let loss =
             (logits.mul(&weights).unwrap().sum_all().unwrap() + logits.sqr().unwrap().mean_all().unwrap()).unwrap();
         let gradients = net.backward(&loss).unwrap();
@@ -116,6 +152,7 @@ fn compare(case: &Case, seed: u64, mode: Mode, drop: bool) {
         let of = |g: &Gradients| g.graph.get(m).cloned().unwrap_or(m.zeros_like().unwrap());
         close("gradient of the mixing weights", &of(&got_gradients), &of(&want_gradients), 1e-3 * scale);
     }
+    let tensors = if case.by_cell { fast.mask_mixing().unwrap() } else { tensors };
     let (got, want) = (fast.score(&x, &tensors).unwrap(), slow.score(&x, &tensors).unwrap());
     for ((c, got), (_, want)) in got.sum.iter().zip(want.sum.iter()) {
         // Above, the mean hangs on pixels whose channels differ by rounding alone.
@@ -135,7 +172,7 @@ fn with_options_the_engine_equals_the_definition_in_eval_mode() {
 }
 
 #[test]
-fn with_drop_path_the_engine_equals_the_definition() {
+fn with_drop_path_and_dropout_the_engine_equals_the_definition() {
     let plain = [
         Case { pool_norm: false, head_norm: true, ..NAS },
         Case { pool_norm: false, head_norm: true, alive: 0.6, ..DARTS },
@@ -201,6 +238,51 @@ fn with_drop_path_the_bits_do_not_depend_on_the_number_of_threads() {
             })
         };
         assert!(bits(1) == bits(3), "{}", case.space);
+    }
+}
+
+/// Tables of cells that are all the same are a table of their type, and their gradients add up to its.
+#[test]
+fn equal_tables_of_all_cells_are_one_of_their_type() {
+    for case in [NAS, DARTS] {
+        let (net, _, x, mix) = setup(&Case { pool_norm: false, partial: 1, ..case }, 9);
+        let of_cells: Vec<Var> =
+            net.cells().iter().map(|&t| Var::from_tensor(&mix[t].as_detached_tensor()).unwrap()).collect();
+        let run = |mix: &[Var]| {
+            let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+            let logits = net.forward(&x, &tensors, Mode::Batch).unwrap();
+            (wide(&logits), net.backward(&logits.sqr().unwrap().sum_all().unwrap()).unwrap())
+        };
+        let ((got, own), (want, shared)) = (run(&of_cells), run(&mix));
+        assert_eq!(got, want);
+        for (t, shared_mix) in mix.iter().enumerate() {
+            let cells = net.cells();
+            let of_type = of_cells.iter().zip(&cells).filter(|(_, c)| **c == t).map(|(m, _)| own.graph.get(m).unwrap());
+            let sum = of_type.cloned().reduce(|a, b| (a + b).unwrap()).unwrap();
+            assert!(distance(&wide(&sum), &wide(shared.graph.get(shared_mix).unwrap()), 0.0) < 1e-5);
+        }
+        let [first, second] = [0, 1].map(|cell| wide(own.graph.get(&of_cells[cell]).unwrap()));
+        assert!(first != second);
+    }
+}
+
+/// What is left out differs from seed to seed, and nothing is in evaluation nor at probability 0.
+#[test]
+fn values_are_left_out_by_the_seed() {
+    for case in [NAS, DARTS] {
+        let (net, _, x, mix) = setup(&case, 4);
+        let tensors: Vec<Tensor> = mix.iter().map(|m| m.as_tensor().clone()).collect();
+        let logits = |skip: f64, pool: f64, seed: u64| {
+            let drops = Drops { paths: None, values: Some(Dropout { skip, pool, seed }) };
+            wide(&net.forward_dropped(&x, &tensors, Mode::Batch, drops).unwrap())
+        };
+        let none = wide(&net.forward(&x, &tensors, Mode::Batch).unwrap());
+        assert_eq!(logits(0.0, 0.0, 1), none);
+        let some = [logits(0.5, 0.0, 1), logits(0.5, 0.0, 2), logits(0.0, 0.5, 1), none];
+        assert_eq!(some[0], logits(0.5, 0.0, 1));
+        for (i, a) in some.iter().enumerate() {
+            assert!(some[..i].iter().all(|b| distance(a, b, 0.0) > 1e-3), "{}, {i}", case.space);
+        }
     }
 }
 

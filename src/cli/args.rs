@@ -328,6 +328,9 @@ pub struct Step {
     /// In every step compute K candidates of every edge alone, drawn anew (0: all, mixed): what methods that sample paths do
     #[arg(long, value_name = "K", default_value_t = 0)]
     pub paths: usize,
+    /// Candidates get 1/K of the channels (PC-DARTS)
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    pub partial: usize,
     /// cpu, cuda, cuda:N, or auto
     #[arg(long, default_value = "cpu")]
     pub device: String,

@@ -27,6 +27,7 @@ pub fn step(args: &Step) -> Result<()> {
         classes: args.classes,
         seed: args.seed,
         strict: args.strict,
+        partial: args.partial,
         ..SupernetConfig::default()
     };
     let mut net = Supernet::new(space, config, &device)?;
@@ -80,6 +81,7 @@ pub fn step(args: &Step) -> Result<()> {
         "masked": args.masked,
         "dropped": args.drop,
         "paths": args.paths,
+        "partial": args.partial,
         "strict": args.strict,
         "step_ms": steps[steps.len() / 2],
         "step_min_ms": steps[0],

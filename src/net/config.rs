@@ -20,6 +20,17 @@ pub struct SupernetConfig {
     pub pool_norm: bool,
     /// Batch norm and ReLU before the head, as the authors of IS-DARTS have; quark0/darts has neither.
     pub head_norm: bool,
+    /// K: candidates get 1/K of the channels, the others go past them (PC-DARTS); 1: candidates get all.
+    pub partial: usize,
+    /// A skip connection beside the candidates of every edge, with a weight and a factorised reduction of its own (DARTS-).
+    pub auxiliary_skip: bool,
+}
+
+impl SupernetConfig {
+    /// Mixing weights that an edge has besides those of its candidates: of the auxiliary skip, then of the channels that go past.
+    pub fn edge_weights(&self) -> usize {
+        usize::from(self.auxiliary_skip) + usize::from(self.partial > 1)
+    }
 }
 
 impl Default for SupernetConfig {
@@ -32,6 +43,8 @@ impl Default for SupernetConfig {
             strict: false,
             pool_norm: false,
             head_norm: true,
+            partial: 1,
+            auxiliary_skip: false,
         }
     }
 }

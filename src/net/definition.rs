@@ -2,11 +2,11 @@
 //! weight and mixing weight. The oracle of faster engines.
 
 use super::graph::{AffineNorm, Graph, Op, PoolKind, Term, Value};
-use super::{DropPath, Mode, Params, Pass, Paths};
+use super::{DropPath, Drops, Mode, Params, Pass, Paths};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops::poll::poll;
-use crate::ops::{batch_norm, conv, head, linear_sum, noise, pool, relu};
+use crate::ops::{batch_norm, channels, conv, dropout, head, linear_sum, noise, pool, relu};
 use candle_core::{DType, Tensor, Var};
 
 /// Sees each live candidate's output in each cell: its mixing index, `[b, c, h, w]`; `None` stands for zeros.
@@ -29,8 +29,8 @@ pub struct Given<'a> {
 pub struct How<'a> {
     /// Which statistics batch norms use, and which candidates are computed.
     pub pass: Pass,
-    /// What is dropped for which images.
-    pub drop: Option<&'a DropPath>,
+    /// What is left out.
+    pub drops: Drops<'a>,
     /// Whether the auxiliary head is computed.
     pub auxiliary: bool,
     /// Whether gradients of the weights will be asked for; without, no graph of them is kept.
@@ -64,7 +64,7 @@ pub fn forward_given(
     mut probe: Option<Probe>,
     given: Given,
 ) -> Result<(Tensor, Option<Tensor>)> {
-    let drawn = drawn(mix, how.pass.paths)?;
+    let drawn = drawn(mix, graph.n_candidates, how.pass.paths)?;
     let needed = graph.needed(how.auxiliary, |coef| coef.mix().is_none_or(|i| drawn[i]));
     let mut last_use: Vec<usize> = (0..graph.steps.len()).collect();
     for (i, step) in graph.steps.iter().enumerate().filter(|(i, _)| needed[*i]) {
@@ -116,12 +116,13 @@ pub fn auxiliary_head(graph: &Graph, params: &Params, pooled: Tensor, how: How) 
     Ok(value)
 }
 
-/// For each mixing weight, whether its candidate is computed.
-fn drawn(mix: &Tensor, paths: Paths) -> Result<Vec<bool>> {
+/// For each mixing weight, whether what it weighs is computed; the first `candidates` are candidates'.
+fn drawn(mix: &Tensor, candidates: usize, paths: Paths) -> Result<Vec<bool>> {
     if paths == Paths::All {
         return Ok(vec![true; mix.elem_count()]);
     }
-    Ok(mix.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().map(|weight| weight != 0.0).collect())
+    let weights = mix.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().enumerate();
+    Ok(weights.map(|(i, weight)| i >= candidates || weight != 0.0).collect())
 }
 
 struct Steps<'a> {
@@ -185,6 +186,17 @@ impl Steps<'_> {
                 let xs: Vec<&Tensor> = xs.iter().map(|x| self.value(*x)).collect::<Result<_>>()?;
                 Tensor::cat(&xs, 1)?
             }
+            Op::First { x, channels } => self.value(*x)?.narrow(1, 0, *channels)?,
+            Op::Shuffle { first, rest, groups } => {
+                channels::tensor::shuffle(self.value(*first)?, self.value(*rest)?, *groups)?
+            }
+            &Op::Dropout { x, place, behind } => {
+                let x = self.value(x)?;
+                match self.how.drops.values.and_then(|values| values.mask(place, behind)) {
+                    Some(mask) => dropout::tensor::dropout(x, mask)?,
+                    None => x.clone(),
+                }
+            }
             Op::Mean { x } => head::tensor::global_mean(self.value(*x)?)?,
             Op::Flatten { x } => self.value(*x)?.flatten_from(1)?,
             Op::Linear { x, weight, bias } => {
@@ -235,11 +247,11 @@ impl Steps<'_> {
                 continue;
             }
             let y = Some(self.value(x)?).filter(|_| !matches!(self.graph.op(x), Op::Zero { .. }));
-            if let (Some(probe), Some(mix)) = (probe.as_mut(), coef.mix()) {
+            if let (Some(probe), Some(mix)) = (probe.as_mut(), coef.mix().filter(|i| *i < self.graph.n_candidates)) {
                 probe(mix, y)?;
             }
             let Some(y) = y else { continue };
-            let y = match (coef.image(), self.how.drop) {
+            let y = match (coef.image(), self.how.drops.paths) {
                 (Some(path), Some(drop)) => &self.dropped(y, drop, path)?,
                 _ => y,
             };

@@ -1,7 +1,9 @@
-//! Drop path (Larsson et al., 2017): in training, a path of a network is left out for some images of a batch, and kept at
-//! `1 / keep` for the others. Plain data.
+//! What a pass of training leaves out at random. Drop path (Larsson et al., 2017): a path of a network is left out for some images of
+//! a batch, and kept at `1 / keep` for the others. Dropout: single values are. Plain data.
 
+use super::graph::Dropped;
 use crate::error::{Error, Result};
+use crate::ops::dropout::Mask;
 
 /// What drop path does to a batch.
 #[derive(Clone, Debug)]
@@ -33,5 +35,59 @@ impl DropPath {
             return Err(Error::invalid("drop path, masks", got, format!("{paths} of {batch}")));
         }
         Ok(())
+    }
+}
+
+/// Dropout of the values behind candidates that have no weights: which ones follows from the seed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+pub struct Dropout {
+    /// Probability that a value behind a skip connection of stride 1 is left out, below 1.
+    pub skip: f64,
+    /// The same behind a pool.
+    pub pool: f64,
+    /// Of the draws.
+    pub seed: u64,
+}
+
+impl Dropout {
+    fn p(&self, behind: Dropped) -> f64 {
+        match behind {
+            Dropped::Skip => self.skip,
+            Dropped::Pool => self.pool,
+        }
+    }
+
+    /// Whether values are left out behind skips, and behind pools.
+    pub fn is_there(&self) -> [bool; 2] {
+        [self.skip > 0.0, self.pool > 0.0]
+    }
+
+    /// Which values are left out at a place; none where all are kept.
+    pub fn mask(&self, place: usize, behind: Dropped) -> Option<Mask> {
+        let p = self.p(behind);
+        (p > 0.0).then(|| Mask::new(p, self.seed, place))
+    }
+
+    /// An error unless both are probabilities below 1.
+    pub fn check(&self) -> Result<()> {
+        match [self.skip, self.pool].into_iter().find(|p| !(0.0..1.0).contains(p)) {
+            Some(p) => Err(Error::invalid("dropout", p, "a probability below 1")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that a pass leaves out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drops<'a> {
+    /// Paths, image by image.
+    pub paths: Option<&'a DropPath>,
+    /// Single values.
+    pub values: Option<Dropout>,
+}
+
+impl<'a> From<Option<&'a DropPath>> for Drops<'a> {
+    fn from(paths: Option<&'a DropPath>) -> Self {
+        Drops { paths, values: None }
     }
 }

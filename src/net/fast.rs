@@ -7,9 +7,9 @@
 use super::engine::{Engine, Forward, Input};
 use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
-use super::lower::{lower, tap_of};
+use super::lower::{Wanted, lower, tap_of};
 use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
-use super::{DropPath, Mode, Params, Paths, pass};
+use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops;
@@ -40,13 +40,12 @@ struct Key {
     shape: Vec<usize>,
     /// Whether nodes are computed that the logits do not depend on.
     all: bool,
-    auxiliary: bool,
-    scaled: bool,
+    wanted: Wanted,
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        let rest = |key: &Key| (key.all, key.auxiliary, key.scaled);
+        let rest = |key: &Key| (key.all, key.wanted);
         Arc::ptr_eq(&self.graph, &other.graph) && self.shape == other.shape && rest(self) == rest(other)
     }
 }
@@ -70,7 +69,7 @@ impl Fast {
         x: &Tensor,
         mix: &Tensor,
         how: pass::Pass,
-        drop: Option<&DropPath>,
+        drops: Drops,
         auxiliary: bool,
     ) -> Result<(Tensor, Option<Tensor>)> {
         let want_mix = mix.track_op();
@@ -87,7 +86,8 @@ impl Fast {
             net: net.clone(),
             x: x.contiguous()?,
             how,
-            scales: drop.map(DropPath::all_factors),
+            scales: drops.paths.map(DropPath::all_factors),
+            dropout: drops.values,
             auxiliary,
             want_mix,
             number: Mutex::new(0),
@@ -128,7 +128,7 @@ impl Fast {
             &x.contiguous()?,
             mix,
             pass,
-            scales.as_deref(),
+            (scales.as_deref(), None),
             false,
             false,
             |machine, input| match machine {
@@ -155,7 +155,7 @@ impl Fast {
     pub fn score(&self, net: &Runnable, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
         let (mix, x) = (mix.to_vec1::<f32>()?, x.contiguous()?);
         let mut slot = lock(&self.slot)?;
-        Ok(run((&mut slot, &self.gpu), net, &x, &mix, Mode::Eval.into(), None, false, true)?.scores)
+        Ok(run((&mut slot, &self.gpu), net, &x, &mix, Mode::Eval.into(), (None, None), false, true)?.scores)
     }
 }
 
@@ -165,11 +165,11 @@ fn run(
     x: &Tensor,
     mix: &[f32],
     how: pass::Pass,
-    scales: Option<&[f32]>,
+    left_out: (Option<&[f32]>, Option<Dropout>),
     auxiliary: bool,
     score: bool,
 ) -> Result<Forward> {
-    with_machine(at, net, x, mix, how, scales, auxiliary, score, |machine, input| {
+    with_machine(at, net, x, mix, how, left_out, auxiliary, score, |machine, input| {
         machine.forward(&net.params, input, score)
     })
 }
@@ -181,16 +181,17 @@ fn with_machine<R>(
     x: &Tensor,
     mix: &[f32],
     how: pass::Pass,
-    scales: Option<&[f32]>,
+    (scales, dropout): (Option<&[f32]>, Option<Dropout>),
     auxiliary: bool,
     all: bool,
     f: impl FnOnce(&mut Machine, Input<'_>) -> Result<R>,
 ) -> Result<R> {
     let (batch, _, h, w) = x.dims4()?;
-    let scaled = scales.is_some();
-    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all, auxiliary, scaled };
+    let dropout_at = dropout.map_or([false; 2], |dropout| dropout.is_there());
+    let wanted = Wanted { auxiliary, scaled: scales.is_some(), dropout: dropout_at };
+    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all, wanted };
     let make = |pool| {
-        let program = lower(&net.graph, (h, w), auxiliary, scaled)?;
+        let program = lower(&net.graph, (h, w), wanted)?;
         Ok(match device {
             None => Machine::Cpu(Engine::new(program, batch, net.strict, all, pool)?),
             Some(device) => {
@@ -205,7 +206,7 @@ fn with_machine<R>(
     let machine = slot.machine(key, make)?;
     let scales = scales.unwrap_or_default();
     let pass = |x: &[f32]| {
-        let input = Input { x, mix, scales, mode: how.mode, paths: how.paths };
+        let input = Input { x, mix, scales, dropout, mode: how.mode, paths: how.paths };
         f(machine, input)
     };
     match x.device().is_cpu() {
@@ -222,6 +223,7 @@ struct NetworkOp {
     how: pass::Pass,
     /// The factors of drop path, if any.
     scales: Option<Vec<f32>>,
+    dropout: Option<Dropout>,
     auxiliary: bool,
     want_mix: bool,
     number: Mutex<u64>,
@@ -266,8 +268,8 @@ impl CustomOp1 for NetworkOp {
 impl NetworkOp {
     fn run(&self, mix: &[f32]) -> Result<Forward> {
         let mut slot = lock(&self.fast.slot)?;
-        let scales = self.scales.as_deref();
-        let out = run((&mut slot, &self.fast.gpu), &self.net, &self.x, mix, self.how, scales, self.auxiliary, false)?;
+        let left_out = (self.scales.as_deref(), self.dropout);
+        let out = run((&mut slot, &self.fast.gpu), &self.net, &self.x, mix, self.how, left_out, self.auxiliary, false)?;
         *lock(&self.number)? = slot.pass();
         Ok(out)
     }

@@ -1,6 +1,6 @@
 //! Lowering: the steps of a network, for one size of images, become a [`Program`] for the CPU engine.
 
-use super::graph::{AffineNorm, Coef, Graph, Op, Order, PoolKind, Term as Added, Value};
+use super::graph::{AffineNorm, Coef, Dropped, Graph, Op, Order, PoolKind, Term as Added, Value};
 use super::program::{AuxiliaryTap, Conv, Filter, Head, NodeId, Norm, Origin, Program, Term};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
@@ -55,9 +55,19 @@ enum Made {
     },
 }
 
-/// The program of `graph` for images of `h x w`. With `auxiliary`, it has a tap where the auxiliary head reads; without `scaled`,
-/// no path is dropped.
-pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: bool) -> Result<Program> {
+/// What a program is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Whether it has a tap where the auxiliary head reads.
+    pub auxiliary: bool,
+    /// Whether paths are dropped.
+    pub scaled: bool,
+    /// Whether single values are left out, behind skips and behind pools.
+    pub dropout: [bool; 2],
+}
+
+/// The program of `graph` for images of `h x w`.
+pub fn lower(graph: &Graph, (h, w): (usize, usize), wanted: Wanted) -> Result<Program> {
     let &Op::Linear { x: pooled, weight, bias } = graph.op(graph.logits) else {
         return Err(unknown(graph, graph.logits));
     };
@@ -66,8 +76,8 @@ pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: boo
     let needed = graph.needed(false, |_| true);
     let mut lowering = Lowering {
         graph,
-        scaled,
-        program: Program::new(3, h, w, head, graph.n_mix),
+        wanted,
+        program: Program::new(3, h, w, head, (graph.n_mix, graph.n_candidates)),
         made: vec![None; graph.steps.len()],
         normed: vec![false; graph.steps.len()],
         derived: HashMap::new(),
@@ -78,7 +88,7 @@ pub fn lower(graph: &Graph, (h, w): (usize, usize), auxiliary: bool, scaled: boo
             lowering.normed[x.0] = true;
         }
     }
-    let tap = graph.auxiliary.filter(|_| auxiliary).map(|value| tap_of(graph, value)).transpose()?;
+    let tap = graph.auxiliary.filter(|_| wanted.auxiliary).map(|value| tap_of(graph, value)).transpose()?;
     for value in order(graph).into_iter().filter(|v| needed[v.0] && *v != graph.logits) {
         let made = lowering.step(value)?;
         lowering.made[value.0] = Some(made);
@@ -137,7 +147,7 @@ fn unknown(graph: &Graph, value: Value) -> Error {
 
 struct Lowering<'a> {
     graph: &'a Graph,
-    scaled: bool,
+    wanted: Wanted,
     program: Program,
     made: Vec<Option<Made>>,
     /// Whether a norm reads the value.
@@ -233,11 +243,30 @@ impl Lowering<'_> {
                     (PoolKind::Maximum, 3, stride, 1) => {
                         Made::Node(self.derive((src, "max", stride), Origin::MaxPool3 { src, stride }))
                     }
+                    (PoolKind::Maximum, 2, 2, 0) => Made::Node(self.derive((src, "max2", 2), Origin::MaxPool2(src))),
                     (PoolKind::Average, 2, 2, 0) => Made::Node(self.derive((src, "half", 2), Origin::AvgPool2(src))),
                     _ => return Err(unknown(graph, value)),
                 }
             }
             Op::Zero { .. } => Made::Zero,
+            Op::Dropout { x, place, behind } => {
+                let [skip, pool] = self.wanted.dropout;
+                match if behind == Dropped::Skip { skip } else { pool } {
+                    true => {
+                        let src = self.node(x)?;
+                        Made::Node(self.program.add_derived(Origin::Dropout { src, place, behind }))
+                    }
+                    false => self.get(x)?,
+                }
+            }
+            Op::First { x, channels } => {
+                let src = self.node(x)?;
+                Made::Node(self.derive((src, "first", channels), Origin::First { src, channels }))
+            }
+            Op::Shuffle { first, rest, groups } => {
+                let (first, rest) = (self.node(first)?, self.node(rest)?);
+                Made::Node(self.program.add_derived(Origin::Shuffle { first, rest, groups }))
+            }
             Op::Concat { ref xs } => match xs.iter().map(|&x| self.get(x)).collect::<Result<Vec<_>>>()?[..] {
                 [Made::Half { src, weight: first, cancelled }, Made::Half { weight: second, cancelled: other, .. }] => {
                     let halves = self.derive((src, "halves", 2), Origin::Halves(src));
@@ -253,9 +282,10 @@ impl Lowering<'_> {
             },
             Op::Sum { ref terms } => {
                 let node = self.program.add_sum(co, self.sizes[value.0]);
-                self.program.nodes[node].mixed = terms.iter().filter_map(|t| t.coef.mix()).collect();
+                self.program.nodes[node].mixed =
+                    terms.iter().filter_map(|t| t.coef.mix()).filter(|i| *i < graph.n_candidates).collect();
                 for &Added { x, coef } in terms {
-                    let coef = if self.scaled { coef } else { coef.unscaled() };
+                    let coef = if self.wanted.scaled { coef } else { coef.unscaled() };
                     self.add(node, x, self.get(x)?, coef)?;
                 }
                 Made::Node(node)

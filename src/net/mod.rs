@@ -9,6 +9,7 @@ mod fast;
 pub mod gpu;
 pub mod gradients;
 pub mod graph;
+pub mod grow;
 pub mod ids;
 pub mod lower;
 pub(crate) mod network;
@@ -25,7 +26,7 @@ pub mod watched;
 
 pub use config::{SubnetConfig, SupernetConfig};
 pub use cost::Cost;
-pub use drop_path::DropPath;
+pub use drop_path::{DropPath, Dropout, Drops};
 pub use gradients::Gradients;
 pub use graph::Role;
 pub use params::{Param, Params};

@@ -5,7 +5,7 @@ use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::pass::{Logits, Pass};
-use super::{DropPath, Gradients, Mode, Param, Params, watched};
+use super::{DropPath, Drops, Gradients, Mode, Param, Params, watched};
 use crate::error::{Error, Result};
 use crate::ops::gpu;
 use crate::ops::sgd::Step;
@@ -83,23 +83,28 @@ impl Network {
         self.fast.is_some()
     }
 
-    /// Logits of `x`, which is checked; `mix`: `[n_mix]`, none where nothing is mixed.
+    /// Logits of `x`, which is checked; `graph`: another one over the same parameters; `mix`: `[n_mix]`, none where nothing is
+    /// mixed.
     pub fn forward(
         &self,
+        graph: Option<&Arc<Graph>>,
         x: &Tensor,
         mix: Option<&Tensor>,
         pass: Pass,
-        drop: Option<&DropPath>,
+        drops: Drops,
         auxiliary: bool,
     ) -> Result<Logits> {
+        let run = &self.of(graph);
         let none = Tensor::zeros(0, DType::F32, &self.device)?;
         let mix = mix.unwrap_or(&none);
-        let how = How { pass, drop, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
-        let (logits, auxiliary) = match &self.fast {
-            None => definition::forward(&self.run.graph, &self.run.params, x, mix, how, None)?,
+        let how = How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
+        // No kernel of a GPU leaves out single values.
+        let fast = self.fast.as_ref().filter(|fast| !fast.is_on_gpu() || drops.values.is_none());
+        let (logits, auxiliary) = match fast {
+            None => definition::forward(&run.graph, &run.params, x, mix, how, None)?,
             Some(fast) => {
-                let (logits, tapped) = fast.forward(&self.run, x, mix, pass, drop, auxiliary)?;
-                let head = |pooled| definition::auxiliary_head(&self.run.graph, &self.run.params, pooled, how);
+                let (logits, tapped) = fast.forward(run, x, mix, pass, drops, auxiliary)?;
+                let head = |pooled| definition::auxiliary_head(&run.graph, &run.params, pooled, how);
                 (logits, tapped.map(head).transpose()?)
             }
         };
@@ -111,6 +116,7 @@ impl Network {
     /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands, by position.
     pub fn train(
         &self,
+        graph: Option<&Arc<Graph>>,
         x: &Tensor,
         mix: Option<&Tensor>,
         drop: Option<&DropPath>,
@@ -120,12 +126,19 @@ impl Network {
     ) -> Result<Option<Trained>> {
         let Some(fast) = self.fast.as_ref().filter(|_| self.is_on_gpu()) else { return Ok(None) };
         let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
-        fast.train(&self.run, x, &mix, drop, target, how, momentum)
+        fast.train(&self.of(graph), x, &mix, drop, target, how, momentum)
+    }
+
+    /// What an engine runs: the network's own graph, or another one.
+    fn of(&self, graph: Option<&Arc<Graph>>) -> fast::Runnable {
+        let graph = graph.unwrap_or(&self.run.graph).clone();
+        fast::Runnable { graph, params: self.run.params.clone(), strict: self.run.strict }
     }
 
     /// A pass of the definition that keeps no graph, for what `probe` sees.
     pub fn probe(&self, x: &Tensor, mix: &Tensor, pass: Pass, probe: Probe) -> Result<()> {
-        let how = How { pass, drop: None, auxiliary: false, track: false, dtype: self.dtype, seed: self.seed };
+        let how =
+            How { pass, drops: Drops::default(), auxiliary: false, track: false, dtype: self.dtype, seed: self.seed };
         definition::forward(&self.run.graph, &self.run.params, &x.detach(), &mix.detach(), how, Some(probe))?;
         Ok(())
     }
@@ -134,7 +147,8 @@ impl Network {
     /// more than the engine keeps. No running statistics move unless `mode` is that of training.
     pub fn measured(&self, x: &Tensor, mix: Option<&Tensor>, mode: Mode, dtype: DType, given: Given) -> Result<Tensor> {
         let none = Tensor::zeros(0, dtype, &self.device)?;
-        let how = How { pass: mode.into(), drop: None, auxiliary: false, track: false, dtype, seed: self.seed };
+        let how =
+            How { pass: mode.into(), drops: Drops::default(), auxiliary: false, track: false, dtype, seed: self.seed };
         let (graph, params) = (&self.run.graph, &self.run.params);
         Ok(definition::forward_given(graph, params, x, mix.unwrap_or(&none), how, None, given)?.0)
     }

@@ -6,10 +6,12 @@
 //! backward pass mirrors that. Neighbours in the list that do not read each other are one pass ([`Program::stages`]). Dropped
 //! candidates have no term, so they cost nothing.
 
+mod origin;
 mod paths;
 
 pub use super::graph::{AffineNorm, Coef};
 pub use super::ids::{ConvId, NodeId};
+pub use origin::{Origin, Term};
 
 use super::Mode;
 use super::graph::PoolKind;
@@ -19,72 +21,6 @@ use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
 use crate::ops::window::Window;
-
-/// What is added up in a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Term {
-    /// A convolution's output behind its norm (index into [`Program::convs`]).
-    Conv {
-        /// Which.
-        conv: ConvId,
-        /// Weight.
-        coef: Coef,
-    },
-    /// Another node as it is.
-    Copy {
-        /// Which.
-        src: NodeId,
-        /// Weight.
-        coef: Coef,
-    },
-    /// 3x3 average pool of another node. It is linear, so the pools into a node are one pool of a sum.
-    AvgPool3 {
-        /// Which.
-        src: NodeId,
-        /// Stride.
-        stride: usize,
-        /// Weight.
-        coef: Coef,
-    },
-}
-
-impl Term {
-    /// Its weight.
-    pub fn coef(self) -> Coef {
-        match self {
-            Term::Conv { coef, .. } | Term::Copy { coef, .. } | Term::AvgPool3 { coef, .. } => coef,
-        }
-    }
-}
-
-/// Where a node comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The input of the network.
-    Input,
-    /// The sum of terms; none (all candidates are `none`) is zero.
-    Sum(Vec<Term>),
-    /// 2x2 average pool, stride 2, of a node.
-    AvgPool2(NodeId),
-    /// 3x3 maximum pool of a node; computed once for all that it is a term of.
-    MaxPool3 {
-        /// Which.
-        src: NodeId,
-        /// Stride.
-        stride: usize,
-    },
-    /// The pixels (2y, 2x) and (2y + 1, 2x + 1) of a node side by side along the channels: what a factorised reduction reads.
-    Halves(NodeId),
-    /// Nodes side by side along the channels.
-    Concat(Vec<NodeId>),
-}
-
-impl Origin {
-    /// The terms of a sum; none for the others.
-    pub fn terms(&self) -> &[Term] {
-        if let Origin::Sum(terms) = self { terms } else { &[] }
-    }
-}
 
 /// The batch norm behind a convolution or before the head. Numbers are positions in [`super::Params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,13 +168,15 @@ pub struct Program {
     pub tap: Option<AuxiliaryTap>,
     /// Number of mixing weights, all cell types.
     pub n_mix: usize,
+    /// How many of them, from the first on, are candidates'.
+    pub n_candidates: usize,
 }
 
 impl Program {
-    /// An empty program whose node 0 is an image of `channels x h x w`.
-    pub fn new(channels: usize, h: usize, w: usize, head: Head, n_mix: usize) -> Self {
+    /// An empty program whose node 0 is an image of `channels x h x w`, with so many mixing weights, and so many of candidates.
+    pub fn new(channels: usize, h: usize, w: usize, head: Head, (n_mix, n_candidates): (usize, usize)) -> Self {
         let (nodes, convs, cancelled) = Default::default();
-        let mut program = Program { nodes, convs, cancelled, head, tap: None, n_mix };
+        let mut program = Program { nodes, convs, cancelled, head, tap: None, n_mix, n_candidates };
         program.add_node(channels, (h, w), Origin::Input);
         program
     }
@@ -254,7 +192,7 @@ impl Program {
         let halved = |n: usize| n.div_ceil(2);
         let (channels, hw, sources) = match &origin {
             Origin::Input | Origin::Sum(_) => unreachable!("not made of nodes"),
-            &Origin::AvgPool2(src) => {
+            &(Origin::AvgPool2(src) | Origin::MaxPool2(src)) => {
                 let (c, (h, w)) = node(src);
                 (c, (h / 2, w / 2), vec![src])
             }
@@ -267,6 +205,9 @@ impl Program {
                 (2 * c, (halved(h), halved(w)), vec![src])
             }
             Origin::Concat(parts) => (parts.iter().map(|&p| node(p).0).sum(), node(parts[0]).1, parts.clone()),
+            &Origin::First { src, channels } => (channels, node(src).1, vec![src]),
+            &Origin::Dropout { src, .. } => (node(src).0, node(src).1, vec![src]),
+            &Origin::Shuffle { first, rest, .. } => (node(rest).0, node(rest).1, vec![first, rest]),
         };
         let index = self.add_node(channels, hw, origin);
         for src in sources {
@@ -331,8 +272,14 @@ impl Program {
                     Term::Copy { src, .. } | Term::AvgPool3 { src, .. } => src,
                 })
                 .collect(),
-            &(Origin::AvgPool2(src) | Origin::MaxPool3 { src, .. } | Origin::Halves(src)) => vec![src],
+            &(Origin::AvgPool2(src)
+            | Origin::MaxPool2(src)
+            | Origin::MaxPool3 { src, .. }
+            | Origin::Halves(src)
+            | Origin::First { src, .. }
+            | Origin::Dropout { src, .. }) => vec![src],
             Origin::Concat(parts) => parts.clone(),
+            &Origin::Shuffle { first, rest, .. } => vec![first, rest],
         }
     }
 
@@ -354,8 +301,12 @@ impl Program {
         let node = &self.nodes[i];
         let quick = match &node.origin {
             Origin::Sum(terms) => matches!(terms[..], [Term::Conv { .. }]),
-            Origin::Concat(_) | Origin::Halves(_) => true,
-            Origin::Input | Origin::AvgPool2(_) | Origin::MaxPool3 { .. } => false,
+            Origin::Concat(_)
+            | Origin::Halves(_)
+            | Origin::First { .. }
+            | Origin::Shuffle { .. }
+            | Origin::Dropout { .. } => true,
+            Origin::Input | Origin::AvgPool2(_) | Origin::MaxPool2(_) | Origin::MaxPool3 { .. } => false,
         };
         let others = self.tap.is_some_and(|t| t.node == i)
             || !node.copies.is_empty()

@@ -17,6 +17,10 @@ const STEP: u128 = 256;
 /// An error if a supernet would not fit into memory, or for sizes of 0.
 pub fn check_supernet(space: &SearchSpace, config: &SupernetConfig) -> Result<()> {
     check_sizes("supernet", [config.channels, config.cells, config.classes], 1)?;
+    if config.partial == 0 || !config.channels.is_multiple_of(config.partial) {
+        let expected = format!("1, or a divisor of the {} channels", config.channels);
+        return Err(Error::invalid("supernet, partial", config.partial, expected));
+    }
     let bytes = |cells| bytes_of(&supernet::graph(space, &SupernetConfig { cells, ..*config }, &space.full_mask()));
     memory::check("supernet", Some(grown(config.cells, 1, bytes)), "channels or cells")
 }

@@ -111,7 +111,7 @@ impl Subnet {
         self.check_input(x, mode, drop)?;
         let auxiliary = mode == Mode::Train && self.config.auxiliary;
         let drop = drop.filter(|_| mode == Mode::Train);
-        self.network.forward(x, None, mode.into(), drop, auxiliary)
+        self.network.forward(None, x, None, mode.into(), drop.into(), auxiliary)
     }
 
     /// What the classifier takes the mean of, `[b, c, h, w]`, by the [`super::definition`]; no running statistics move in

@@ -4,12 +4,13 @@ use super::gpu::Trained;
 use super::graph::Graph;
 use super::graph::supernet::{self, mix_of};
 use super::network::{Backend, Network, image_sizes};
-use super::{DropPath, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
+use super::{DropPath, Drops, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
 use crate::ops::iim;
 use crate::ops::sgd::Step;
 use crate::space::{Candidate, Genotype, Iim, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 use candle_core::{DType, Device, Tensor};
+use std::sync::{Arc, OnceLock};
 
 /// Scores of one batch, summed over its images (divide by the images measured), averaged over the cells of a type.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct Supernet {
     mask: Mask,
     network: Network,
     mask_mixing: Vec<Tensor>,
+    /// With a table of mixing weights for each cell; made when it is asked for.
+    by_cell: OnceLock<Arc<Graph>>,
 }
 
 impl Supernet {
@@ -46,7 +49,7 @@ impl Supernet {
         let graph = supernet::graph(&space, &config, &mask);
         let network = Network::new(graph, (config.seed, config.strict), device, backend)?;
         let mask_mixing = mask_mixing(&space, &mask, device)?;
-        Ok(Supernet { space, config, mask, network, mask_mixing })
+        Ok(Supernet { space, config, mask, network, mask_mixing, by_cell: OnceLock::new() })
     }
 
     /// The space.
@@ -96,6 +99,7 @@ impl Supernet {
             self.mask_mixing = mask_mixing(&self.space, &mask, self.device())?;
             self.network.set_graph(supernet::graph(&self.space, &self.config, &mask));
             self.mask = mask;
+            self.by_cell = OnceLock::new();
         }
         Ok(())
     }
@@ -108,14 +112,15 @@ impl Supernet {
         self.set_mask(mask)
     }
 
-    /// `mask / |O|`, one `[edges, ops]` tensor per cell type; `|O|` is the number of ops in the list of the edge.
+    /// `mask / |O|`, one `[edges, ops]` tensor per cell type; `|O|` is the number of ops in the list of the edge. Weights of edges
+    /// ([`SupernetConfig::edge_weights`]) are 1 then.
     pub fn mask_mixing(&self) -> Result<Vec<Tensor>> {
         Ok(self.mask_mixing.clone())
     }
 
     /// [`Supernet::mask_mixing`] of all cell types one behind the other.
     pub(crate) fn flat_mixing(&self) -> Result<Tensor> {
-        flat(&self.mask_mixing)
+        self.flat(&self.mask_mixing)
     }
 
     /// Of a number for each parameter, by position, the sum over those of each candidate, over all cells of its type; NaN where
@@ -136,29 +141,32 @@ impl Supernet {
     }
 
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per
-    /// cell type; entries of dead candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
+    /// cell type, or per cell, with a column more for each of [`SupernetConfig::edge_weights`], or those are 1; entries of dead candidates are not
+    /// read). Gradients of the weights come out of [`Supernet::backward`].
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], pass: impl Into<Pass>) -> Result<Tensor> {
-        self.forward_dropped(x, mixing, pass, None)
+        self.forward_dropped(x, mixing, pass, Drops::default())
     }
 
-    /// [`Supernet::forward`] with drop path: of each image, in each block, the sum over the candidates of an edge times a factor.
-    pub fn forward_dropped(
+    /// [`Supernet::forward`] with drop path (of each image, in each block, the sum over the candidates of an edge times a factor) and
+    /// dropout.
+    pub fn forward_dropped<'a>(
         &self,
         x: &Tensor,
         mixing: &[Tensor],
         pass: impl Into<Pass>,
-        drop: Option<&DropPath>,
+        drops: impl Into<Drops<'a>>,
     ) -> Result<Tensor> {
         self.check_input(x, mixing)?;
-        let mut pass = pass.into();
-        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
-        if drop.is_some() && pass.paths == Paths::DrawnWithGhosts {
+        let (mut pass, drops) = (pass.into(), drops.into());
+        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        drops.values.map_or(Ok(()), |values| values.check())?;
+        if drops.paths.is_some() && pass.paths == Paths::DrawnWithGhosts {
             return Err(Error::invalid("drop path", "ghosts beside it", "one of them: nobody has both"));
         }
         if !mixing.iter().any(Tensor::track_op) {
             pass.paths = Paths::Drawn;
         }
-        Ok(self.network.forward(x, Some(&flat(mixing)?), pass, drop, false)?.logits)
+        Ok(self.network.forward(self.graph_of(mixing), x, Some(&self.flat(mixing)?), pass, drops, false)?.logits)
     }
 
     /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
@@ -175,7 +183,18 @@ impl Supernet {
     ) -> Result<Option<Trained>> {
         self.check_input(x, mixing)?;
         drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
-        self.network.train(x, Some(&flat(mixing)?), drop, (y, 0.0), how, momentum)
+        self.network.train(self.graph_of(mixing), x, Some(&self.flat(mixing)?), drop, (y, 0.0), how, momentum)
+    }
+
+    /// The graph for tables of each cell, if that is what these are.
+    fn graph_of(&self, mixing: &[Tensor]) -> Option<&Arc<Graph>> {
+        let by_cell = || Arc::new(supernet::graph_by_cell(&self.space, &self.config, &self.mask));
+        (mixing.len() != self.space.cell_types().len()).then(|| self.by_cell.get_or_init(by_cell))
+    }
+
+    /// The type of each cell, in order.
+    pub fn cells(&self) -> Vec<usize> {
+        supernet::cells(&self.space, &self.config)
     }
 
     /// Seconds of each kernel of a forward and of a backward pass by itself, where it is on a GPU: name, blocks.
@@ -201,6 +220,7 @@ impl Supernet {
     /// Measure the IIM scores of all live candidates on one batch, in eval mode.
     pub fn score(&self, x: &Tensor, mixing: &[Tensor]) -> Result<ScoreSums> {
         self.check_input(x, mixing)?;
+        self.check_one_per_type(mixing)?;
         let mut sum = PerCandidate::filled(self.space(), f64::NAN);
         for candidate in self.mask().alive() {
             *sum.get_mut(candidate) = 0.;
@@ -208,7 +228,7 @@ impl Supernet {
         let types = (0..supernet::blocks(&self.config)).map(|k| supernet::cell_type(&self.space, &self.config, k));
         let types: Vec<Option<usize>> = types.collect();
         let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count() as f64;
-        let mix = flat(mixing)?;
+        let mix = self.flat(mixing)?;
         let scores = match self.network.scores(x, &mix) {
             Some(scores) => scores?,
             None => {
@@ -233,7 +253,8 @@ impl Supernet {
     /// which they are computed. By the [`super::definition`] on every device: no kernel gives them out.
     pub fn outputs(&self, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<(Candidate, Tensor, Tensor)>> {
         self.check_input(x, mixing)?;
-        let (mix, (edges, ops)) = (flat(mixing)?, (self.space.n_edges(), self.space.ops().len()));
+        self.check_one_per_type(mixing)?;
+        let (mix, (edges, ops)) = (self.flat(mixing)?, (self.space.n_edges(), self.space.ops().len()));
         let weights = mix.to_vec1::<f32>()?;
         let mut nodes: Vec<((usize, usize), Vec<(Candidate, Option<Tensor>)>)> = vec![];
         let mut probe = |mix: usize, output: Option<&Tensor>| {
@@ -270,28 +291,50 @@ impl Supernet {
         Genotype::from_mask(self.space(), self.mask())
     }
 
+    /// An error for a table of each cell, where what is measured is that of cell types.
+    fn check_one_per_type(&self, mixing: &[Tensor]) -> Result<()> {
+        if self.graph_of(mixing).is_none() {
+            return Ok(());
+        }
+        let got = format!("{} tensors", mixing.len());
+        Err(Error::invalid("mixing weights of a measurement", got, "one tensor per cell type"))
+    }
+
     /// Shapes that the network cannot take are errors in words, before any work.
     fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
         let (_, h, w) = image_sizes("supernet input", x)?;
-        // Its two reductions halve by convolution (rounding up) and by 2x2 average (down): both must agree.
-        if self.space().topology() == Topology::NasBench201 && (h % 4, w % 4) != (0, 0) {
-            let expected = format!("a height and a width divisible by 4 ({})", self.space().name());
+        // Two reductions halve by convolution (rounding up) and by a 2x2 pool (down): both must agree.
+        let halved_by_pool = self.space().topology() == Topology::NasBench201 || self.config.partial > 1;
+        if halved_by_pool && (h % 4, w % 4) != (0, 0) {
+            let partial = if self.config.partial > 1 { ", partial channels" } else { "" };
+            let expected = format!("a height and a width divisible by 4 ({}{partial})", self.space().name());
             return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
         }
-        let expected = vec![vec![self.space().n_edges(), self.space().ops().len()]; self.space().cell_types().len()];
-        let got: Vec<Vec<usize>> = mixing.iter().map(|t| t.dims().to_vec()).collect();
-        if got != expected || mixing.iter().any(|t| t.dtype() != DType::F32) {
-            let expected = format!("f32 tensors {expected:?}: [edges, ops] per cell type");
+        let (edges, ops, more) = (self.space().n_edges(), self.space().ops().len(), self.config.edge_weights());
+        let fits =
+            |t: &Tensor| t.dtype() == DType::F32 && (t.dims() == [edges, ops] || t.dims() == [edges, ops + more]);
+        let lengths = [self.space().cell_types().len(), self.cells().len()];
+        if !lengths.contains(&mixing.len()) || !mixing.iter().all(fits) {
+            let got: Vec<&[usize]> = mixing.iter().map(Tensor::dims).collect();
+            let more = if more > 0 { format!(", or [{edges}, {}]", ops + more) } else { String::new() };
+            let expected = format!("f32 tensors [{edges}, {ops}]{more}: [edges, ops] per cell type, or per cell");
             return Err(Error::invalid("mixing weights", format!("{got:?}"), expected));
         }
         Ok(())
     }
-}
 
-/// The mixing weights of all cell types one after the other.
-fn flat(mixing: &[Tensor]) -> Result<Tensor> {
-    let flat: Vec<Tensor> = mixing.iter().map(Tensor::flatten_all).collect::<candle_core::Result<_>>()?;
-    Ok(Tensor::cat(&flat, 0)?)
+    /// The mixing weights of all tables one after the other: those of candidates, then those of edges, which are 1 where the
+    /// tables do not have them.
+    fn flat(&self, mixing: &[Tensor]) -> Result<Tensor> {
+        let (edges, ops, more) = (self.space.n_edges(), self.space.ops().len(), self.config.edge_weights());
+        let candidates = mixing.iter().map(|t| t.narrow(1, 0, ops)?.flatten_all());
+        let of_edges = mixing.iter().filter(|_| more > 0).map(|t| match t.dim(1)? - ops {
+            0 => Tensor::ones(edges * more, DType::F32, t.device()),
+            _ => t.narrow(1, ops, more)?.flatten_all(),
+        });
+        let flat: Vec<Tensor> = candidates.chain(of_edges).collect::<candle_core::Result<_>>()?;
+        Ok(Tensor::cat(&flat, 0)?)
+    }
 }
 
 fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {

@@ -11,6 +11,7 @@ pub mod buffer;
 pub mod channels;
 pub mod conv;
 pub mod depthwise;
+pub mod dropout;
 pub mod finite;
 pub mod gpu;
 pub mod head;

@@ -29,6 +29,10 @@ settings! {
         cutout: usize = 0, Any;
         /// Probability that an edge is left out for an image, in training; 0: none.
         drop_path: f64 = 0.0, BelowOne;
+        /// Probability that a value behind a skip connection of stride 1 is left out, in training; 0: none.
+        dropout: f64 = 0.0, BelowOne;
+        /// Probability that a value behind a pool is left out, in training; 0: none.
+        pool_dropout: f64 = 0.0, BelowOne;
     }
 }
 

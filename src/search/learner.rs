@@ -1,28 +1,33 @@
 //! A supernet that learns: weights, optimiser, epoch, random streams.
 
+mod drops;
 mod freeze;
 mod gpu;
+mod grown;
 pub mod probe;
 mod seen;
 mod state;
 mod turn;
 mod weights;
 
-use super::passed::{Passed, Where, drop_paths};
+use super::passed::{Passed, Where};
 use super::{Optimiser, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::Result;
 use crate::interrupt;
-use crate::net::{DropPath, Gradients, Logits, Mode, Pass, Supernet};
+use crate::net::{Drops, Gradients, Logits, Mode, Pass, Supernet};
 use crate::ops::sgd;
 use crate::space::{Candidate, Iim};
 use candle_core::Tensor;
+use drops::Draws;
 use seen::Seen;
 use std::borrow::Borrow;
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Instant;
 use turn::Turns;
+
+pub use drops::DropRates;
+pub use grown::Growth;
 
 /// What an epoch (or an evaluation) came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -74,16 +79,12 @@ pub struct Learner {
     /// Whether `begin_epoch` was called and no `train_epoch` has used it up.
     entered: bool,
     stats: EpochStats,
-    /// Passes of this epoch that dropped paths.
-    drops: Cell<u64>,
+    draws: Draws,
     seen: Seen,
     turns: Turns,
     /// Candidates whose weights stay as they are.
     frozen: BTreeSet<Candidate>,
 }
-
-/// The random stream of drop path; those of batches are counted from 0, that of measurements is the last.
-const DROP_PATH: u64 = u64::MAX - 1;
 
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
@@ -97,7 +98,7 @@ impl Learner {
             epoch: 0,
             entered: false,
             stats: EpochStats::default(),
-            drops: Cell::new(0),
+            draws: Draws::default(),
             seen: Seen::default(),
             turns: Turns::default(),
             frozen: BTreeSet::new(),
@@ -124,16 +125,16 @@ impl Learner {
         Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, rest: Rest::Short })
     }
 
-    /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop_path` is the
-    /// probability that an edge is left out for an image, in train mode. [`crate::Error::Diverged`] where it is not finite.
+    /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop` is what is
+    /// left out in train mode. [`crate::Error::Diverged`] where it is not finite.
     pub fn loss(
         &self,
         batch: &Batch,
         mixing: Option<&[Tensor]>,
         pass: impl Into<Pass>,
-        drop_path: f64,
+        drop: impl Into<DropRates>,
     ) -> Result<Tensor> {
-        Ok(self.forward("loss", batch, mixing, pass, drop_path)?.loss)
+        Ok(self.forward("loss", batch, mixing, pass, drop.into())?.loss)
     }
 
     /// Logits `[b, classes]` of a batch, in the graph; `mixing` defaults to the mask's. [`crate::Error::Diverged`] where they are not
@@ -143,9 +144,9 @@ impl Learner {
         batch: &Batch,
         mixing: Option<&[Tensor]>,
         pass: impl Into<Pass>,
-        drop_path: f64,
+        drop: impl Into<DropRates>,
     ) -> Result<Tensor> {
-        Ok(self.forward("logits", batch, mixing, pass, drop_path)?.out.logits)
+        Ok(self.forward("logits", batch, mixing, pass, drop.into())?.out.logits)
     }
 
     /// Backward from a loss.
@@ -191,11 +192,11 @@ impl Learner {
         interrupt::check()?;
         let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
-        let drop = self.drawn(batch, Mode::Train, cfg.drop_path)?;
-        let (out, loss) = match self.step_on_gpu(batch, mixing.as_deref(), drop.as_ref(), cfg)? {
+        let drop = self.drawn(batch, Mode::Train, cfg.into())?;
+        let (out, loss) = match self.step_on_gpu(batch, mixing.as_deref(), drop.drops(), cfg)? {
             Some(out) => out,
             None => {
-                let out = self.forward_with("train", batch, mixing.as_deref(), Mode::Train.into(), drop.as_ref())?;
+                let out = self.forward_with("train", batch, mixing.as_deref(), Mode::Train.into(), drop.drops())?;
                 let loss: f32 = out.loss.to_scalar()?;
                 let gradients = self.net.backward(&out.loss)?;
                 self.sgd_step(&gradients, batch, cfg)?;
@@ -250,7 +251,7 @@ impl Learner {
         for batch in batches {
             interrupt::check()?;
             let batch = batch.borrow();
-            let out = self.forward("evaluate", batch, mixing.as_deref(), mode, 0.0)?;
+            let out = self.forward("evaluate", batch, mixing.as_deref(), mode, DropRates::default())?;
             stats.add(out.loss.to_scalar()?, out.right(&batch.y)?, batch.y.len());
             progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
         }
@@ -299,17 +300,6 @@ impl Learner {
         Batches::start(&data.take(samples, stream_seed(self.seed, u64::MAX)), plan)
     }
 
-    /// What is dropped in a pass, drawn from the seed, the epoch and the number of the pass in it: of an epoch that is run again,
-    /// the same passes are the same.
-    fn dropped(&self, batch: &Batch, p: f64) -> Option<DropPath> {
-        if p <= 0.0 {
-            return None;
-        }
-        let pass = self.drops.replace(self.drops.get() + 1);
-        let seed = stream_seed(stream_seed(self.seed, DROP_PATH), self.epoch as u64);
-        Some(drop_paths((seed, pass), (self.net.drop_paths(), batch.y.len()), 1.0 - p, |u| u >= p))
-    }
-
     /// An error for data of other classes than the supernet's, and where batch norm could not take the last of these batches: in
     /// evaluation, too, candidates take the statistics of the batch.
     pub fn check_data(&self, data: &Dataset, batch_size: usize) -> Result<()> {
@@ -330,20 +320,11 @@ impl Learner {
         batch: &Batch,
         mixing: Option<&[Tensor]>,
         pass: impl Into<Pass>,
-        drop_path: f64,
+        rates: DropRates,
     ) -> Result<Passed> {
         let pass = pass.into();
-        let drop = self.drawn(batch, pass.mode, drop_path)?;
-        self.forward_with(what, batch, mixing, pass, drop.as_ref())
-    }
-
-    /// What drop path leaves out of a pass, written down.
-    fn drawn(&self, batch: &Batch, mode: Mode, drop_path: f64) -> Result<Option<DropPath>> {
-        let drop = if mode == Mode::Train { self.dropped(batch, drop_path) } else { None };
-        if let Some(drop) = &drop {
-            self.trace.draw("drop_path", || Ok(serde_json::json!({ "keep": drop.keep, "masks": drop.masks })))?;
-        }
-        Ok(drop)
+        let drop = self.drawn(batch, pass.mode, rates)?;
+        self.forward_with(what, batch, mixing, pass, drop.drops())
     }
 
     fn forward_with(
@@ -352,12 +333,12 @@ impl Learner {
         batch: &Batch,
         mixing: Option<&[Tensor]>,
         pass: Pass,
-        drop: Option<&DropPath>,
+        drops: Drops,
     ) -> Result<Passed> {
         let (begun, x) = (Instant::now(), self.input(batch)?);
         let own = self.net.mask_mixing()?;
         let mixing = mixing.unwrap_or(&own);
-        let logits = self.net.forward_dropped(&x, mixing, pass, drop)?;
+        let logits = self.net.forward_dropped(&x, mixing, pass, drops)?;
         let place = || self.place(batch, pass.mode);
         let at = Where { params: self.net.params(), x: &x, mixing, place: &place };
         let passed = Passed::of(Logits { logits, auxiliary: None }, &batch.y, 0.0, 0.0, &at)?;

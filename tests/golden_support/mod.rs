@@ -5,7 +5,7 @@ mod sketch;
 use candle_core::safetensors::load;
 use candle_core::{DType, Device, Tensor};
 use isdarts_host::data::Batch;
-use isdarts_host::net::{Param, Params};
+use isdarts_host::net::{Param, Params, SupernetConfig};
 use isdarts_host::search::TrainConfig;
 use isdarts_host::space::{Mask, PerCandidate};
 use std::collections::{BTreeMap, HashMap};
@@ -41,9 +41,6 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 #[derive(serde::Deserialize)]
 pub struct Case {
     pub space: String,
-    pub channels: usize,
-    pub cells: usize,
-    pub classes: usize,
     pub lr: f64,
     pub momentum: f64,
     pub nesterov: bool,
@@ -56,6 +53,9 @@ pub struct Case {
     pub sketched: bool,
     #[serde(default)]
     seed: u64,
+    /// Size and options of the network, as a checkpoint has them.
+    #[serde(flatten)]
+    config: SupernetConfig,
     #[serde(skip)]
     pub tensors: HashMap<String, Tensor>,
 }
@@ -65,6 +65,11 @@ impl Case {
         let text = std::fs::read_to_string(folder.join("case.json"))?;
         let tensors = load(folder.join("tensors.safetensors"), device)?;
         Ok(Case { tensors, ..serde_json::from_str(&text)? })
+    }
+
+    /// Size and options of the network.
+    pub fn config(&self) -> SupernetConfig {
+        self.config
     }
 
     /// Where its tensors are.

@@ -7,7 +7,7 @@ use super::{Check, Outcome, Property};
 use isdarts_host::ops::gpu::jobs::{Address, DeriveJob, Groups, MomentsJob, PoolForwardJob, Sums, blocks_of};
 
 /// Of these kernels.
-pub const DERIVE: &[(&str, Property)] = &[("derive", derive), ("parts of one", concatenation)];
+pub const DERIVE: &[(&str, Property)] = &[("derive", derive), ("parts of one", concatenation), ("shuffled", shuffle)];
 /// Of these kernels.
 pub const POOL: &[(&str, Property)] = &[("pool", pool)];
 /// Of these kernels.
@@ -47,13 +47,13 @@ fn derive(t: &mut Try) -> Outcome {
 /// Jobs, and what they should make.
 pub fn drawn(t: &mut Try) -> (Vec<DeriveJob>, Check) {
     let mut cases: Vec<(DeriveJob, Vec<f64>, Vec<u8>, bool)> = vec![];
-    for kind in 0..4 {
+    for kind in [0, 1, 2, 3, 5] {
         let ([b, sh, sw], (sc, real)) = (size(t, 17), channels(t, 24));
-        let (sh, sw) = if kind == 1 { (sh + 1, sw + 1) } else { (sh, sw) };
+        let (sh, sw) = if kind == 1 || kind == 5 { (sh + 1, sw + 1) } else { (sh, sw) };
         let stride = t.int(1, 2);
         let (h, w, c) = match kind {
             0 => (sh, sw, sc),
-            1 => (sh / 2, sw / 2, sc),
+            1 | 5 => (sh / 2, sw / 2, sc),
             2 => (up(sh, stride), up(sw, stride), sc),
             _ => (up(sh, 2), up(sw, 2), up(2 * real, 8) * 8),
         };
@@ -68,6 +68,12 @@ pub fn drawn(t: &mut Try) -> (Vec<DeriveJob>, Check) {
                 2 => {
                     let under = under3([sh, sw], y * stride, x * stride);
                     let (place, most) = maximum(under.iter().map(|(i, at)| (*i, pixel(at / sw, at % sw, ch))));
+                    choice.push(place);
+                    most as f64
+                }
+                5 => {
+                    let four = (0..4).map(|i| (i, pixel(2 * y + i / 2, 2 * x + i % 2, ch)));
+                    let (place, most) = maximum(four);
                     choice.push(place);
                     most as f64
                 }
@@ -96,7 +102,7 @@ pub fn drawn(t: &mut Try) -> (Vec<DeriveJob>, Check) {
             width: c_,
             x: t.give(&from),
             y: t.out::<f32>("y", b * h * w * c),
-            choice: if kind == 2 { t.out::<u8>("choice", choice.len()) } else { 0 },
+            choice: if kind == 2 || kind == 5 { t.out::<u8>("choice", choice.len()) } else { 0 },
             blocks: blocks_of(b * h * w * c, 1024),
             live,
             ..Default::default()
@@ -107,7 +113,7 @@ pub fn drawn(t: &mut Try) -> (Vec<DeriveJob>, Check) {
     let check = move |t: &Try| {
         cases.iter().filter(|case| case.3).try_for_each(|(job, want, choice, _)| {
             near(&format!("kind {}", job.kind), &t.made::<f32>(job.y), want, 1e-7)?;
-            let same = job.kind != 2 || t.made::<u8>(job.choice) == *choice;
+            let same = !(job.kind == 2 || job.kind == 5) || t.made::<u8>(job.choice) == *choice;
             require(same, || "another pixel was the maximum".into())
         })
     };
@@ -151,6 +157,29 @@ fn concatenation(t: &mut Try) -> Outcome {
         jobs.push(part);
         at += real;
     }
+    let launch = t.launch(&jobs);
+    t.run(&[launch])?;
+    near("y", &t.made::<f32>(y), &want, 0.)
+}
+
+/// Runs of channels, the first of another image: the first ones of all, then the second ones, and so on.
+fn shuffle(t: &mut Try) -> Outcome {
+    let ([b, h, w], n, groups) = (size(t, 9), t.int(1, 9), t.int(1, 5));
+    let (real, c, c_n) = (n * groups, up(n * groups, 8) * 8, up(n, 8) * 8);
+    let (first, rest) = (image(t, b * h * w, c_n, n), image(t, b * h * w, c, real));
+    let (mut want, y) = (vec![0f64; b * h * w * c], t.out::<f32>("y", b * h * w * c));
+    for ((to, first), rest) in want.chunks_mut(c).zip(first.chunks(c_n)).zip(rest.chunks(c)) {
+        for q in 0..real {
+            to[q % n * groups + q / n] = if q < n { first[q] } else { rest[q] } as f64;
+        }
+    }
+    let parts = [(t.give(&first), c_n, 0, n), (t.give(&rest), c, n, c - n)];
+    let jobs = parts.map(|(x, sc, at, width)| {
+        let blocks = blocks_of(b * h * w * width, 1024);
+        let [b, h, w, c, sc, at, width, channels, stride] = [b, h, w, c, sc, at, width, n, groups].map(|n| n as i32);
+        let (sh, sw) = (h, w);
+        DeriveJob { kind: 6, b, h, w, c, sh, sw, sc, channels, stride, at, width, x, y, blocks, ..Default::default() }
+    });
     let launch = t.launch(&jobs);
     t.run(&[launch])?;
     near("y", &t.made::<f32>(y), &want, 0.)

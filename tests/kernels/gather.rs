@@ -34,9 +34,14 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
     let Node { b, h, w, c, real } = node;
     let (stride, k) = (t.int(1, 2), t.int(1, 5));
     let at = t.int(0, 5);
+    // Of a shuffle the node is the first run, or holds the others.
+    let (groups, is_rest) = (t.int(1, 4), t.once_in(2));
+    let run = if is_rest { real / groups } else { real };
     let (sh, sw, sc, there) = match kind {
         1 | 2 => (up(h, stride), up(w, stride), c, real),
-        3 => (h / 2, w / 2, c, real),
+        3 | 7 => (h / 2, w / 2, c, real),
+        8 if is_rest && (run == 0 || !real.is_multiple_of(groups)) => return None,
+        8 => (h, w, up(groups * run, 8) * 8, groups * run),
         4 => (up(h, 2), up(w, 2), up(2 * real, 8) * 8, 2 * real),
         5 => (h, w, up(at + real, 8) * 8, at + real),
         6 => (h.checked_sub(k)? / stride + 1, w.checked_sub(k)? / stride + 1, real, real),
@@ -68,6 +73,18 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
                 for (place, at) in &under {
                     let part = if kind == 1 { 1. / under.len() as f64 } else { (*place == most as usize) as u8 as f64 };
                     add(at / w, at % w, ch, part * d);
+                }
+            }
+            7 => {
+                let four = (0..4).map(|i| (i, (2 * oy + i / 2) * w + 2 * ox + i % 2));
+                let most = maximum(four.clone().map(|(i, at)| (i, x[(image * h * w + at) * c + ch]))).0;
+                choices.push(most);
+                add(2 * oy + most as usize / 2, 2 * ox + most as usize % 2, ch, *d);
+            }
+            8 => {
+                let (group, i) = (ch % groups, ch / groups);
+                if ch < groups * run && (group > 0) == is_rest {
+                    add(oy, ox, group * run + i, *d);
                 }
             }
             3 => (0..4).for_each(|i| add(2 * oy + i / 2, 2 * ox + i % 2, ch, d / 4.)),
@@ -102,12 +119,16 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
         h: sh as i32,
         w: sw as i32,
         c: sc as i32,
-        stride: stride as i32,
-        at: if kind == 6 { k } else { at } as i32,
+        stride: if kind == 8 { groups } else { stride } as i32,
+        at: match kind {
+            6 => k,
+            8 => usize::from(is_rest) * run,
+            _ => at,
+        } as i32,
         channels: real as i32,
         dz: arriving.gradient,
         mix: mix.as_ref().map_or(0, |mix| t.give(mix)),
-        choice: if kind == 2 { t.give(&choices) } else { 0 },
+        choice: if kind == 2 || kind == 7 { t.give(&choices) } else { 0 },
         live,
         ..Default::default()
     };
@@ -153,7 +174,7 @@ fn draw(t: &mut Try) -> Case {
     let node = Node { b, h, w, c, real };
     let (len, of_channels) = (b * h * w * c, Groups::of(b * h * w, c).groups);
     let x = image(t, b * h * w, c, real);
-    let kinds: Vec<usize> = (0..t.int(0, 4)).map(|_| t.pick(&[0, 1, 1, 2, 3, 4, 5, 6])).collect();
+    let kinds: Vec<usize> = (0..t.int(0, 4)).map(|_| t.pick(&[0, 1, 1, 2, 3, 4, 5, 6, 7, 8])).collect();
     let mut sources: Vec<Arrived> = kinds.into_iter().filter_map(|kind| arrived(t, node, kind, &x)).collect();
     // Averages that may be taken together go first.
     sources.sort_by_key(|source| !source.averages);

@@ -1,4 +1,4 @@
-"""The golden cases of the DARTS space, tests/golden/darts-*: a pass with free mixing weights and a short IS-DARTS run. Recorded by
+"""The golden cases tests/golden/darts-* and of networks with options, tests/golden/partial-*: a pass with free mixing weights and a short IS-DARTS run. Recorded by
 record.py --golden, which keeps a case only if PyTorch agrees with itself in f64, in f32, and from weights 1e-6 off.
 
 Networks of 16 channels and more have a million weights: they begin at values of a formula (`first_weights`), and of long
@@ -26,12 +26,16 @@ def first_weights(name, shape, seed):
 
 
 def case_run(c, dtype, perturbed=False):
-    net = torch_supernet.Supernet("darts", c["channels"], c["cells"], c["classes"])
+    options = {key: c[key] for key in ("partial", "auxiliary_skip", "pool_norm", "head_norm") if key in c}
+    net = torch_supernet.Supernet(c["space"], c["channels"], c["cells"], c["classes"], **options)
     state = {k: first_weights(k, list(v.shape), c["seed"]) for k, v in net.state_dict().items() if "num_batches" not in k}
     generator = torch.Generator().manual_seed(c["seed"])
     x = torch.randn(c["batch"], 3, c["size"], c["size"], generator=generator)
     y = torch.randint(0, c["classes"], (c["batch"],), generator=generator)
-    free = [torch.softmax(torch.randn(net.shape, generator=generator), -1) for _ in range(2)]
+    # Behind the candidates' weights those of edges, if there are any.
+    edges = int(c.get("partial", 1) > 1) + int(c.get("auxiliary_skip", False))
+    shape = (net.shape[0], net.shape[1] + edges)
+    free = [torch.softmax(torch.randn(shape, generator=generator), -1) for _ in range(1 + (c["space"] == "darts"))]
     state = {k: v.to(dtype) for k, v in state.items()}
     if perturbed: state = {k: v * (1 + 1e-6 * torch.randn(v.shape, dtype=dtype, generator=generator)) for k, v in state.items()}
     net.to(dtype).load_state_dict(state, strict=False)
@@ -68,7 +72,7 @@ def record(folder, c, seeds):
     folder.mkdir(parents=True, exist_ok=True)
     save_file({k: (v if k == "target" else v.float() if k in whole else v).contiguous() for k, v in (whole | sketches).items()},
               folder / "tensors.safetensors")
-    head = dict(space="darts", **c, momentum=0.9, nesterov=True, clip=5.0, dropped=dropped, torch=torch.__version__, sketched=True,
+    head = dict(**c, momentum=0.9, nesterov=True, clip=5.0, dropped=dropped, torch=torch.__version__, sketched=True,
                 note="as the other cases, but the first weights are those of a formula (first_weights in tests/peer/golden.py), and "
                      "of gradients and final tensors there is the norm and two sums under random signs (sketch in replay.py)")
     (folder / "case.json").write_text(json.dumps(head, indent=1) + "\n")
@@ -76,9 +80,13 @@ def record(folder, c, seeds):
     return True
 
 
-BASE = dict(cells=1, classes=10, batch=4, size=8, lr=0.025, weight_decay=3e-4)
+BASE = dict(space="darts", cells=1, classes=10, batch=4, size=8, lr=0.025, weight_decay=3e-4)
 CASES = {
     "darts-16": BASE | dict(channels=16, shrinks=2, steps=1),
     "darts-16-steps": BASE | dict(channels=16, shrinks=1, steps=2, batch=6),
     "darts-24": BASE | dict(channels=24, shrinks=2, steps=1),
+    "partial-nas-bench-201": BASE | dict(space="nas-bench-201", channels=16, shrinks=2, steps=1, partial=4),
+    "partial-darts": BASE | dict(channels=16, shrinks=2, steps=1, partial=4, pool_norm=True, head_norm=False),
+    "partial-with-skips": BASE | dict(channels=16, shrinks=2, steps=1, partial=2, auxiliary_skip=True),
+    "skips-darts": BASE | dict(channels=16, shrinks=2, steps=1, auxiliary_skip=True),
 }

@@ -124,11 +124,30 @@ class ResNetBasicblock(nn.Module):
         return self.downsample(x) + self.conv_b(self.conv_a(x))
 
 
+def partial_edge(x, k, weight, mixed):
+    """PC-DARTS `MixedOp.forward`: `mixed` of the first 1/k of the channels, the others beside it (2x2 maximum where it halves),
+    shuffled (`channel_shuffle`); `weight()` is that of the others."""
+    if k == 1: return mixed(x)
+    c = x.shape[1]
+    y, rest = mixed(x[:, :c // k]), x[:, c // k:]
+    if y.shape[2] != x.shape[2]: rest = F.max_pool2d(rest, 2, 2)
+    both = torch.cat([y, weight() * rest], 1)
+    b, _, h, w = both.shape
+    return both.view(b, k, c // k, h, w).transpose(1, 2).reshape(b, c, h, w)
+
+
+def edge_weight(w, n_ops, column):
+    """The weight of an edge that stands behind those of its candidates; without, 1, or 0 for an edge without live candidates."""
+    if len(w) > n_ops: return w[n_ops + column]
+    return float((w != 0).any())
+
+
 class SearchCell(nn.Module):
     """NAS-Bench-201: nodes 0..3, node i sums the edges from every j < i; the last node is the output."""
-    def __init__(self, c, ops):
+    def __init__(self, c, ops, partial=1, auxiliary_skip=False):
         super().__init__()
-        self.edges = nn.ModuleDict({f"{i}<-{j}": nn.ModuleList(primitive(o, c, 1) for o in ops)
+        self.partial, self.auxiliary_skip, self.n_ops = partial, auxiliary_skip, len(ops)
+        self.edges = nn.ModuleDict({f"{i}<-{j}": nn.ModuleList(primitive(o, c // partial, 1) for o in ops)
                                     for i in range(1, 4) for j in range(i)})
 
     def forward(self, x, w, probe, ghost=None):
@@ -137,6 +156,10 @@ class SearchCell(nn.Module):
             total = 0
             for j in range(i):
                 e = i * (i - 1) // 2 + j
+                if self.partial > 1 or self.auxiliary_skip:
+                    total = total + self.edge(nodes[j], self.edges[f"{i}<-{j}"], w[e], None if probe is None else
+                                              (lambda o, y, e=e: probe(e, o, y)))
+                    continue
                 for o, op in enumerate(self.edges[f"{i}<-{j}"]):
                     if ghost is not None and o != w[e].argmax():    # GDAS: only the drawn op runs
                         if ghost: total = total + w[e, o]
@@ -147,24 +170,36 @@ class SearchCell(nn.Module):
             nodes.append(total)
         return nodes[-1]
 
+    def edge(self, x, ops, w, probe):
+        def mixed(x):
+            total = x * edge_weight(w, self.n_ops, 0) if self.auxiliary_skip else 0
+            for o, op in enumerate(ops):
+                y = op(x)
+                if probe is not None: probe(o, y)
+                total = total + y * w[o]
+            return total
+        return partial_edge(x, self.partial, lambda: edge_weight(w, self.n_ops, int(self.auxiliary_skip)), mixed)
+
 
 class MixedOp(nn.Module):
     """`ops`: names of primitives; None where an edge has none (the spaces of RobustDARTS)."""
-    def __init__(self, ops, c, stride, pool_norm=False):
+    def __init__(self, ops, c, stride, pool_norm=False, auxiliary_skip=False):
         super().__init__()
+        if auxiliary_skip: self.skip = primitive("skip_connect", c, stride)
         self.ops = nn.ModuleList(primitive(o, c, stride, pool_norm) if o else nn.Identity() for o in ops)
         self.has = [o is not None for o in ops]
 
 
 class NASNetCell(nn.Module):
     """DARTS: two inputs, four nodes, node i sums the edges from j < i + 2; output = concat of the four."""
-    def __init__(self, ops, cpp, cp, c, reduction, reduction_prev, pool_norm=False):
+    def __init__(self, ops, cpp, cp, c, reduction, reduction_prev, pool_norm=False, partial=1, auxiliary_skip=False):
         super().__init__()
-        self.reduction = reduction
+        self.reduction, self.partial, self.auxiliary_skip = reduction, partial, auxiliary_skip
         edge_ops = iter(ops if isinstance(ops[0], list) else [ops] * 14)
         self.preprocess0 = FactorizedReduce(cpp, c) if reduction_prev else ReLUConvBN(cpp, c, 1, 1, False)
         self.preprocess1 = ReLUConvBN(cp, c, 1, 1, False)
-        self.edges = nn.ModuleDict({f"{i}<-{j}": MixedOp(next(edge_ops), c, 2 if reduction and j < 2 else 1, pool_norm)
+        self.edges = nn.ModuleDict({f"{i}<-{j}": MixedOp(next(edge_ops), c // partial, 2 if reduction and j < 2 else 1, pool_norm,
+                                                        auxiliary_skip)
                                     for i in range(4) for j in range(2 + i)})
 
     def forward(self, s0, s1, w, probe, ghost=None, drop=None):
@@ -174,6 +209,11 @@ class NASNetCell(nn.Module):
             total = 0
             for j in range(2 + i):
                 mixed, own = self.edges[f"{i}<-{j}"], 0
+                if self.partial > 1 or self.auxiliary_skip:
+                    total = total + self.edge(states[j], mixed, w[e], None if probe is None else
+                                              (lambda o, y, e=e: probe(e, o, y)))
+                    e += 1
+                    continue
                 for o, op in enumerate(mixed.ops):
                     if not mixed.has[o]: continue
                     if ghost is not None and o != w[e].argmax():
@@ -187,10 +227,23 @@ class NASNetCell(nn.Module):
             states.append(total)
         return torch.cat(states[2:], 1)
 
+    def edge(self, x, mixed, w, probe):
+        n = len(mixed.ops)
+        def sum_of(x):
+            total = mixed.skip(x) * edge_weight(w, n, 0) if self.auxiliary_skip else 0
+            for o, op in enumerate(mixed.ops):
+                if not mixed.has[o]: continue
+                y = op(x)
+                if probe is not None: probe(o, y)
+                total = total + y * w[o]
+            return total
+        return partial_edge(x, self.partial, lambda: edge_weight(w, n, int(self.auxiliary_skip)), sum_of)
+
 
 class Supernet(nn.Module):
     """`weights`: one [edges, ops] tensor per cell type (1 for NAS-Bench-201; normal, reduce for DARTS)."""
-    def __init__(self, space, c, n, classes, edge_ops=None, pool_norm=False, head_norm=True):
+    def __init__(self, space, c, n, classes, edge_ops=None, pool_norm=False, head_norm=True, partial=1,
+                 auxiliary_skip=False):
         """`edge_ops`: of each cell type a list of names (or None) for each edge, where they are not all of the space."""
         super().__init__()
         self.space, self.ops = space, NB201 if space == "nas-bench-201" else DARTS
@@ -204,10 +257,11 @@ class Supernet(nn.Module):
         self.cells, cpp, cp, rp = nn.ModuleList(), stem, stem, False
         for width, r in zip(widths, reductions):
             if space == "darts":
-                self.cells.append(NASNetCell(edge_ops[int(r)], cpp, cp, width, r, rp, pool_norm))
+                self.cells.append(NASNetCell(edge_ops[int(r)], cpp, cp, width, r, rp, pool_norm, partial,
+                                             auxiliary_skip))
                 cpp, cp, rp = cp, 4 * width, r
             else:
-                self.cells.append(ResNetBasicblock(cp, width) if r else SearchCell(width, self.ops))
+                self.cells.append(ResNetBasicblock(cp, width) if r else SearchCell(width, self.ops, partial, auxiliary_skip))
                 cp = width
         self.lastact = nn.Sequential(nn.BatchNorm2d(cp), nn.ReLU()) if head_norm else nn.Identity()
         self.classifier = nn.Linear(cp, classes)

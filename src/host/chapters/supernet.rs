@@ -16,7 +16,7 @@ use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
-use rhai::{Dynamic, Map};
+use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
 /// Register the functions of supernets.
@@ -28,7 +28,12 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// cfg.batch_size: also of measurements and evaluations; cfg.pool_norm (false): batch norm without affine
         /// part behind the pools of candidates, as quark0/darts and the code of the DARTS family have it;
         /// cfg.head_norm (true): batch norm and ReLU before the head, as the authors of IS-DARTS have them and
-        /// quark0/darts has not; cfg.classes (0: those of the data opened last).
+        /// quark0/darts has not; cfg.classes (0: those of the data opened last). cfg.partial (1): K, of which candidates get
+        /// 1/K of the channels, the others go past them (2x2 maximum where the edge halves), and both are shuffled, as in
+        /// PC-DARTS; cfg.auxiliary_skip (false): a skip connection beside the candidates of every edge, with a
+        /// factorised reduction of its own where the edge halves, as in DARTS-. Each of these has a mixing weight an
+        /// edge: a mix may have it as a column behind those of the ops (first that of the skip, then that of the channels
+        /// that go past); without, it is 1. An edge none of whose candidates is alive has neither.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -38,21 +43,60 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             SupernetHandle::new(&host, &SpaceHandle::of(&space)?, &cfg)
         }
     }
+    growth(api);
     training(api);
     measuring(api);
     shrinking(api);
     weights(api, host);
 }
 
+fn growth(api: &mut Api) {
+    functions! { api, [];
+        /// A larger supernet that goes on from the weights, momentum, mask and epoch of this one, which stays as it is: with
+        /// cfg.channels, cfg.cells, cfg.partial (fewer: candidates get more channels) or cfg.auxiliary_skip, or of a space
+        /// with more ops or nodes. Cells behind the last one of a stage begin as that one; a candidate begins as the
+        /// one of its op on its edge, and what was not there is fresh. Wider, channel j of n is a copy of channel
+        /// floor(j m / n), and weights that read copies share them (Net2Wider), so that the network computes what it
+        /// did; but cfg.noise (0.01): widened weights move by up to so much of themselves, for equal copies would learn
+        /// the same. Where partial changes, candidates get channels that they had not seen.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 4, cells: 1, partial: 4 });
+        /// let wider = net.grown(#{ channels: 8, partial: 2 });
+        /// let few = search_space(#{ ops: ["none", "skip_connect"], nodes: 3 });
+        /// let more = supernet(few, #{ channels: 2, cells: 1 }).grown(space("nas-bench-201"), #{});
+        /// print(`${wider} ${more}`);
+        /// ```
+        fn grown(&net: SupernetHandle, cfg: Map) -> Fallible<SupernetHandle> { net.grown(None, &cfg) }
+        fn grown(&net: SupernetHandle, space: Dynamic, cfg: Map) -> Fallible<SupernetHandle> {
+            net.grown(Some(&SpaceHandle::of(&space)?), &cfg)
+        }
+
+        /// The cell type of each cell, in order: 0 normal, 1 reduction. A mix may have a tensor for each cell in place of
+        /// one per cell type.
+        ///
+        /// ```rhai
+        /// let net = supernet("darts", #{ channels: 2, cells: 1 });
+        /// assert(net.cells == [0, 1, 0, 1, 0]);
+        /// let alpha = architecture_parameters(net, #{});
+        /// let own = net.cells.map(|t| alpha.softmax()[t]);
+        /// ```
+        get cells(&net: SupernetHandle) -> Array {
+            net.learner.borrow().net.cells().into_iter().map(|t| Dynamic::from(t as rhai::INT)).collect()
+        }
+    }
+}
+
 fn training(api: &mut Api) {
     functions! { api, [];
         /// One epoch of SGD on the weights: augmented, shuffled batches; y = sum_o mix[e, o] * o(x), mix being mask /
-        /// |O| by default, or one [edges, ops] tensor per cell type. cfg: epochs (of the cosine), batch_size, lr,
+        /// |O| by default, or one [edges, ops] tensor per cell type, or per cell. cfg: epochs (of the cosine), batch_size, lr,
         /// lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, decay_unused
         /// (true; false: weights that no gradient reached, as those of candidates that were not drawn, do not decay, as
         /// in DropNAS), clip, augment, cutout, drop_path (0; the probability that the sum of an edge is left out for an
         /// image, in which case the others count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS
-        /// and of RobustDARTS do it in search). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not
+        /// and of RobustDARTS do it in search), dropout (0; the probability that a value behind a skip connection of
+        /// stride 1 is left out, as in P-DARTS), pool_dropout (0; the same behind pools). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not
         /// finite is an error.
         ///
         /// ```rhai

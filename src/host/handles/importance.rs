@@ -83,7 +83,7 @@ impl Importance {
     /// Makes one of a script's own numbers: one `[edges, ops]` tensor per cell type.
     pub fn of_tables(space: &SpaceHandle, tables: &Dynamic) -> Fallible<Self> {
         let mut table = PerCandidate::filled(&space.0, f64::NAN);
-        for (cell_type, tensor) in mix_of(tables, &space.0)?.iter().enumerate() {
+        for (cell_type, tensor) in mix_of(tables, &space.0, None)?.iter().enumerate() {
             let rows = tensor.to_vec2::<f32>().map_err(raise_tensor)?;
             for c in space.0.candidates().into_iter().filter(|c| c.cell_type == cell_type) {
                 *table.get_mut(c) = f64::from(rows[c.edge][c.op]);

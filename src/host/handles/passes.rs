@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
 use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
-use crate::search::learner::in_order;
+use crate::search::learner::{DropRates, in_order};
 use crate::search::settings::Settings;
 use rhai::{Dynamic, Map};
 
@@ -27,11 +27,11 @@ impl PassConfig {
         Ok(Pass { mode: mode(&self.mode, Mode::Train, Mode::Train)?, paths })
     }
 
-    /// The pass, and the probability that an edge is left out.
-    fn of(map: &Map) -> Result<(Pass, f64)> {
+    /// The pass, and what is left out in it.
+    fn of(map: &Map) -> Result<(Pass, DropRates)> {
         let cfg: PassConfig = options(map)?;
         cfg.check()?;
-        Ok((cfg.pass()?, cfg.drop_path))
+        Ok((cfg.pass()?, DropRates { path: cfg.drop_path, skip: cfg.dropout, pool: cfg.pool_dropout }))
     }
 }
 
@@ -93,9 +93,10 @@ pub(crate) fn loss(
     mix: Option<&Dynamic>,
     cfg: &Map,
 ) -> Fallible<TensorHandle> {
-    let (pass, drop_path) = PassConfig::of(cfg)?;
+    let (pass, drop) = PassConfig::of(cfg)?;
+    net.note_slow(drop);
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
-    let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop_path)?;
+    let loss = net.learner.borrow().loss(&batch.0, tensors.as_deref(), pass, drop)?;
     TensorHandle::behind(&loss, mix)
 }
 
@@ -106,8 +107,9 @@ pub(crate) fn logits(
     mix: Option<&Dynamic>,
     cfg: &Map,
 ) -> Fallible<TensorHandle> {
-    let (pass, drop_path) = PassConfig::of(cfg)?;
+    let (pass, drop) = PassConfig::of(cfg)?;
+    net.note_slow(drop);
     let tensors = mix.map(|m| net.mixing(m)).transpose()?;
-    let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop_path)?;
+    let logits = net.learner.borrow().logits(&batch.0, tensors.as_deref(), pass, drop)?;
     TensorHandle::behind(&logits, mix)
 }

@@ -9,15 +9,17 @@ use super::importance::Importance;
 use super::space::{CandidateHandle, SpaceHandle, candidate_name};
 use super::tensor::{TensorHandle, mix_of};
 use crate::error::{Error, Result};
-use crate::host::run::settings::{SizeConfig, Taker, config, same, typed};
+use crate::host::run::settings::{GrowthConfig, SizeConfig, Taker, config, same, typed};
 use crate::host::run::{Run, device_name};
 use crate::host::script::errors::Fallible;
 use crate::host::show::{Look, found};
 use crate::net::{Role, Supernet, SupernetConfig};
+use crate::search::learner::{DropRates, Growth};
+use crate::search::settings::Settings;
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
 use crate::space::{Mask, SearchSpace, Topology};
 use rhai::{Dynamic, INT, Map};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// A supernet with its optimiser; clones are the same one.
@@ -34,6 +36,8 @@ pub struct SupernetHandle {
     pub batch_size: usize,
     /// The settings that training was last asked for with: a loop hands over the same ones at every step.
     recent: Rc<RefCell<Option<(Map, TrainConfig)>>>,
+    /// Whether it was said that a GPU leaves out values slowly.
+    said: Rc<Cell<bool>>,
 }
 
 impl SupernetHandle {
@@ -51,6 +55,8 @@ impl SupernetHandle {
             strict: size.strict,
             pool_norm: size.pool_norm,
             head_norm: size.head_norm,
+            partial: size.partial,
+            auxiliary_skip: size.auxiliary_skip,
         };
         Ok(SupernetHandle::of(host, (*space.0).clone(), config, train.batch_size)?)
     }
@@ -68,7 +74,15 @@ impl SupernetHandle {
         let trace = host.trace.of(host.live.add_learner(&learner));
         trace.supernet(&learner.borrow().net)?;
         learner.borrow_mut().trace = trace;
-        Ok(SupernetHandle { learner, host: host.clone(), space, family, batch_size, recent: Rc::default() })
+        Ok(SupernetHandle {
+            learner,
+            host: host.clone(),
+            space,
+            family,
+            batch_size,
+            recent: Rc::default(),
+            said: Rc::default(),
+        })
     }
 
     /// Another one as this is now, which goes its own way.
@@ -79,6 +93,30 @@ impl SupernetHandle {
         let mut copy = Learner::new(net, config.seed);
         copy.restore(state)?;
         Self::around(&self.host, copy, self.family.clone(), self.batch_size)
+    }
+
+    /// A larger one that goes on from its weights: of another space, or with other sizes and options, or both.
+    pub(crate) fn grown(&self, space: Option<&SpaceHandle>, cfg: &Map) -> Fallible<Self> {
+        let grow: GrowthConfig = match cfg.keys().find(|key| !GrowthConfig::NAMES.contains(&key.as_str())) {
+            Some(key) => return Err(Error::unknown_name("growth", key, GrowthConfig::NAMES.iter().copied()).into()),
+            None => typed(cfg)?,
+        };
+        let old = *self.learner.borrow().net.config();
+        let has = |key: &str| cfg.contains_key(key);
+        let config = SupernetConfig {
+            channels: if grow.channels == 0 { old.channels } else { grow.channels },
+            cells: if grow.cells == 0 { old.cells } else { grow.cells },
+            partial: if grow.partial == 0 { old.partial } else { grow.partial },
+            auxiliary_skip: if has("auxiliary_skip") { grow.auxiliary_skip } else { old.auxiliary_skip },
+            seed: self.host.stream.borrow_mut().next_seed(),
+            ..old
+        };
+        let space = space.map_or_else(|| (*self.space).clone(), |space| (*space.0).clone());
+        let (learner, growth) = self.learner.borrow().grown(space, config, grow.noise)?;
+        let Growth { kept, widened, fresh } = growth;
+        self.host.note(&format!("grown: {kept} tensors taken over, {widened} widened, {fresh} fresh"));
+        let family = Family::of(&learner.net);
+        Ok(Self::around(&self.host, learner, family, self.batch_size)?)
     }
 
     /// Its space.
@@ -98,12 +136,23 @@ impl SupernetHandle {
         }
         let config: TrainConfig = config(&self.host.settings, cfg, Taker::Search)?;
         *self.recent.borrow_mut() = Some((cfg.clone(), config.clone()));
+        self.note_slow(&config);
         Ok(config)
+    }
+
+    /// Says once that passes with dropout go by the definition on a GPU.
+    pub(super) fn note_slow(&self, rates: impl Into<DropRates>) {
+        let DropRates { skip, pool, .. } = rates.into();
+        if skip.max(pool) > 0.0 && self.learner.borrow().net.trains_on_gpu() && !self.said.replace(true) {
+            self.host.note("dropout has no kernel for a GPU: passes with it go by the definition, many times as slow");
+        }
     }
 
     /// A script's mixing weights, checked against this space.
     pub fn mixing(&self, mix: &Dynamic) -> Fallible<Vec<candle_core::Tensor>> {
-        mix_of(mix, &self.space)
+        let learner = self.learner.borrow();
+        let more = (learner.net.config().edge_weights(), learner.net.cells().len());
+        mix_of(mix, &self.space, Some(more))
     }
 
     pub(crate) fn train_epoch(&self, data: &Data, mix: Option<&Dynamic>, cfg: &Map) -> Fallible<Map> {

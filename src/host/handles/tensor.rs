@@ -72,18 +72,34 @@ pub fn room(numbers: Option<usize>) -> Fallible<()> {
 }
 
 /// Mixing weights from a script: one tensor per cell type in an array, or one tensor if there is one cell type; each
-/// `[edges, ops]`.
-pub fn mix_of(mix: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
-    tables_of("mixing weights", mix, space)
+/// `[edges, ops]`. `more`: of a supernet, columns that its tables may have behind, and how many cells it has: there may be a
+/// tensor for each.
+pub fn mix_of(mix: &Dynamic, space: &SearchSpace, more: Option<(usize, usize)>) -> Fallible<Vec<Tensor>> {
+    tables_with("mixing weights", mix, space, more)
 }
 
 /// Tables from a script, which an error calls `what`, in the form of mixing weights.
 pub fn tables_of(what: &str, tables: &Dynamic, space: &SearchSpace) -> Fallible<Vec<Tensor>> {
+    tables_with(what, tables, space, None)
+}
+
+fn tables_with(
+    what: &str,
+    tables: &Dynamic,
+    space: &SearchSpace,
+    more: Option<(usize, usize)>,
+) -> Fallible<Vec<Tensor>> {
     let types = space.cell_types().len();
-    let want = (space.n_edges(), space.ops().len());
-    let expected = || format!("{types} tensor(s) of shape [{}, {}], one per cell type", want.0, want.1);
+    let (more, cells) = more.unwrap_or((0, types));
+    let (edges, ops) = (space.n_edges(), space.ops().len());
+    let expected = || {
+        let more = if more > 0 { format!(" or [{edges}, {}]", ops + more) } else { String::new() };
+        let each = if cells > types { format!(", or {cells}, one per cell") } else { String::new() };
+        format!("{types} tensor(s) of shape [{edges}, {ops}]{more}, one per cell type{each}")
+    };
+    let fits = |dims: &[usize]| dims == [edges, ops] || dims == [edges, ops + more];
     let one = |value: &Dynamic| match value.read_lock::<TensorHandle>() {
-        Some(tensor) if tensor.0.dims() == [want.0, want.1] => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
+        Some(tensor) if fits(tensor.0.dims()) => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
         Some(tensor) => Err(wrong(what, format!("a tensor of shape {:?}", tensor.0.dims()), expected())),
         None => Err(wrong(what, shown(value), expected())),
     };
@@ -91,7 +107,7 @@ pub fn tables_of(what: &str, tables: &Dynamic, space: &SearchSpace) -> Fallible<
         Some(items) => items.iter().map(one).collect::<Fallible<Vec<_>>>()?,
         None => vec![one(tables)?],
     };
-    if tensors.len() != types {
+    if tensors.len() != types && tensors.len() != cells {
         return Err(wrong(what, format!("{} tensor(s)", tensors.len()), expected()));
     }
     Ok(tensors)

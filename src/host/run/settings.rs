@@ -29,6 +29,26 @@ settings! {
         pool_norm: bool = false, Any;
         /// Batch norm and ReLU before the head.
         head_norm: bool = true, Any;
+        /// K: candidates get 1/K of the channels, the others go past them; 1: candidates get all.
+        partial: usize = 1, AtLeastOne;
+        /// A second skip connection on every edge, with a weight of its own.
+        auxiliary_skip: bool = false, Any;
+    }
+}
+
+settings! {
+    /// How a supernet grows; 0: as it is.
+    pub struct GrowthConfig {
+        /// C.
+        channels: usize = 0, Any;
+        /// N.
+        cells: usize = 0, Any;
+        /// K.
+        partial: usize = 0, Any;
+        /// A second skip connection on every edge.
+        auxiliary_skip: bool = false, Any;
+        /// How far weights move that were widened, of themselves.
+        noise: f64 = 0.01, BelowOne;
     }
 }
 
@@ -63,6 +83,10 @@ settings! {
         ghost: bool = false, Any;
         /// Probability that an edge is left out for an image, in train mode.
         drop_path: f64 = 0.0, BelowOne;
+        /// Probability that a value behind a skip connection of stride 1 is left out, in train mode.
+        dropout: f64 = 0.0, BelowOne;
+        /// Probability that a value behind a pool is left out, in train mode.
+        pool_dropout: f64 = 0.0, BelowOne;
     }
 }
 
@@ -153,7 +177,6 @@ fn without_doubles(lists: &[&[&'static str]]) -> Vec<&'static str> {
 /// What is wrong with a key that `taker` has no use for, though papers or other functions have: it would do nothing.
 fn misplaced(key: &str, taker: Taker) -> Option<String> {
     match taker {
-        _ if key == "dropout" => Some("which no function takes: no network here has dropout".into()),
         Taker::Training => None,
         _ if search_keys().contains(&key) => None,
         _ if PassConfig::NAMES.contains(&key) => Some("which is an option of net.loss and net.logits".into()),

@@ -9,8 +9,17 @@ use crate::space::{Primitive, SearchSpace, Topology};
 use candle_core::Device;
 use std::collections::HashMap;
 
-const CONFIG: SupernetConfig =
-    SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, strict: false, pool_norm: false, head_norm: true };
+const CONFIG: SupernetConfig = SupernetConfig {
+    channels: 4,
+    cells: 1,
+    classes: 10,
+    seed: 3,
+    strict: false,
+    pool_norm: false,
+    head_norm: true,
+    partial: 1,
+    auxiliary_skip: false,
+};
 
 fn recorded() -> HashMap<String, Tensor> {
     let bytes = include_bytes!("../../../tests/primitives/primitives.safetensors");
@@ -19,7 +28,7 @@ fn recorded() -> HashMap<String, Tensor> {
 
 fn how() -> How<'static> {
     let (pass, dtype) = (Mode::Train.into(), DType::F32);
-    How { pass, drop: None, auxiliary: false, track: true, dtype, seed: 3 }
+    How { pass, drops: Drops::default(), auxiliary: false, track: true, dtype, seed: 3 }
 }
 
 /// The output of an op on `x`, as a candidate, and its parameters.

@@ -124,6 +124,10 @@ impl Engine {
                 let (from, size) = images(src);
                 pool::avg2(from, x, size);
             }
+            Origin::MaxPool2(src) => {
+                let (from, size) = images(src);
+                pool::max2(from, x, size);
+            }
             Origin::MaxPool3 { src, stride } => {
                 let (from, size) = images(src);
                 pool::max3(from, x, size, stride);
@@ -140,6 +144,20 @@ impl Engine {
                     at += c;
                 }
                 channels::clear_padding(x, node.channels);
+            }
+            Origin::Dropout { src, place, behind } => {
+                let from = images(src).0;
+                match self.dropout.and_then(|values| values.mask(place, behind)) {
+                    Some(mask) => mask.apply(from, x, first, node.size.len()),
+                    None => x.copy_from_slice(from),
+                }
+            }
+            Origin::First { src, channels } => {
+                let (from, size) = images(src);
+                channels::first(from, size.c, x, channels);
+            }
+            Origin::Shuffle { first, rest, groups } => {
+                channels::shuffle(images(first).0, images(rest).0, x, node.channels, groups);
             }
         }
     }

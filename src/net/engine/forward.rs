@@ -64,6 +64,7 @@ impl Engine {
         self.route(input.mix, input.paths)?;
         self.mix = input.mix.to_vec();
         self.scales = input.scales.to_vec();
+        self.dropout = input.dropout;
         (self.mode, self.paths) = (input.mode, input.paths);
         let (convs, z) = (self.program.convs.items(), self.z.items());
         self.filters.items_mut().par_iter_mut().zip(self.plans.items()).zip(convs).zip(z).for_each(
@@ -197,7 +198,7 @@ impl Engine {
         let (c, pixels) = (node.size.c, node.size.h * node.size.w);
         for term in node.origin.terms() {
             if let Term::Conv { conv, coef } = *term
-                && let Some(mix) = coef.mix()
+                && let Some(mix) = self.candidate(coef)
             {
                 let z = &self.z[conv][block.first * node.size.len()..][..x.len()];
                 let norm = &self.norms[conv];
@@ -206,11 +207,11 @@ impl Engine {
         }
         let (one, zero) = (vec![1.0; c], vec![0.0; c]);
         let mut share = |coef: Coef, score: f64| {
-            if let Some(mix) = coef.mix() {
+            if let Some(mix) = self.candidate(coef) {
                 block.scores.push((mix, score));
             }
         };
-        if !node.copies.is_empty() {
+        if node.copies.iter().any(|&(_, coef)| self.candidate(coef).is_some()) {
             let score = iim::score(x, &one, &zero, node.channels, pixels);
             node.copies.iter().for_each(|&(_, coef)| share(coef, score));
         }

@@ -25,21 +25,14 @@
 //!
 //! What strategies ask of the engine, and where each is said:
 //! - any mixing tensor, with its gradient ([`Coef::Mix`]). Products and sums in front of it are tensor algebra of the caller's:
-//!   edge weights, an auxiliary skip beside the candidate of that name (exact where that has no weights of its own: stride 1),
-//!   dropout of whole ops, samples with a straight-through gradient;
+//!   edge weights, dropout of whole ops, samples with a straight-through gradient;
 //! - the active candidates: those of the mask ([`super::lower`]), and of these, where that is asked for, the ones whose mixing
 //!   weight is not 0 ([`route`]), which another batch may draw anew;
 //! - scales that differ from image to image ([`Coef::Image`]: drop path of evaluation networks; [`Coef::MixImage`]: of
-//!   supernets, beside a mixing weight). The nodes before and behind them are computed image by image.
-//!
-//! What the engine cannot do yet, and where it would go:
-//! - partial channels: an [`Origin`] that is some channels of a node, as [`Origin::Concat`] is for the way back (with the
-//!   shuffle as an order of its parts), a case in `fill` and in `gather` with a kernel in `ops::channels`; then
-//!   [`super::lower`] puts it before and behind the candidates of an edge;
-//! - an auxiliary skip with a factorised reduction of its own (stride 2): parameters in `graph::build`, one more convolution and
-//!   mixing weight an edge in [`super::lower`]; nothing here;
-//! - dropout of single values behind a candidate: a term of its own kind, whose draws follow from a seed and the image, so
-//!   that the backward pass makes them again.
+//!   supernets, beside a mixing weight). The nodes before and behind them are computed image by image;
+//! - partial channels: candidates read [`Origin::First`], and a node is the [`Origin::Shuffle`] of the sum of all candidates into it and
+//!   the sum of what goes past them, which is one shuffle in place of one an edge (it is linear);
+//! - single values that are left out ([`Origin::Dropout`]): drawn from a seed and their place, so the backward pass finds them again.
 
 mod backward;
 mod fill;
@@ -52,7 +45,7 @@ mod tap;
 
 use super::ids::Table;
 use super::program::{Coef, ConvId, Filter, Node, NodeId, Origin, Program};
-use super::{Mode, Paths};
+use super::{Dropout, Mode, Paths};
 use crate::error::Result;
 use crate::ops::buffer::{Buffer, BufferPool};
 use norm::NormState;
@@ -75,6 +68,8 @@ pub struct Input<'a> {
     pub mix: &'a [f32],
     /// The scales that [`Coef::Image`] names, one for each image: `[n, b]`.
     pub scales: &'a [f32],
+    /// Which single values are left out.
+    pub dropout: Option<Dropout>,
     /// Statistics of the affine norms.
     pub mode: Mode,
     /// Which candidates are computed.
@@ -114,6 +109,7 @@ pub struct Engine {
     pooled: Vec<f32>,
     mix: Vec<f32>,
     scales: Vec<f32>,
+    dropout: Option<Dropout>,
     /// The terms of these nodes, or what arrives at them, differ from image to image.
     by_image: Table<NodeId, bool>,
     mode: Mode,
@@ -154,6 +150,7 @@ impl Engine {
             pooled: Vec::new(),
             mix: Vec::new(),
             scales: Vec::new(),
+            dropout: None,
             mode: Mode::Eval,
             paths: Paths::All,
             scratch: Mutex::default(),
@@ -181,6 +178,11 @@ impl Engine {
     /// The weight of a term for an image; the same for all of them, unless there is a scale in it.
     fn coef(&self, coef: Coef, image: usize) -> f64 {
         self.mixed(coef) * self.scale(coef, image)
+    }
+
+    /// The mixing weight in it, if that is a candidate's.
+    fn candidate(&self, coef: Coef) -> Option<usize> {
+        coef.mix().filter(|i| *i < self.program.n_candidates)
     }
 
     /// The part of it that is the same for all images.

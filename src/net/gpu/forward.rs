@@ -136,11 +136,21 @@ impl Places<'_> {
         };
         let all = node.size.c;
         match *origin {
-            Origin::Sum(_) => vec![],
+            // No pass that leaves out values comes here.
+            Origin::Sum(_) | Origin::Dropout { .. } => vec![],
             Origin::Input => vec![job(0, None, 1, 0, all)],
             Origin::AvgPool2(src) => vec![job(1, Some(src), 2, 0, all)],
+            Origin::MaxPool2(src) => vec![job(5, Some(src), 2, 0, all)],
             Origin::MaxPool3 { src, stride } => vec![job(2, Some(src), stride, 0, all)],
             Origin::Halves(src) => vec![job(3, Some(src), 2, 0, all)],
+            Origin::First { src, channels } => {
+                vec![DeriveJob { channels: channels as i32, ..job(4, Some(src), 1, 0, all) }]
+            }
+            Origin::Shuffle { first, rest, groups } => {
+                let n = node.channels / groups;
+                let run = |job: DeriveJob| DeriveJob { channels: n as i32, ..job };
+                vec![run(job(6, Some(first), groups, 0, n)), run(job(6, Some(rest), groups, n, all - n))]
+            }
             Origin::Concat(ref parts) => {
                 let mut at = 0;
                 let part = |&src: &NodeId| {
@@ -279,7 +289,12 @@ impl Places<'_> {
             let plain = ScoreJob { x: self.x[i], b, h, w, c, channels: node.channels as i32, ..ScoreJob::default() };
             let mut share = |scored: &mut Vec<Scored>, job: ScoreJob, coefs: &mut dyn Iterator<Item = Coef>| {
                 let before = scored.len();
-                scored.extend(coefs.filter_map(Coef::mix).map(|mix| Scored { slot: jobs.len(), mix }));
+                scored.extend(
+                    coefs
+                        .filter_map(Coef::mix)
+                        .filter(|&mix| mix < program.n_candidates)
+                        .map(|mix| Scored { slot: jobs.len(), mix }),
+                );
                 if scored.len() > before {
                     jobs.push(job);
                 }

@@ -338,7 +338,7 @@ fn running(places: &Places<'_>, wanted: &Table<NodeId, bool>) -> Vec<Running> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::lower::lower;
+    use crate::net::lower::{Wanted, lower};
     use crate::net::program::{Coef, Head, Norm};
     use crate::net::{Supernet, SupernetConfig};
     use crate::ops::depthwise::SeparableShape;
@@ -354,7 +354,7 @@ mod tests {
         for (space, cells, most) in [(SearchSpace::nas_bench_201(), 5, 700), (SearchSpace::darts(), 2, 2_000)] {
             let config = SupernetConfig { channels: 16, cells, ..Default::default() };
             let net = Supernet::new(space, config, &Device::Cpu).unwrap();
-            let program = lower(net.graph(), (32, 32), false, false).unwrap();
+            let program = lower(net.graph(), (32, 32), Wanted::default()).unwrap();
             let useful = program.useful();
             let write = |tape: &mut Tape| write(&program, 64, (&useful, &useful), net.params(), 0, tape);
             let megabytes = Tape::measured(gpu.clone(), write).unwrap().1 / 1_000_000;
@@ -375,7 +375,7 @@ mod tests {
             (8, 9, 8, 2, Some("got 8 channels, 9 x 9 taps")),
             (8, 3, 1 << 13, 5, Some("got 2684354560 numbers, expected at most 2147483647: a smaller batch_size")),
         ] {
-            let mut program = Program::new(channels, hw, hw, head, 0);
+            let mut program = Program::new(channels, hw, hw, head, (0, 0));
             let dst = program.add_sum(channels, (hw, hw));
             let shape = SeparableShape { k, stride: 1, dilation: 1, c_in: channels, c_out: channels, h: hw, w: hw };
             let filter = Filter::Separable { shape, depthwise: 0, pointwise: 1 };

@@ -111,7 +111,7 @@ impl<'a> Places<'a> {
             if !is_virtual(program, i) {
                 places.x[i] = tape.floats("images of nodes", len)?;
             }
-            if matches!(program.nodes[i].origin, Origin::MaxPool3 { .. }) {
+            if matches!(program.nodes[i].origin, Origin::MaxPool2(_) | Origin::MaxPool3 { .. }) {
                 places.chosen[i] = tape.take("places of maxima", len)?;
             }
         }

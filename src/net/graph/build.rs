@@ -4,7 +4,7 @@
 //! Names and structure are those of quark0/darts `cnn/operations.py` (the DARTS space), of AutoDL-Projects
 //! `xautodl/models/cell_operations.py` (NAS-Bench-201), and, for supernets, of the IS-DARTS authors' code.
 
-use super::{AffineNorm, Coef, Graph, Op, Order, ParamSpec, PoolKind, Step, Term, Value};
+use super::{AffineNorm, Coef, Dropped, Graph, Op, Order, ParamSpec, PoolKind, Step, Term, Value};
 use crate::ops::window::Window;
 use crate::space::Primitive;
 use crate::space::primitive::{Form, strides};
@@ -53,7 +53,7 @@ impl Builder {
     /// The graph of an evaluation network.
     pub fn finish(self, logits: Value, auxiliary: Option<Value>) -> Graph {
         let Builder { steps, params, drop_paths, .. } = self;
-        Graph { steps, params, logits, auxiliary, n_mix: 0, drop_paths, order: Order::ByLevel }
+        Graph { steps, params, logits, auxiliary, n_mix: 0, n_candidates: 0, drop_paths, order: Order::ByLevel }
     }
 
     /// Registers the parameters of what `f` adds, and takes back its steps: for what the mask leaves out, and for parameters
@@ -172,6 +172,26 @@ impl Builder {
     pub fn concat(&mut self, xs: Vec<Value>) -> Value {
         let c = xs.iter().map(|&x| self.channels(x)).sum();
         self.push(Op::Concat { xs }, c)
+    }
+
+    /// The first `channels` of an image.
+    pub fn first(&mut self, x: Value, channels: usize) -> Value {
+        self.push(Op::First { x, channels }, channels)
+    }
+
+    /// What became of the first channels beside the others of `rest`, shuffled in `groups`.
+    pub fn shuffle(&mut self, first: Value, rest: Value, groups: usize) -> Value {
+        self.push(Op::Shuffle { first, rest, groups }, self.channels(rest))
+    }
+
+    /// `x`, of which training may leave out single values.
+    pub fn dropout(&mut self, x: Value, place: usize, behind: Dropped) -> Value {
+        self.push(Op::Dropout { x, place, behind }, self.channels(x))
+    }
+
+    /// 2x2 maximum, stride 2: what stands for an image beside candidates that halve it.
+    pub fn halved(&mut self, x: Value) -> Value {
+        self.pool(x, PoolKind::Maximum, Window { kernel: 2, stride: 2, padding: 0, dilation: 1 })
     }
 
     /// A term that is dropped image by image in training.

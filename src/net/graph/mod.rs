@@ -27,6 +27,15 @@ pub enum PoolKind {
     Maximum,
 }
 
+/// What values are left out behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// A skip connection that is the identity.
+    Skip,
+    /// A pool.
+    Pool,
+}
+
 /// Positions of an affine batch norm's parameters in [`Graph::params`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AffineNorm {
@@ -73,6 +82,13 @@ pub enum Op {
     Noise { x: Value, stride: usize, place: String },
     /// One after the other along the channels.
     Concat { xs: Vec<Value> },
+    /// The first `channels` of an image.
+    First { x: Value, channels: usize },
+    /// `first`, behind it the channels of `rest` from there on, and both shuffled: of `groups` runs of channels come the first
+    /// ones, then the second ones, and so on. `first` is one of the runs.
+    Shuffle { first: Value, rest: Value, groups: usize },
+    /// The image itself, of which training may leave out values ([`crate::ops::dropout`]); `place` is nobody else's.
+    Dropout { x: Value, place: usize, behind: Dropped },
     /// Their sum; never empty.
     Sum { terms: Vec<Term> },
     /// Mean over the pixels: `[b, c, h, w]` to `[b, c]`.
@@ -105,6 +121,8 @@ pub struct Graph {
     pub auxiliary: Option<Value>,
     /// Number of mixing weights.
     pub n_mix: usize,
+    /// How many of them are candidates'; the others, behind these, are weights of edges.
+    pub n_candidates: usize,
     /// Number of drop paths: scales that differ from image to image.
     pub drop_paths: usize,
     /// How the engine takes the steps.
@@ -127,11 +145,14 @@ impl Op {
             Op::Input => vec![],
             Op::Concat { xs } => xs.clone(),
             Op::Sum { terms } => terms.iter().map(|t| t.x).collect(),
+            &Op::Shuffle { first, rest, .. } => vec![first, rest],
             &(Op::Relu { x }
             | Op::Conv { x, .. }
             | Op::Norm { x, .. }
             | Op::Pool { x, .. }
             | Op::Offset { x }
+            | Op::First { x, .. }
+            | Op::Dropout { x, .. }
             | Op::Zero { x, .. }
             | Op::Noise { x, .. }
             | Op::Mean { x }
@@ -200,7 +221,13 @@ impl Graph {
                 Op::Mean { .. } | Op::Linear { .. } => (1, 1),
                 Op::Sum { terms } => of(&terms[0].x),
                 Op::Concat { xs } => of(&xs[0]),
-                Op::Relu { x } | Op::Norm { x, .. } | Op::Offset { x } | Op::Flatten { x } => of(x),
+                Op::Shuffle { first, .. } => of(first),
+                Op::Relu { x }
+                | Op::Norm { x, .. }
+                | Op::Offset { x }
+                | Op::First { x, .. }
+                | Op::Dropout { x, .. }
+                | Op::Flatten { x } => of(x),
             });
         }
         sizes

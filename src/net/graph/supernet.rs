@@ -4,13 +4,30 @@
 //! `cells.0.edges.0<-1.ops.2.op_a.op.1.weight` in the DARTS space.
 
 use super::build::{Builder, OpStyle};
-use super::{Coef, Graph, Order, Term, Value};
+use super::{Coef, Dropped, Graph, Order, Term, Value};
 use crate::net::SupernetConfig;
-use crate::space::{Candidate, Edge, Mask, SearchSpace, Topology};
+use crate::space::primitive::Form;
+use crate::space::{Candidate, Edge, Mask, Primitive, SearchSpace, Topology};
 use std::collections::HashMap;
 
 /// The graph; `config` is checked, and the mask is one of the space.
 pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph {
+    built(space, config, mask, false)
+}
+
+/// The same with mixing weights of its own for each cell, in place of one table for all cells of a type.
+pub fn graph_by_cell(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph {
+    built(space, config, mask, true)
+}
+
+/// The type of each cell, in order.
+pub fn cells(space: &SearchSpace, config: &SupernetConfig) -> Vec<usize> {
+    (0..blocks(config)).filter_map(|k| cell_type(space, config, k)).collect()
+}
+
+fn built(space: &SearchSpace, config: &SupernetConfig, mask: &Mask, by_cell: bool) -> Graph {
+    let tables = if by_cell { cells(space, config).len() } else { space.cell_types().len() };
+    let mut cell = 0;
     let (c, n) = (config.channels, config.cells);
     let mut b = Builder::new(OpStyle::Search { pool_norm: config.pool_norm });
     let stem = match space.topology() {
@@ -23,7 +40,9 @@ pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph
     for k in 0..blocks(config) {
         let width = c << (usize::from(k >= n) + usize::from(k > 2 * n));
         let reduction = is_reduction(config, k);
-        let block = BuiltCell { space, mask, k, width, reduction };
+        let table = if by_cell { cell } else { usize::from(reduction) };
+        let block = BuiltCell { space, config, mask, k, width, reduction, table, tables };
+        cell += usize::from(cell_type(space, config, k).is_some());
         let out = match space.topology() {
             Topology::NasBench201 if reduction => b.residual_block(&block.name(), s1, width),
             Topology::NasBench201 => block.nodes(&mut b, vec![s1]).pop().unwrap_or(s1),
@@ -41,9 +60,11 @@ pub fn graph(space: &SearchSpace, config: &SupernetConfig, mask: &Mask) -> Graph
     }
     let y = b.mean(s1);
     let logits = b.linear("classifier", y, config.classes);
-    let n_mix = space.cell_types().len() * space.n_edges() * space.ops().len();
+    let n_edges = tables * space.n_edges();
+    let n_candidates = n_edges * space.ops().len();
+    let n_mix = n_candidates + n_edges * config.edge_weights();
     let drop_paths = blocks(config) * space.n_edges();
-    Graph { n_mix, drop_paths, order: Order::AsBuilt, ..b.finish(logits, None) }
+    Graph { n_mix, n_candidates, drop_paths, order: Order::AsBuilt, ..b.finish(logits, None) }
 }
 
 /// How many blocks stand between stem and head: N at C, a reduction, N at 2C, a reduction, N at 4C.
@@ -63,7 +84,7 @@ pub fn cell_type(space: &SearchSpace, config: &SupernetConfig, block: usize) -> 
     }
 }
 
-/// Where the mixing weight of a candidate is among all of them.
+/// Where the mixing weight of a candidate is among all of them; of a cell, with its number in place of its type.
 pub fn mix_of(space: &SearchSpace, c: Candidate) -> usize {
     (c.cell_type * space.n_edges() + c.edge) * space.ops().len() + c.op
 }
@@ -96,14 +117,26 @@ pub fn owners<'a>(
     names.map(owner).collect()
 }
 
+/// The name of the auxiliary skip of an edge in a block.
+pub fn skip_of(space: &SearchSpace, block: usize, edge: Edge) -> String {
+    match space.topology() {
+        Topology::NasBench201 => format!("cells.{block}.edges.{}<-{}.skip", edge.to, edge.from),
+        Topology::Darts => format!("cells.{block}.edges.{}<-{}.skip", edge.to - 2, edge.from),
+    }
+}
+
 /// A cell, or what stands in its place.
 struct BuiltCell<'a> {
     space: &'a SearchSpace,
+    config: &'a SupernetConfig,
     mask: &'a Mask,
     k: usize,
     /// Channels of the nodes.
     width: usize,
     reduction: bool,
+    /// Which table of mixing weights is its, of how many.
+    table: usize,
+    tables: usize,
 }
 
 impl BuiltCell<'_> {
@@ -126,28 +159,59 @@ impl BuiltCell<'_> {
     /// and gradients between them live shortly.
     fn nodes(&self, b: &mut Builder, mut nodes: Vec<Value>) -> Vec<Value> {
         let n_inputs = nodes.len();
-        for edge in self.space.edges() {
-            for op in 0..self.space.ops().len() {
-                b.declare(|b| self.candidate(b, nodes[0], edge, op, true));
+        b.declare(|b| {
+            let x = self.read(b, nodes[0]);
+            for edge in self.space.edges() {
+                for op in 0..self.space.ops().len() {
+                    self.candidate(b, x, edge, op, true);
+                }
+                self.auxiliary_skip(b, x, edge);
             }
-        }
+        });
         let mut terms: Vec<Vec<Term>> = vec![vec![]; n_inputs + self.space.nodes()];
+        // Of the channels that go past the candidates.
+        let mut rests = terms.clone();
         for from in 0..n_inputs + self.space.nodes() {
             if from >= n_inputs {
-                let mut terms = std::mem::take(&mut terms[from]);
-                if terms.is_empty() {
-                    let x = b.zero(nodes[0], if self.halves() { 2 } else { 1 });
-                    terms.push(Term { x, coef: Coef::One });
-                }
-                nodes.push(b.sum(terms));
+                let of_node = [&mut terms, &mut rests].map(|all| std::mem::take(&mut all[from]));
+                nodes.push(self.node(b, nodes[0], of_node));
             }
-            for edge in self.space.edges().into_iter().filter(|e| e.from == from) {
+            let edges = self.space.edges().into_iter().filter(|e| e.from == from && self.is_there(*e));
+            let x = if edges.clone().next().is_some() { self.read(b, nodes[from]) } else { nodes[from] };
+            for edge in edges {
                 for op in 0..self.space.ops().len() {
-                    terms[edge.to].extend(self.candidate(b, nodes[from], edge, op, false));
+                    terms[edge.to].extend(self.candidate(b, x, edge, op, false));
                 }
+                terms[edge.to].extend(self.auxiliary_skip(b, x, edge));
+                rests[edge.to].extend(self.rest(b, nodes[from], edge));
             }
         }
         nodes.split_off(n_inputs)
+    }
+
+    /// A node: the sum of what candidates give, with partial channels beside the sum of what goes past them; `input` is one of
+    /// the cell's.
+    fn node(&self, b: &mut Builder, input: Value, [mut terms, mut rests]: [Vec<Term>; 2]) -> Value {
+        let stride = if self.halves() { 2 } else { 1 };
+        let zero = |x: Value| Term { x, coef: Coef::One };
+        if terms.is_empty() {
+            let x = self.read(b, input);
+            terms.push(zero(b.zero(x, stride)));
+        }
+        let sum = b.sum(terms);
+        if self.config.partial == 1 {
+            return sum;
+        }
+        if rests.is_empty() {
+            rests.push(zero(b.zero(input, stride)));
+        }
+        let rest = b.sum(rests);
+        b.shuffle(sum, rest, self.config.partial)
+    }
+
+    /// What candidates read of a node.
+    fn read(&self, b: &mut Builder, x: Value) -> Value {
+        if self.config.partial == 1 { x } else { b.first(x, self.width / self.config.partial) }
     }
 
     /// Whether edges out of the inputs halve the image.
@@ -155,17 +219,65 @@ impl BuiltCell<'_> {
         self.reduction && self.space.topology() == Topology::Darts
     }
 
+    fn stride(&self, edge: Edge) -> usize {
+        if self.halves() && edge.from < self.space.inputs() { 2 } else { 1 }
+    }
+
+    /// Whether a candidate of the edge is alive; without, nothing goes along it.
+    fn is_there(&self, edge: Edge) -> bool {
+        (0..self.space.ops().len()).any(|op| self.mask.is_alive(self.place(edge, op)))
+    }
+
+    fn place(&self, edge: Edge, op: usize) -> Candidate {
+        Candidate { cell_type: usize::from(self.reduction), edge: edge.index, op }
+    }
+
+    /// `x` with a mixing weight, dropped image by image with the edge.
+    fn term(&self, x: Value, edge: Edge, mix: usize) -> Term {
+        Term { x, coef: Coef::MixImage { mix, image: self.k * self.space.n_edges() + edge.index } }
+    }
+
     /// A candidate on `x`, if it is alive, or (`dead_or_alive`) if the space has it.
     fn candidate(&self, b: &mut Builder, x: Value, edge: Edge, op: usize, dead_or_alive: bool) -> Option<Term> {
-        let candidate = Candidate { cell_type: usize::from(self.reduction), edge: edge.index, op };
+        let candidate = self.place(edge, op);
         let there = if dead_or_alive { self.space.has(candidate) } else { self.mask.is_alive(candidate) };
         if !there {
             return None;
         }
-        let stride = if self.halves() && edge.from < self.space.inputs() { 2 } else { 1 };
-        let x = b.primitive(&name_of(self.space, self.k, edge, op), self.space.ops()[op], x, stride);
-        let image = self.k * self.space.n_edges() + edge.index;
-        Some(Term { x, coef: Coef::MixImage { mix: mix_of(self.space, candidate), image } })
+        let name = name_of(self.space, self.k, edge, op);
+        let (primitive, stride) = (self.space.ops()[op], self.stride(edge));
+        let x = b.primitive(&name, primitive, x, stride);
+        let place = (self.k * self.space.n_edges() + edge.index) * self.space.ops().len() + op;
+        let x = match primitive.form() {
+            Form::Identity if stride == 1 => b.dropout(x, place, Dropped::Skip),
+            Form::AveragePool | Form::MaximumPool => b.dropout(x, place, Dropped::Pool),
+            _ => x,
+        };
+        Some(self.term(x, edge, mix_of(self.space, Candidate { cell_type: self.table, ..candidate })))
+    }
+
+    /// The skip beside the candidates on `x`, if the network has them.
+    fn auxiliary_skip(&self, b: &mut Builder, x: Value, edge: Edge) -> Option<Term> {
+        let mix = self.mix_of_edge(edge);
+        self.config.auxiliary_skip.then(|| {
+            let x = b.primitive(&skip_of(self.space, self.k, edge), Primitive::SkipConnect, x, self.stride(edge));
+            self.term(x, edge, mix)
+        })
+    }
+
+    /// What goes past the candidates of an edge out of node `x`, with partial channels.
+    fn rest(&self, b: &mut Builder, x: Value, edge: Edge) -> Option<Term> {
+        let mix = self.mix_of_edge(edge) + usize::from(self.config.auxiliary_skip);
+        (self.config.partial > 1).then(|| {
+            let x = if self.stride(edge) == 2 { b.halved(x) } else { x };
+            self.term(x, edge, mix)
+        })
+    }
+
+    /// Where the mixing weights are that an edge has besides its candidates': [`SupernetConfig::edge_weights`] of them.
+    fn mix_of_edge(&self, edge: Edge) -> usize {
+        let (edges, ops) = (self.space.n_edges(), self.space.ops().len());
+        self.tables * edges * ops + (self.table * edges + edge.index) * self.config.edge_weights()
     }
 }
 

@@ -153,7 +153,11 @@ impl<'a> Nodes<'a> {
                 let inputs = [x, self.parameter(*weight)?, self.parameter(*bias)?];
                 self.node("Gemm", &inputs, value, vec![int("transB", 1)]);
             }
-            Op::Norm { affine: None, .. } | Op::Noise { .. } => {
+            Op::Norm { affine: None, .. }
+            | Op::Noise { .. }
+            | Op::First { .. }
+            | Op::Shuffle { .. }
+            | Op::Dropout { .. } => {
                 return Err(Error::invalid(
                     "ONNX of a network",
                     format!("{:?}", graph.op(value)),

@@ -1,4 +1,4 @@
-// Nodes made of another node without being a sum: images brought into NHWC, pools, halves, concatenations. A thread makes one number at
+// Nodes made of another node without being a sum: images brought into NHWC, pools, halves, concatenations, shuffles. A thread makes one number at
 // a time. `blocks = ceil(b h w width / 1024)`.
 
 KERNEL(derive, DeriveJob, 4) {
@@ -24,6 +24,17 @@ KERNEL(derive, DeriveJob, 4) {
             int half = ch >= job.channels, r = 2 * y + half, q = 2 * x + half;
             if (ch < 2 * job.channels && r < job.sh && q < job.sw)
                 v = image[((long long)r * job.sw + q) * job.sc + ch - half * job.channels];
+        } else if (job.kind == 5) {
+            v = max2(image + ch, job.sw, job.sc, y, x, job.choice + i);
+        } else if (job.kind == 6) {
+            // Channel q of all runs comes to place `to`; what is behind them is zero.
+            int q = job.at + ch, runs = job.channels * job.stride, to = q;
+            if (q < runs) {
+                v = image[((long long)y * job.sw + x) * job.sc + q];
+                to = q % job.channels * job.stride + q / job.channels;
+            }
+            job.y[p * job.c + to] = v;
+            continue;
         } else if (ch < job.channels) {
             v = image[((long long)y * job.sw + x) * job.sc + ch];
         }

@@ -3,8 +3,13 @@
 //! - [`put`] / [`take_add`]: the part of a concatenation that begins at channel `at`, and its gradient.
 //! - [`halves`] / [`halves_backward_add`]: `y[i, j] = x[2i, 2j]` beside `x[2i + 1, 2j + 1]` (zero beyond the border), what the
 //!   two 1x1 convolutions of a factorised reduction read.
+//! - [`first`] / [`first_backward_add`]: the first channels of an image.
+//! - [`shuffle`] / [`shuffle_backward_add`]: channels in runs, of which the first comes from another image; the first ones of all
+//!   runs, then the second ones, and so on (`channel_shuffle` of ShuffleNet; partial channels of PC-DARTS).
 //!
 //! Parts stand at their true channels, without padding between them; the padding behind the last one is zero.
+
+pub mod tensor;
 
 use super::pool::Image;
 use super::{padded, vectorized};
@@ -92,6 +97,59 @@ pub fn halves_backward_add(dy: &[f32], dx: &mut [f32], size: Image, c: usize) {
     }
 }
 
+/// `y[p, ..c] = x[p, ..c]` for every pixel, zeros behind; `x_p`: channels of x as stored.
+pub fn first(x: &[f32], x_p: usize, y: &mut [f32], c: usize) {
+    vectorized!({
+        for (x, y) in x.chunks_exact(x_p).zip(y.chunks_exact_mut(padded(c))) {
+            copy(&mut y[..c], &x[..c]);
+            y[c..].fill(0.0);
+        }
+    });
+}
+
+/// `dx[p, ..c] += dy[p, ..c]` for every pixel; `dx_p`: channels of dx as stored.
+pub fn first_backward_add(dy: &[f32], c: usize, dx: &mut [f32], dx_p: usize) {
+    vectorized!({
+        for (dx, dy) in dx.chunks_exact_mut(dx_p).zip(dy.chunks_exact(padded(c))) {
+            add(&mut dx[..c], &dy[..c]);
+        }
+    });
+}
+
+/// `y[p, i groups + g] = (first if g = 0, else rest)[p, g n + i]` with `n = c / groups`, for every pixel; c: channels of y and of
+/// `rest`.
+pub fn shuffle(first: &[f32], rest: &[f32], y: &mut [f32], c: usize, groups: usize) {
+    let (n, c_p) = (c / groups, padded(c));
+    vectorized!({
+        for ((first, rest), y) in first.chunks_exact(padded(n)).zip(rest.chunks_exact(c_p)).zip(y.chunks_exact_mut(c_p))
+        {
+            for (i, y) in y[..c].chunks_exact_mut(groups).enumerate() {
+                y[0] = first[i];
+                for (g, y) in y.iter_mut().enumerate().skip(1) {
+                    *y = rest[g * n + i];
+                }
+            }
+            y[c..].fill(0.0);
+        }
+    });
+}
+
+/// The gradient of [`shuffle`] at `first`, at `rest`, or at an image that is both, as `parts` says: `dx += `.
+pub fn shuffle_backward_add(dy: &[f32], dx: &mut [f32], c: usize, groups: usize, parts: [bool; 2]) {
+    let n = c / groups;
+    let runs = usize::from(!parts[0])..if parts[1] { groups } else { 1 };
+    let dx_p = if parts[1] { padded(c) } else { padded(n) };
+    vectorized!({
+        for (dx, dy) in dx.chunks_exact_mut(dx_p).zip(dy.chunks_exact(padded(c))) {
+            for g in runs.clone() {
+                for (i, dx) in dx[g * n..][..n].iter_mut().enumerate() {
+                    *dx += dy[i * groups + g];
+                }
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +189,42 @@ mod tests {
             halves_backward_add(&dy, &mut dx, size, c);
             let (left, right) = (dot(&y, &dy), dot(&x, &dx));
             prop_assert!((left - right).abs() <= 1e-9 * left.abs());
+        }
+
+        #[test]
+        fn shuffled_channels_stand_where_the_formula_says_and_come_back(
+            pixels in 1usize..9, n in 1usize..20, groups in 1usize..6,
+        ) {
+            let c = n * groups;
+            let size = |c: usize| Image { h: pixels, w: 1, c: padded(c) };
+            let (x, new, dy) = (image(1, size(c), c, 1), image(1, size(n), n, 1000), image(1, size(c), c, 7));
+            let mut part = vec![f32::NAN; size(n).len()];
+            first(&x, padded(c), &mut part, n);
+            let mut y = vec![f32::NAN; size(c).len()];
+            shuffle(&new, &x, &mut y, c, groups);
+            let mut back = [image(1, size(n), n, 3), image(1, size(c), c, 3)];
+            let begin = back.clone();
+            shuffle_backward_add(&dy, &mut back[0], c, groups, [true, false]);
+            shuffle_backward_add(&dy, &mut back[1], c, groups, [false, true]);
+            for (p, q) in (0..pixels).flat_map(|p| (0..padded(c)).map(move |q| (p, q))) {
+                let at = |image: &[f32], c: usize, q: usize| image[p * padded(c) + q];
+                if q < padded(n) {
+                    prop_assert_eq!(at(&part, n, q), if q < n { at(&x, c, q) } else { 0.0 });
+                }
+                let (g, i) = (q % groups, q / groups);
+                let from = if g == 0 && q < c { at(&new, n, i) } else if q < c { at(&x, c, g * n + i) } else { 0.0 };
+                prop_assert_eq!(at(&y, c, q), from);
+                if q < c {
+                    let (image, c) = if g == 0 { (0, n) } else { (1, c) };
+                    let came = at(&back[image], c, g * n + i) - at(&begin[image], c, g * n + i);
+                    prop_assert_eq!(came, dy[p * padded(n * groups) + q]);
+                }
+            }
+            // Nothing comes to the channels of `rest` that are not read.
+            prop_assert!((0..pixels).all(|p| (0..n).all(|q| back[1][p * padded(c) + q] == begin[1][p * padded(c) + q])));
+            let mut dx = vec![0.0; x.len()];
+            first_backward_add(&part, n, &mut dx, padded(c));
+            prop_assert!((dot(&dx, &x) - dot(&part, &part)).abs() <= 1e-9 * dot(&part, &part));
         }
 
         #[test]

@@ -207,7 +207,8 @@ struct SeparableTapJob {       // The depthwise weights' gradient, [ci, 1, k, k]
 // ---- channels/derive.cu --------------------------------------------------------------------------------------------------------
 
 struct DeriveJob {       // A node made of another one without being a sum of terms.
-    int kind;            // 0 the images, [b, channels, h, w]; 1 2x2 average, stride 2; 2 3x3 maximum; 3 halves; 4 a part of a concatenation.
+    int kind;            // 0 the images, [b, channels, h, w]; 1 2x2 average, stride 2; 2 3x3 maximum; 3 halves; 4 a part of a concatenation, or
+                         // first channels; 5 2x2 maximum, stride 2; 6 channels from `at` on, shuffled: `stride` runs of `channels`.
     int b, h, w, c;      // What is made.
     int sh, sw, sc;      // What it is made of.
     int channels;        // Real channels of that.
@@ -215,7 +216,7 @@ struct DeriveJob {       // A node made of another one without being a sum of te
     int at, width;       // A part: its first channel, and how many channels the job writes: those behind the real ones are zero.
     const float* x;
     float* y;
-    unsigned char* choice;   // Maximum: which of the 9 pixels it was.
+    unsigned char* choice;   // Maximum: which of the pixels it was.
     int blocks, unused;
     const int* live;
 };
@@ -258,7 +259,8 @@ struct FillJob {         // x = the sum of the terms.
 
 struct GatherSource {    // What arrives at a node from one that is made of it.
     int kind;            // 0 as it is; back through: 1 a 3x3 average, 2 a 3x3 maximum, 3 a 2x2 average, 4 halves, 5 a concatenation,
-                         // 6 the tap: ReLU, then an average of k x k without padding.
+                         // 6 the tap: ReLU, then an average of k x k without padding, 7 a 2x2 maximum, 8 a shuffle of `stride` runs of
+                         // channels, from channel `at` on.
     int h, w, c;         // The image whose gradient `dz` is; of the tap, c are real channels.
     int stride, at;      // The first channel in a concatenation; k of the tap.
     int channels, unused;    // Real channels of the node.

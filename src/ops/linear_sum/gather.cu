@@ -98,6 +98,14 @@ DEV float4 arriving4(const GatherJob& job, const GatherSource& s, int b, int y, 
         if (y / 2 < s.h && x / 2 < s.w) v = scale4(0.25f, plain4(s, b, y / 2, x / 2, ch));
         return v;
     }
+    if (s.kind == 7) {
+        if (y / 2 >= s.h || x / 2 >= s.w) return v;
+        float4 d = plain4(s, b, y / 2, x / 2, ch);
+        uchar4 choice = *reinterpret_cast<const uchar4*>(s.choice + (((long long)b * s.h + y / 2) * s.w + x / 2) * s.c + ch);
+        int place = y % 2 * 2 + x % 2;
+        return make_float4(choice.x == place ? d.x : 0.f, choice.y == place ? d.y : 0.f, choice.z == place ? d.z : 0.f,
+                           choice.w == place ? d.w : 0.f);
+    }
     float one[4] = {0, 0, 0, 0};
     for (int k = 0; k < 4; k++) {
         int i = ch + k;
@@ -106,6 +114,10 @@ DEV float4 arriving4(const GatherJob& job, const GatherSource& s, int b, int y, 
             if (y % 2 == x % 2) one[k] = plain1(s, b, y / 2, x / 2, (y % 2) * s.channels + i);
         } else if (s.kind == 5) {
             one[k] = plain1(s, b, y, x, s.at + i);
+        } else if (s.kind == 8) {
+            // Runs are as long as the first one, which is all of its node, or ends where the others begin.
+            int n = s.at ? s.at : s.channels;
+            if (i >= s.at) one[k] = plain1(s, b, y, x, i % n * s.stride + i / n);
         } else {
             if (job.x[(((long long)b * job.h + y) * job.w + x) * job.c + i] <= 0.f) continue;
             for (int oy = 0; oy < s.h; oy++) {

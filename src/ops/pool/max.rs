@@ -1,4 +1,4 @@
-//! 3x3 maximum pool, padding 1.
+//! 3x3 maximum pool, padding 1; 2x2 maximum pool, stride 2.
 
 use super::{Image, window};
 use crate::ops::vectorized;
@@ -40,6 +40,47 @@ pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
                     let (left, centre, right) = (at(0), at(1), at(2));
                     for q in 0..run {
                         y[q] = larger(right[q], larger(centre[q], left[q]));
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Pixel `t` (row by row) of the window of four whose maximum is `(i, j)`, as channels.
+fn of_four(x: &[f32], size: Image, (i, j): (usize, usize), t: usize) -> &[f32] {
+    &x[((2 * i + t / 2) * size.w + 2 * j + t % 2) * size.c..][..size.c]
+}
+
+/// `y[i, j] = maximum of the four pixels from (2 i, 2 j) on`, overwritten; an odd last row or column is left out; `size` is that of `x`.
+pub fn max2(x: &[f32], y: &mut [f32], size: Image) {
+    let (h, w) = (size.h / 2, size.w / 2);
+    for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut((h * w * size.c).max(1))) {
+        vectorized!({
+            for (p, y) in y.chunks_exact_mut(size.c).enumerate().take(h * w) {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|t| of_four(x, size, (p / w, p % w), t));
+                for q in 0..size.c {
+                    y[q] = larger(d[q], larger(c[q], larger(b[q], a[q])));
+                }
+            }
+        });
+    }
+}
+
+/// `dx[first maximal pixel of the four] += dy`; `size` is that of `x` and `dx`.
+pub fn max2_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image) {
+    let (h, w) = (size.h / 2, size.w / 2);
+    let images = x.chunks_exact(size.len()).zip(dx.chunks_exact_mut(size.len()));
+    for ((x, dx), dy) in images.zip(dy.chunks_exact((h * w * size.c).max(1))) {
+        vectorized!({
+            for (p, dy) in dy.chunks_exact(size.c).enumerate().take(h * w) {
+                let from = [0, 1, 2, 3].map(|t| of_four(x, size, (p / w, p % w), t));
+                for t in 0..4 {
+                    let at = ((2 * (p / w) + t / 2) * size.w + 2 * (p % w) + t % 2) * size.c;
+                    let dx = &mut dx[at..][..size.c];
+                    for q in 0..size.c {
+                        let first = |a: usize, b: usize| if beats(from[b][q], from[a][q]) { b } else { a };
+                        dx[q] += if first(first(first(0, 1), 2), 3) == t { dy[q] } else { 0.0 };
                     }
                 }
             }

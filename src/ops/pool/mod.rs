@@ -5,12 +5,12 @@
 //!   transpose) and `D` the choice of every s-th pixel, `pool = D 1/N B` and `pool^T = B 1/N D^T`.
 //! - 2x2 average, stride 2 (the shortcut of NAS-Bench-201's reduction block): a last odd row or column is left out.
 //! - 3x3 maximum, padding 1 ([`max3`]): the gradient goes to the first maximal pixel, row by row, as in PyTorch; images with
-//!   flat regions do have ties. NaN counts as the maximum.
+//!   flat regions do have ties. NaN counts as the maximum. 2x2, stride 2, no padding ([`max2`]): the same.
 
 mod max;
 pub mod tensor;
 
-pub use max::{max3, max3_backward_add};
+pub use max::{max2, max2_backward_add, max3, max3_backward_add};
 
 use super::vectorized;
 

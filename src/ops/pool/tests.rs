@@ -44,6 +44,13 @@ const AVERAGE_2X2: PoolCase = (
     |x, _| tensor::avg_pool2(x),
 );
 
+/// And of the 2x2 maximum.
+const MAXIMUM_2X2: PoolCase = (
+    |x, y, size, _| max2(x, y, size),
+    |x, dy, dx, size, _| max2_backward_add(x, dy, dx, size),
+    |x, _| tensor::max_pool(x, crate::ops::window::Window { kernel: 2, stride: 2, padding: 0, dilation: 1 }),
+);
+
 /// `out`: the size of the output.
 fn equals_its_definition(
     (forward, backward, definition): PoolCase,
@@ -78,11 +85,13 @@ proptest! {
     }
 
     #[test]
-    fn the_2x2_average_and_its_gradient_equal_their_definition(
+    fn the_2x2_pools_and_their_gradients_equal_their_definitions(
         n in 1usize..3, h in 2usize..9, w in 2usize..9, c8 in 1usize..3, seed: u64,
     ) {
         let s = Image { h, w, c: 8 * c8 };
-        equals_its_definition(AVERAGE_2X2, n, s, 2, Image { h: h / 2, w: w / 2, ..s }, seed);
+        for pool in [AVERAGE_2X2, MAXIMUM_2X2] {
+            equals_its_definition(pool, n, s, 2, Image { h: h / 2, w: w / 2, ..s }, seed);
+        }
     }
 }
 

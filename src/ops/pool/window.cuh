@@ -1,4 +1,4 @@
-// 3x3 pools of an image in NHWC, at one place.
+// 3x3 pools, and the 2x2 maximum, of an image in NHWC, at one place.
 
 // The 3x3 maximum around (y, x): the first in the order of the rows, NaN before all; `choice` is its place in the window.
 DEV float max3(const float* image, int h, int w, int c, int y, int x, unsigned char* choice) {
@@ -8,6 +8,21 @@ DEV float max3(const float* image, int h, int w, int c, int y, int x, unsigned c
         int r = y + i / 3 - 1, q = x + i % 3 - 1;
         if (r < 0 || r >= h || q < 0 || q >= w) continue;
         float v = image[((long long)r * w + q) * c];
+        if (at < 0 || v > best || v != v) {
+            best = v;
+            at = i;
+        }
+    }
+    *choice = (unsigned char)at;
+    return best;
+}
+
+// The maximum of the four pixels from (2 y, 2 x) on, as above.
+DEV float max2(const float* image, int w, int c, int y, int x, unsigned char* choice) {
+    float best = 0;
+    int at = -1;
+    for (int i = 0; i < 4; i++) {
+        float v = image[((long long)(2 * y + i / 2) * w + 2 * x + i % 2) * c];
         if (at < 0 || v > best || v != v) {
             best = v;
             at = i;

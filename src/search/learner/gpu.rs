@@ -4,7 +4,7 @@ use super::super::passed::Passed;
 use super::{Learner, TrainConfig};
 use crate::data::Batch;
 use crate::error::Result;
-use crate::net::{DropPath, Logits};
+use crate::net::{Drops, Logits};
 use candle_core::{Device, Tensor};
 
 impl Learner {
@@ -14,12 +14,13 @@ impl Learner {
         &mut self,
         batch: &Batch,
         mixing: Option<&[Tensor]>,
-        drop: Option<&DropPath>,
+        drops: Drops,
         cfg: &TrainConfig,
     ) -> Result<Option<(Passed, f32)>> {
         let classes = self.net.config().classes;
-        // What no gradient reached decays in the kernels; the step in parts can leave it alone.
-        if !self.net.trains_on_gpu() || !cfg.decay_unused || batch.y.iter().any(|&y| y as usize >= classes) {
+        // What no gradient reached decays in the kernels, and none leaves out single values; the step in parts can do both.
+        let in_parts = !cfg.decay_unused || drops.values.is_some();
+        if !self.net.trains_on_gpu() || in_parts || batch.y.iter().any(|&y| y as usize >= classes) {
             return Ok(None);
         }
         cfg.check()?;
@@ -30,7 +31,7 @@ impl Learner {
         // The engine brings it to the GPU.
         let x = Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?;
         let how = (&step, cfg.clip);
-        let Some(out) = self.net.train(&x, mixing.unwrap_or(&own), drop, &batch.y, how, &momentum)? else {
+        let Some(out) = self.net.train(&x, mixing.unwrap_or(&own), drops.paths, &batch.y, how, &momentum)? else {
             return Ok(None);
         };
         let logits = Tensor::from_vec(out.logits, (batch.y.len(), classes), &Device::Cpu)?;

@@ -47,7 +47,7 @@ impl Learner {
     pub(super) fn enter(&mut self, epoch: usize) {
         self.epoch = epoch;
         self.stats = EpochStats::default();
-        self.drops.set(0);
+        self.draws.begin();
         self.seen.forget();
     }
 }

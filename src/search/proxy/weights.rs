@@ -2,9 +2,9 @@
 
 use super::{Images, Subject};
 use crate::error::{Error, Result};
-use crate::net::Mode;
 use crate::net::definition::Given;
 use crate::net::graph::{Op, PoolKind, Role};
+use crate::net::{Drops, Mode};
 use crate::search::loss::cross_entropy;
 use candle_core::{DType, Tensor, Var};
 use std::cell::RefCell;
@@ -16,7 +16,8 @@ const STEP: f64 = 1e-6;
 /// Gradients of the loss by position, those of layers alone, on the engine where it can.
 fn gradients(subject: &Subject, images: &Images) -> Result<Vec<(usize, Option<Tensor>)>> {
     let network = subject.network;
-    let logits = network.forward(&images.x, subject.mix.as_ref(), Mode::Batch.into(), None, false)?.logits;
+    let logits =
+        network.forward(None, &images.x, subject.mix.as_ref(), Mode::Batch.into(), Drops::default(), false)?.logits;
     let mut all = network.backward(&cross_entropy(&logits, &images.y, 0.0)?)?.params;
     Ok(subject.layers().into_iter().map(|layer| (layer.weight, all[layer.weight].take())).collect())
 }

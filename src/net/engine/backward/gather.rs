@@ -71,6 +71,7 @@ impl Engine {
             let (Some(dy), to) = (dy(dst), &self.program.nodes[dst]) else { continue };
             match to.origin {
                 Origin::AvgPool2(_) => pool::avg2_backward_add(dy, dx, size),
+                Origin::MaxPool2(_) => pool::max2_backward_add(x, dy, dx, size),
                 Origin::MaxPool3 { stride, .. } => pool::max3_backward_add(x, dy, dx, size, stride),
                 Origin::Halves(_) => channels::halves_backward_add(dy, dx, size, node.channels),
                 Origin::Concat(ref parts) => {
@@ -81,6 +82,17 @@ impl Engine {
                         }
                         at += self.program.nodes[part].channels;
                     }
+                }
+                Origin::Dropout { place, behind, .. } => {
+                    match self.dropout.and_then(|values| values.mask(place, behind)) {
+                        Some(mask) => mask.backward_add(dy, dx, first, size.len()),
+                        None => dx.iter_mut().zip(dy).for_each(|(dx, dy)| *dx += dy),
+                    }
+                }
+                Origin::First { channels, .. } => channels::first_backward_add(dy, channels, dx, size.c),
+                Origin::Shuffle { first, rest, groups } => {
+                    let (c, runs) = (to.channels, [first, rest].map(|part| part == i));
+                    channels::shuffle_backward_add(dy, dx, c, groups, runs);
                 }
                 Origin::Input | Origin::Sum(_) => {}
             }

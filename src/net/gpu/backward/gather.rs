@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::net::gpu::places::{dims, group_sums};
 use crate::net::gpu::tape::Tape;
 use crate::net::graph::PoolKind;
-use crate::net::program::{Coef, Filter, NodeId, Origin, Term};
+use crate::net::program::{Coef, Filter, Node, NodeId, Origin, Term};
 use crate::ops::gpu::jobs::{Address, GatherDot, GatherJob, GatherRow, GatherSource, GatherTerm, Gradient, Groups};
 
 impl Writing<'_, '_> {
@@ -100,9 +100,10 @@ impl Writing<'_, '_> {
         let mut sources = Vec::new();
         let mut add = |kind: i32, from: NodeId, stride: usize, at: usize, dz: Gradient, choice: Address, coef: Coef| {
             let live = places.live_node(from, true);
-            let size = program.nodes[from].size;
+            let Node { size, channels, .. } = program.nodes[from];
             let [h, w, c] = [size.h, size.w, size.c].map(|n| n as i32);
-            let [stride, at, channels] = [stride, at, node.channels].map(|n| n as i32);
+            // Of first channels, no more arrive.
+            let [stride, at, channels] = [stride, at, node.channels.min(channels)].map(|n| n as i32);
             let mix = places.coef(coef).0;
             sources
                 .push((GatherSource { kind, h, w, c, stride, at, channels, unused: 0, dz, mix, choice, live }, coef));
@@ -128,6 +129,17 @@ impl Writing<'_, '_> {
             match program.nodes[dst].origin {
                 Origin::AvgPool2(_) => add(3, dst, 2, 0, dz, 0, Coef::One),
                 Origin::MaxPool3 { stride, .. } => add(2, dst, stride, 0, dz, places.chosen[dst], Coef::One),
+                Origin::MaxPool2(_) => add(7, dst, 2, 0, dz, places.chosen[dst], Coef::One),
+                Origin::First { .. } => add(5, dst, 1, 0, dz, 0, Coef::One),
+                Origin::Shuffle { first, rest, groups } => {
+                    let n = program.nodes[first].channels;
+                    if first == i {
+                        add(8, dst, groups, 0, dz, 0, Coef::One);
+                    }
+                    if rest == i {
+                        add(8, dst, groups, n, dz, 0, Coef::One);
+                    }
+                }
                 Origin::Halves(_) => add(4, dst, 2, 0, dz, 0, Coef::One),
                 Origin::Concat(ref parts) => {
                     let mut at = 0;
@@ -138,7 +150,7 @@ impl Writing<'_, '_> {
                         at += program.nodes[part].channels;
                     }
                 }
-                Origin::Input | Origin::Sum(_) => {}
+                Origin::Input | Origin::Sum(_) | Origin::Dropout { .. } => {}
             }
         }
         let mut pools = Vec::new();
