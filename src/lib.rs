@@ -43,6 +43,8 @@ pub mod net;
 #[doc(hidden)]
 pub mod ops;
 #[doc(hidden)]
+pub mod processes;
+#[doc(hidden)]
 pub mod repl;
 #[doc(hidden)]
 pub mod search;
@@ -50,6 +52,8 @@ pub mod search;
 pub mod space;
 #[doc(hidden)]
 pub mod streams;
+#[doc(hidden)]
+pub mod sweep;
 
 #[doc(inline)]
 pub use data::{Augment, Batch, DataOptions, Dataset, InMemory, Splits};

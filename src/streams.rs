@@ -67,6 +67,16 @@ pub fn print(text: &str) -> Result<()> {
     written.and_then(|()| out.flush()).map_err(Error::io("write", "standard output"))
 }
 
+/// A picture of a terminal, with orders to it, which the program itself makes: of a text from elsewhere, [`plain`] goes in.
+///
+/// # Errors
+/// As [`print`].
+pub fn draw(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}");
+    written.and_then(|()| out.flush()).map_err(Error::io("write", "standard output"))
+}
+
 /// Whether an error is that nobody reads any more: as in `| head`, no failure of ours.
 pub fn is_gone(error: &Error) -> bool {
     matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::BrokenPipe)

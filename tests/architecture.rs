@@ -14,18 +14,23 @@ use house::House;
 use source::{Source, files, root};
 
 /// What each module of the crate may use of the others. `main.rs` with its `cli` and `lib.rs` may use everything.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("files", &["error"]),
     ("streams", &["error"]),
     ("interrupt", &["error"]),
     ("memory", &["error"]),
+    ("processes", &["error", "interrupt"]),
     ("space", &["error"]),
     ("ops", &["error", "files", "interrupt"]),
     ("net", &["error", "files", "interrupt", "memory", "space", "ops"]),
     ("data", &["error", "files", "streams", "interrupt", "memory", "space"]),
     ("search", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data"]),
-    ("host", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data", "search"]),
+    (
+        "host",
+        &["error", "files", "streams", "interrupt", "memory", "processes", "space", "ops", "net", "data", "search"],
+    ),
+    ("sweep", &["error", "files", "interrupt", "processes", "space", "data", "search", "host"]),
     ("repl", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data", "search", "host"]),
 ];
 
@@ -44,13 +49,15 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// Words of the code (not of comments or texts; `!` means the macro) and the modules they may stand in.
-const RESERVED: [(&[&str], &[&str]); 6] = [
+const RESERVED: [(&[&str], &[&str]); 7] = [
     (&["rhai"], &["host", "lib"]),
     (&["candle_core", "candle_nn"], &["error", "ops", "net", "data", "search", "host", "cli", "main", "lib"]),
-    (&["rustyline", "clap", "ctrlc", "stdin"], &["repl", "cli", "main"]),
+    (&["rustyline", "clap", "ctrlc"], &["repl", "cli", "main"]),
+    // Those of child processes are no terminal.
+    (&["stdin"], &["processes", "repl", "cli", "main"]),
     // They panic where nobody reads, and pass on what a terminal obeys: `streams` does neither.
     (&["println!", "eprintln!", "print!", "eprint!", "dbg!"], &[]),
-    (&["stdout", "stderr"], &["streams", "repl", "cli"]),
+    (&["stdout", "stderr"], &["processes", "streams", "repl", "cli"]),
     (&["unsafe"], &["ops"]),
 ];
 

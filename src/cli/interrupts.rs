@@ -2,7 +2,7 @@
 
 use super::INTERRUPTED;
 use isdarts_host::search::RunFolder;
-use isdarts_host::{interrupt, streams};
+use isdarts_host::{interrupt, processes, streams};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -29,6 +29,16 @@ pub fn install(folder: Option<PathBuf>) {
         }
     };
     // Without a handler Ctrl-C still ends the process.
+    ctrlc::set_handler(handler.clone()).ok();
+    processes::watch_parent(handler);
+}
+
+/// For a process that waits for its children: once to stop them, who save and end in their own time, twice to be gone at once.
+pub fn install_for_children() {
+    let handler = || match interrupt::requested() {
+        true => std::process::exit(INTERRUPTED.into()),
+        false => interrupt::request(),
+    };
     ctrlc::set_handler(handler).ok();
 }
 

@@ -18,20 +18,21 @@ mod resume;
 mod run;
 mod runs;
 mod scripts;
+mod sweep;
 
 use args::{Args, Bench, Command};
 use clap::{CommandFactory, Parser};
 use isdarts_host::data::nas_bench;
 use isdarts_host::repl::terminal;
-use isdarts_host::{Error, Result, streams};
+use isdarts_host::{Error, Result, processes, streams};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Exit code of work that Ctrl-C ended, as shells have it.
-const INTERRUPTED: u8 = 130;
+const INTERRUPTED: u8 = processes::INTERRUPTED as u8;
 
 /// Exit code where another process works in the run folder: "try again later" (`EX_TEMPFAIL` of sysexits.h).
-const IN_USE: u8 = 75;
+const IN_USE: u8 = processes::IN_USE as u8;
 
 /// Exit code of words that are no command line.
 const USAGE: u8 = 2;
@@ -76,7 +77,7 @@ fn styled(text: &clap::Error, colours: bool) -> String {
 
 fn dispatch(args: Args) -> Result<()> {
     // Those that have options for it do it themselves.
-    if !matches!(args.command, None | Some(Command::Bench { .. } | Command::Predict(_))) {
+    if !matches!(args.command, None | Some(Command::Bench { .. } | Command::Predict(_) | Command::Sweep(_))) {
         device::threads(None)?;
     }
     match args.command {
@@ -96,6 +97,7 @@ fn dispatch(args: Args) -> Result<()> {
         Some(Command::Fmt { files, check }) => fmt::fmt(&files, check),
         Some(Command::Lsp) => lsp::lsp(),
         Some(Command::Data { command }) => data::run(&command),
+        Some(Command::Sweep(args)) => sweep::run(args),
         Some(Command::Predict(args)) => handover::predict(&args),
         Some(Command::Export(args)) => handover::export(&args),
         Some(Command::Runs(args)) => runs::runs(&args),

@@ -131,6 +131,7 @@ fn resolve(mut args: Run) -> Result<Task> {
         unchecked: args.unchecked,
         trace: args.trace,
         quiet: args.quiet,
+        program: std::env::current_exe().ok(),
         ..RunOptions::default()
     }))
 }

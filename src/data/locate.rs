@@ -19,6 +19,14 @@ pub fn first_root() -> PathBuf {
     roots().swap_remove(0)
 }
 
+/// Whether there are files of the data set `name_or_dir`; they are not read.
+///
+/// # Errors
+/// There are none, or it is no data set.
+pub fn find(name_or_dir: &str) -> Result<()> {
+    locate(name_or_dir, &roots(), true).map(|_| ())
+}
+
 /// The format that `name_or_dir` means, and the folder of its files (empty for an embedded one). A name is looked up
 /// below `roots`; a folder is recognised by the files in it, or in a folder of an archive's name directly below it.
 /// `divides`: whether pictures that lie in folders of their classes alone are to be divided.
@@ -32,7 +40,7 @@ pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf], divides: bool) -> Res
             Store::Pictures => {
                 Err(Error::invalid("data set", "`pictures`", "the folder of a data set: train/CLASS/*.jpg"))
             }
-            _ => match roots.iter().find_map(|root| named.iter().find_map(|f| Some((*f, find(f, root)?)))) {
+            _ => match roots.iter().find_map(|root| named.iter().find_map(|f| Some((*f, within(f, root)?)))) {
                 Some(found) => Ok(found),
                 None if dir.is_dir() => recognise(dir, divides),
                 None => Err(not_found(format, roots)),
@@ -51,12 +59,12 @@ pub(super) fn locate(name_or_dir: &str, roots: &[PathBuf], divides: bool) -> Res
 }
 
 /// The folder with files of `format`: `dir`, or one directly below it that has the archive's or the format's name.
-fn find(format: &Format, dir: &Path) -> Option<PathBuf> {
+fn within(format: &Format, dir: &Path) -> Option<PathBuf> {
     [dir.to_path_buf(), dir.join(format.folder), dir.join(format.name)].into_iter().find(|d| format.is_in(d))
 }
 
 fn recognise(dir: &Path, divides: bool) -> Result<(&'static Format, PathBuf)> {
-    let found = FORMATS.iter().filter_map(|f| Some((f, find(f, dir)?)));
+    let found = FORMATS.iter().filter_map(|f| Some((f, within(f, dir)?)));
     let mut found: Vec<_> = found.filter(|(f, d)| !f.is_namesake(d)).collect();
     // One data set in two formats: the first.
     found.dedup_by_key(|(f, _)| f.name);

@@ -30,4 +30,4 @@ pub use dataset::{DataOptions, Dataset, Splits};
 pub use in_memory::InMemory;
 pub use inventory::Inventory;
 pub use loader::{Batch, BatchPlan, Batches, Rest};
-pub use locate::first_root;
+pub use locate::{find, first_root};

@@ -19,13 +19,16 @@ pub mod complete;
 pub mod docs;
 pub mod embed;
 pub mod handles;
+pub mod probe;
 pub mod run;
 pub mod script;
 pub mod session;
 pub mod show;
 
+pub use chapters::report::{mean, std};
 pub use check::{Finding, Severity};
 pub use complete::Completion;
+pub use probe::probe;
 pub use run::{RunOptions, device_name};
 pub use script::bundled;
 pub use script::doc::Doc;

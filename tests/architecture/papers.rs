@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-const PAPERS: [&str; 9] = [
+const PAPERS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/reference.md",
     "docs/strategies.md",
+    "docs/sweeps.md",
     "docs/tour.md",
     "tests/methods/README.md",
     "tests/peer/README.md",

@@ -15,6 +15,7 @@ pub mod own_space;
 pub mod passes;
 pub mod plot;
 pub mod report;
+pub mod searches;
 pub mod settings;
 pub mod shrink;
 pub mod space;
@@ -41,6 +42,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) -> Manual {
     let manual = Manual::default();
     control::register(api, host);
     settings::register(api, host);
+    searches::register(api, host);
     state::register(api, host);
     space::register(api);
     own_space::register(api, host);

@@ -19,12 +19,13 @@ fn some(numbers: &[f64], what: &str) -> Fallible<()> {
     if numbers.is_empty() { Err(wrong(what, "an empty array", "at least one number")) } else { Ok(()) }
 }
 
-fn mean(xs: &[f64]) -> f64 {
+/// The mean.
+pub fn mean(xs: &[f64]) -> f64 {
     xs.iter().sum::<f64>() / xs.len() as f64
 }
 
 /// Sample standard deviation (n - 1); 0 of one number.
-fn std(xs: &[f64]) -> f64 {
+pub fn std(xs: &[f64]) -> f64 {
     let m = mean(xs);
     let squares: f64 = xs.iter().map(|x| (x - m) * (x - m)).sum();
     if xs.len() < 2 { 0.0 } else { (squares / (xs.len() - 1) as f64).sqrt() }

@@ -7,6 +7,7 @@ use crate::host::run::settings::{PictureConfig, RunSettings, SizeConfig, host_ke
 use crate::host::script::api::Api;
 use crate::host::script::errors::{Fallible, article, wrong};
 use crate::host::script::functions::functions;
+use crate::host::script::modules;
 use crate::host::script::value::{from_json, kind, shown};
 use crate::search::{TrainConfig, arch::ArchConfig};
 use rhai::{Array, Dynamic, Map};
@@ -39,12 +40,19 @@ fn settings(own: &RunSettings, defaults: Map) -> Result<Map> {
     for (key, value) in &result {
         all.insert(key.to_string(), to_json(value, key)?);
     }
-    Ok(result)
+    drop(all);
+    if own.probe.is_some() {
+        // What takes them would say so later.
+        typed::<TrainConfig>(&result)?.check()?;
+        typed::<ArchConfig>(&result)?.check()?;
+    }
+    own.end_of_probe().map(|()| result)
 }
 
 /// `setting(key, choices)`: the first, or what `--set` says, if it is one of them.
 fn setting(settings: &RunSettings, key: &str, choices: &Array) -> Fallible<Dynamic> {
     settings.declared.borrow_mut().insert(key.to_string());
+    settings.choices.borrow_mut().insert(key.to_string());
     let Some(first) = choices.first() else {
         return Err(wrong(format!("setting `{key}`, choices"), "an empty list", "at least one"));
     };
@@ -89,6 +97,14 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// assert(cfg.method == "darts");
         /// ```
         fn setting(key: String, choices: Array) -> Fallible<Dynamic> { host.settings.seen(setting(&host.settings, &key, &choices)) }
+
+        /// The names of the strategies of the library, for `setting("method", strategies())`: modules `nas/NAME` with a
+        /// function `search(space, data, cfg)`; the first is `is_darts`.
+        ///
+        /// ```rhai
+        /// assert("gdas" in strategies() && strategies()[0] == "is_darts");
+        /// ```
+        fn strategies() -> Array { modules::strategies().into_iter().map(Dynamic::from).collect() }
 
         /// The settings of a run: `defaults`, overridden by each `--set KEY=VALUE`. An unknown key, or a value whose type
         /// is not that of its default, is an error. Known are the keys of `defaults` and those that the functions of the

@@ -45,6 +45,7 @@ impl SupernetHandle {
         let size: SizeConfig = config(&host.settings, cfg, Taker::Search)?;
         let train = typed(cfg).and_then(|train: TrainConfig| train.check().map(|()| train));
         let train = host.settings.seen(train)?;
+        host.settings.end_of_probe()?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
         let config = SupernetConfig {

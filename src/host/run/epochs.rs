@@ -90,6 +90,7 @@ impl Iterator for Turns {
 impl Turns {
     /// Number the loop, take a saved state back; the first epoch to do.
     fn start(&mut self) -> Result<usize> {
+        self.host.settings.end_of_probe()?;
         let saved = {
             let mut loops = self.host.loops.borrow_mut();
             self.number = loops.started;

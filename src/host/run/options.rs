@@ -33,6 +33,10 @@ pub struct RunOptions {
     pub unchecked: bool,
     /// No progress, no notes.
     pub quiet: bool,
+    /// Whether the run ends where its settings are known, before any work.
+    pub probe: bool,
+    /// The program isdarts-host, if that is what runs here: searches of a script may be child processes of it.
+    pub program: Option<PathBuf>,
 }
 
 impl Default for RunOptions {
@@ -52,6 +56,8 @@ impl Default for RunOptions {
             accept_changes: false,
             unchecked: false,
             quiet: false,
+            probe: false,
+            program: None,
         }
     }
 }

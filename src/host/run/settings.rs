@@ -108,12 +108,27 @@ pub struct RunSettings {
     pub declared: RefCell<BTreeSet<String>>,
     /// Whether a setting was refused.
     pub refused: Cell<bool>,
+    /// Keys that choose one of a list: others depend on them.
+    pub choices: RefCell<BTreeSet<String>>,
+    /// Whether the run goes as far as its settings, and no farther; and whether it has come so far.
+    pub probe: Option<Cell<bool>>,
 }
 
 impl RunSettings {
     /// Begins with what `--set` says.
-    pub fn new(sets: Vec<(String, Value)>) -> Self {
-        RunSettings { sets, ..RunSettings::default() }
+    pub fn new(sets: Vec<(String, Value)>, probe: bool) -> Self {
+        RunSettings { sets, probe: probe.then(Cell::default), ..RunSettings::default() }
+    }
+
+    /// Where work begins: there a run that only reads its settings ends, as if it was interrupted.
+    pub fn end_of_probe(&self) -> Result<()> {
+        match &self.probe {
+            None => Ok(()),
+            Some(reached) => {
+                reached.set(true);
+                Err(Error::Interrupted)
+            }
+        }
     }
 
     /// Remembers whether settings were refused.

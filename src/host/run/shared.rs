@@ -93,7 +93,7 @@ impl Run {
     ) -> Rc<Self> {
         Rc::new(Run {
             stream: RefCell::new(Stream::new(options.seed)),
-            settings: RunSettings::new(options.sets.clone()),
+            settings: RunSettings::new(options.sets.clone(), options.probe),
             trace,
             options,
             origin,

@@ -1,7 +1,7 @@
 //! The scripts of `scripts/`, inside the binary: they run by their name from any folder, and can be copied out.
 
 /// Name and text of each.
-pub const SCRIPTS: [(&str, &str); 18] = [
+pub const SCRIPTS: [(&str, &str); 19] = [
     ("ablation", include_str!("../../../scripts/ablation.rhai")),
     ("compare", include_str!("../../../scripts/compare.rhai")),
     ("compare_methods", include_str!("../../../scripts/compare_methods.rhai")),
@@ -17,6 +17,7 @@ pub const SCRIPTS: [(&str, &str); 18] = [
     ("random", include_str!("../../../scripts/random.rhai")),
     ("replacement", include_str!("../../../scripts/replacement.rhai")),
     ("s_darts", include_str!("../../../scripts/s_darts.rhai")),
+    ("search", include_str!("../../../scripts/search.rhai")),
     ("shrink_rates", include_str!("../../../scripts/shrink_rates.rhai")),
     ("stability", include_str!("../../../scripts/stability.rhai")),
     ("train_genotype", include_str!("../../../scripts/train_genotype.rhai")),

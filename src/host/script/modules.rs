@@ -3,6 +3,7 @@
 //! With `ISDARTS_STDLIB=DIR` all modules `nas/NAME` are those of `DIR/nas/NAME.rhai`, none of the binary: for work on them.
 
 use super::errors::{Fallible, nearest, raise};
+use super::lexer;
 use super::races;
 use crate::error::Result;
 use crate::files;
@@ -20,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 37] = [
+pub const STDLIB: [(&str, &str); 38] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -51,6 +52,7 @@ pub const STDLIB: [(&str, &str); 37] = [
     ("nas/rankings", include_str!("../../../stdlib/nas/rankings.rhai")),
     ("nas/importances", include_str!("../../../stdlib/nas/importances.rhai")),
     ("nas/seeds", include_str!("../../../stdlib/nas/seeds.rhai")),
+    ("nas/runs", include_str!("../../../stdlib/nas/runs.rhai")),
     ("nas/parts/bilevel", include_str!("../../../stdlib/nas/parts/bilevel.rhai")),
     ("nas/parts/samplers", include_str!("../../../stdlib/nas/parts/samplers.rhai")),
     ("nas/parts/regularisers", include_str!("../../../stdlib/nas/parts/regularisers.rhai")),
@@ -234,6 +236,26 @@ fn apart(inner: SharedModule, ast: &AST, file: &str) -> Module {
     }
     module.build_index();
     module
+}
+
+/// The names of the strategies: modules of `nas` with a function `search` of space, data and settings.
+pub fn strategies() -> Vec<String> {
+    let searches =
+        |text: &str| lexer::functions(text).iter().any(|f| f.name == "search" && f.signature.split(',').count() == 3);
+    let Some(folder) = std::env::var_os("ISDARTS_STDLIB") else {
+        let own = STDLIB.iter().filter(|(_, text)| searches(text));
+        return own.map(|(path, _)| path.trim_start_matches("nas/").to_string()).collect();
+    };
+    let files = std::fs::read_dir(Path::new(&folder).join("nas")).into_iter().flatten().flatten();
+    let name = |file: std::fs::DirEntry| {
+        let path = file.path();
+        let text = files::read_plain_text(&path).ok().filter(|_| path.extension().is_some_and(|e| e == "rhai"))?;
+        searches(&text).then(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+    };
+    let mut names: Vec<String> = files.filter_map(name).collect();
+    // The first is what a script takes by itself.
+    names.sort_by_key(|name| (name != "is_darts", name.clone()));
+    names
 }
 
 /// The file that messages name for the module `path` imported from the file `importer`.
