@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import compare, darts, darts_pt, golden, is_darts, look_ahead, paths, sampled, sgas
+import compare, darts, darts_pt, golden, is_darts, look_ahead, partial, paths, sampled, sgas
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS | look_ahead.METHODS
+METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS | look_ahead.METHODS | partial.METHODS
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
 
@@ -84,7 +84,11 @@ for method, own, last in [
         (method, "nas-bench-201", "wider", WIDER | STRONG | (ARCH if method not in ("rsps", "spos") else {}) | dict(epochs=3, cells=1, batch_size=10) | own),
         (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
     ]
+PART = dict(epochs=4, arch_begin=1, arch_init=0.1, lr=0.01)
 CASES += [
+    ("pc_darts", "nas-bench-201", "small", SMALL | ARCH | PART | dict(channels=8, batch_size=15)),
+    ("pc_darts", "nas-bench-201", "wider", WIDER | ARCH | PART | dict(cells=1, batch_size=10, channels=16, partial=2)),
+    ("pc_darts", "darts", "small", DARTS | ARCH | PART | dict(channels=8, epochs=3, lr=0.004)),
     ("r_darts", "nas-bench-201", "small", SMALL | dict(epochs=3, window=1, delta=1, stop_from=0, factor=0.01, batch_size=15, lr=0.01, arch_init=0.1, arch_lr=0.3)),
     ("r_darts", "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=3, cells=1, batch_size=10, factor=0.0)),
     ("r_darts", "darts", "small", DARTS | ARCH | dict(arch_init=0.2, lr=0.004, factor=0.0, drop_path=0.3)),

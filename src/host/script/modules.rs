@@ -38,6 +38,7 @@ pub const STDLIB: [(&str, &str); 38] = [
     ("nas/dr_nas", include_str!("../../../stdlib/nas/dr_nas.rhai")),
     ("nas/flat_darts", include_str!("../../../stdlib/nas/flat_darts.rhai")),
     ("nas/r_darts", include_str!("../../../stdlib/nas/r_darts.rhai")),
+    ("nas/pc_darts", include_str!("../../../stdlib/nas/pc_darts.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
