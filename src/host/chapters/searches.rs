@@ -106,7 +106,7 @@ fn run(host: &Run, all: &[Search], jobs: usize) -> Result<()> {
     let child = |job: usize, _: usize| {
         let out = folder_of(host, &all[job].name)?;
         let log = out.with_extension("log");
-        let mut command = processes::logged(program, &out.with_extension("log"))?;
+        let mut command = processes::logged(program, &log)?;
         command.arg(&script).args(&all[job].words).args(["--seed", &seed, "--data", &host.options.data]);
         command.args(["--device", &device, "--threads", &threads, "--continue", "--out"]).arg(out);
         Ok(command)

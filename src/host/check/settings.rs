@@ -71,7 +71,7 @@ impl State<'_> {
 
     /// A key in a map that a function takes settings from, by the rule that the function itself has.
     fn setting(&mut self, key: &str, at: Position, taker: Taker) {
-        let own = RunSettings::new(Vec::new());
+        let own = RunSettings::new(Vec::new(), false);
         own.declared.borrow_mut().extend(self.names.defaults.iter().cloned());
         own.declared.borrow_mut().extend(self.declared.iter().cloned());
         let map = Map::from([(key.into(), Dynamic::UNIT)]);

@@ -75,8 +75,8 @@ fn placeless(text: &str) -> String {
         let (len, keep) = if first.is_ascii_digit() {
             let len = rest.find(|c: char| !(c.is_ascii_digit() || c == ':' || c == '-')).unwrap_or(rest.len());
             (len, !rest[..len].contains(':'))
-        } else if rest.starts_with("anon$") {
-            (5 + rest[5..].find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len() - 5), false)
+        } else if let Some(tail) = rest.strip_prefix("anon$") {
+            (rest.len() - tail.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len(), false)
         } else {
             (first.len_utf8(), true)
         };
