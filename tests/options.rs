@@ -277,7 +277,8 @@ fn values_are_left_out_by_the_seed() {
             wide(&net.forward_dropped(&x, &tensors, Mode::Batch, drops).unwrap())
         };
         let none = wide(&net.forward(&x, &tensors, Mode::Batch).unwrap());
-        assert_eq!(logits(0.0, 0.0, 1), none);
+        // A GPU takes the definition for a pass with dropout.
+        assert!(distance(&logits(0.0, 0.0, 1), &none, 0.0) < 1e-4, "{}", case.space);
         let some = [logits(0.5, 0.0, 1), logits(0.5, 0.0, 2), logits(0.0, 0.5, 1), none];
         assert_eq!(some[0], logits(0.5, 0.0, 1));
         for (i, a) in some.iter().enumerate() {

@@ -267,9 +267,9 @@ mod tests {
         for (line, start, texts) in [
             (":re", 0, &[":reload"][..]),
             (":ti", 0, &[":time "]),
-            ("?measure", 1, &["measure_iim"]),
-            ("? measure", 2, &["measure_iim"]),
-            (":doc measure", 5, &["measure_iim"]),
+            ("?measure", 1, &["measure", "measure_iim"]),
+            ("? measure", 2, &["measure", "measure_iim"]),
+            (":doc measure", 5, &["measure", "measure_iim"]),
             ("??nas/is", 2, &["nas/is_darts"]),
             (":time superne", 6, &["supernet("]),
             (":run Cargo.to", 5, &["Cargo.toml"]),

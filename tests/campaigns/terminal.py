@@ -54,8 +54,8 @@ class Terminal(Campaign):
                 if not self.send(key, 0.01):
                     break
             end = time.time() + 20 * self.host.patience
-            # Leave as a person would: end what runs, empty the line, end the input.
-            while time.time() < end and self.send(b"\x03\x03\x15\x04", 0.1):
+            # Leave as a person would: end what runs (what was typed behind it is not read), empty the line, end the input.
+            while time.time() < end and self.send(b"\x03", 0.1) and self.send(b"\x15\x04", 0.1):
                 pass
             ended = time.time() < end
         finally:

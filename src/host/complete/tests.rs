@@ -27,7 +27,7 @@ fn names_complete_by_where_they_stand() {
     let session = session(&inputs);
     for (line, expected) in [
         ("superne", &["supernet("][..]),
-        ("let x = meas", &["measured"]),
+        ("let x = meas", &["measure(", "measured"]),
         ("mi", &["min(", "mine("]),
         ("whi", &["while"]),
         ("metho", &["method"]),
@@ -94,7 +94,7 @@ fn settings_complete_inside_of_a_map_and_only_as_keys() {
         ("search_space(#{ ", &["edge_ops: ", "name: ", "nodes: ", "ops: ", "topology: "]),
         ("genotype(9930).cost(#{ s", &["size: "]),
         ("write_figure(\"a\", #{ s", &["scatter: ", "series: "]),
-        ("net.loss(b, #{ ", &["drop_path: ", "ghost: ", "mode: ", "paths: "]),
+        ("net.loss(b, #{ ", &["drop_path: ", "dropout: ", "ghost: ", "mode: ", "paths: ", "pool_dropout: "]),
         ("architecture_parameters(net, #{ arch_b", &["arch_beta1: ", "arch_beta2: "]),
         ("#{ channels: 8, chan", &[]),
         ("#{ channels: superne", &["supernet("]),

@@ -51,7 +51,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
     tokens(&text).into_iter().map(|token| token.text(&text).trim_end().to_string()).collect::<Vec<_>>().into_iter()
 }
 
-/// The parts of the tree of a text without places, of which names of closures are made, too.
+/// The tree of a text, function by function, without places, of which names of closures are made, too.
 fn tree(text: &str, source: &str) -> Result<String> {
     let mut engine = Engine::new_raw();
     engine.set_optimization_level(OptimizationLevel::None);
@@ -60,11 +60,15 @@ fn tree(text: &str, source: &str) -> Result<String> {
         let place = super::errors::place(error.1);
         Error::Script(format!("{source}{place}: syntax error: {}", error.0))
     })?;
-    let text = placeless(&format!("{ast:?}"));
-    // Functions stand in the order of numbers that are made of places. The words in their order are compared besides.
-    let mut parts: Vec<&str> = text.split(", ").collect();
+    // Functions stand in the order of numbers that are made of places.
+    let mut parts: Vec<String> = ast
+        .shared_lib()
+        .iter_script_fn_info()
+        .map(|(.., function)| placeless(&format!("{} {:?} {:?}", function.name, function.params, function.body)))
+        .collect();
     parts.sort();
-    Ok(parts.join(", "))
+    parts.push(placeless(&format!("{:?}", ast.statements())));
+    Ok(parts.join("\n"))
 }
 
 /// Without places, `3:14` or `3:14-5:1`, and the numbers in `anon$0123456789abcdef`.
