@@ -150,9 +150,6 @@ pub enum Command {
         /// Scripts and modules
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// A setting that the script would be given
-        #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
-        sets: Vec<(String, serde_json::Value)>,
     },
     /// Scripts in the one style: indentation, blanks around operators, blank lines. Comments, columns and long lines stay
     Fmt {

@@ -6,11 +6,11 @@ use isdarts_host::{Error, Result, files};
 use std::path::PathBuf;
 
 /// All findings of all files; an error if one is surely a mistake.
-pub fn check(paths: &[PathBuf], sets: Vec<(String, serde_json::Value)>) -> Result<()> {
+pub fn check(paths: &[PathBuf]) -> Result<()> {
     let mut found: Vec<Finding> = Vec::new();
     for path in paths {
         let text = files::read_text(path).map_err(Error::io("read", path))?;
-        found.extend(host::check(&text, path, sets.clone())?);
+        found.extend(host::check(&text, path)?);
     }
     found.sort();
     found.dedup();

@@ -93,7 +93,7 @@ fn dispatch(args: Args) -> Result<()> {
         Some(Command::Scripts { name, out }) => scripts::scripts(name.as_deref(), out.as_deref()),
         Some(Command::Completions { shell }) => completions::completions(shell),
         Some(Command::Man { out }) => manual::man(out.as_deref()),
-        Some(Command::Check { files, sets }) => check::check(&files, sets),
+        Some(Command::Check { files }) => check::check(&files),
         Some(Command::Fmt { files, check }) => fmt::fmt(&files, check),
         Some(Command::Lsp) => lsp::lsp(),
         Some(Command::Data { command }) => data::run(&command),

@@ -120,9 +120,9 @@ fn run_prepared(
     Ok((session, result.and(ended)))
 }
 
-/// Looks over the text of a script that lies at `path`, and the modules that it imports, with settings that it would be given.
-pub fn check(text: &str, path: &Path, sets: Vec<(String, serde_json::Value)>) -> Result<Vec<Finding>> {
-    let host = Run::open(&RunOptions { sets, ..RunOptions::default() }, Rc::new(Silent))?;
+/// Looks over the text of a script that lies at `path`, and the modules that it imports.
+pub fn check(text: &str, path: &Path) -> Result<Vec<Finding>> {
+    let host = Run::open(&RunOptions::default(), Rc::new(Silent))?;
     let session = Session::over(Scripts::new(host, path.parent().unwrap_or(Path::new("."))));
     Ok(session.check(text, &path.to_string_lossy()))
 }

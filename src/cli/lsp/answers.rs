@@ -44,7 +44,7 @@ impl Answers {
     pub fn diagnostics(&self, uri: &Uri) -> Vec<Diagnostic> {
         let Some(text) = self.texts.get(uri.as_str()) else { return Vec::new() };
         let path = Self::path(uri);
-        let found = host::check(text, &path, Vec::new()).unwrap_or_default();
+        let found = host::check(text, &path).unwrap_or_default();
         let own = found.into_iter().filter(|finding| Path::new(&finding.file) == path);
         let one = |finding: host::Finding| {
             let line = finding.line.saturating_sub(1) as u32;

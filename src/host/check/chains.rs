@@ -55,7 +55,8 @@ impl State<'_> {
                     Rest::Settings => crate::host::run::settings::host_keys().contains(&name),
                     Rest::Anything => true,
                 };
-                if !allowed {
+                // What other maps have, or a text names, may have been asked for before.
+                if !allowed && !self.is_key(name) {
                     let keys = fields.keys.keys().map(String::as_str);
                     let hint = match nearest(name, keys.clone()) {
                         Some(near) => format!(", did you mean `{near}`?"),

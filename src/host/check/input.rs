@@ -4,12 +4,14 @@ use super::known::Known;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A file of a program.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Text {
     /// What messages call it.
     pub name: String,
     /// Its text.
     pub text: String,
+    /// How it was come to, of a module: `, in module ... imported at ...`.
+    pub imported: String,
 }
 
 /// What a script finds besides what it makes itself.

@@ -185,6 +185,15 @@ impl Known {
         }
     }
 
+    /// With maps that may have any other key.
+    pub fn opened(self) -> Known {
+        match self {
+            Known::Fields(fields) => Known::Fields(Fields { rest: Rest::Anything, ..fields }),
+            Known::List(item) => Known::List(Box::new(item.opened())),
+            other => other,
+        }
+    }
+
     /// What is left of it where the variable that holds it changes somewhere.
     pub fn weakened(self) -> Known {
         match self {

@@ -56,7 +56,11 @@ pub fn syntax(text: &Text, at: Position, words: &str) -> Finding {
         column: at.position().unwrap_or_default(),
         width: 1,
         severity: Severity::Error,
-        text: words.strip_prefix(&format!("{}{}: ", text.name, place(at))).unwrap_or(words).to_string(),
+        text: format!(
+            "{}{}",
+            words.strip_prefix(&format!("{}{}: ", text.name, place(at))).unwrap_or(words),
+            text.imported
+        ),
         source: text.text.lines().nth(line.saturating_sub(1)).unwrap_or_default().to_string(),
     }
 }

@@ -1,7 +1,7 @@
 //! The files of a program as trees: a script, and the modules that it imports.
 
 use super::input::Text;
-use crate::host::script::lint;
+use crate::host::script::{errors, lint};
 use rhai::{AST, ASTNode, Engine, Expr, FnAccess, Map, ParseError, Position, Stmt};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -96,7 +96,10 @@ pub fn read(
         let mut file = File::new(&ast, text);
         for (alias, path, at) in imports(&ast) {
             let found = match &path {
-                Some(path) => find(&file.name, path).map(|text| (vec![text], true)),
+                Some(path) => find(&file.name, path).map(|text| {
+                    let imported = format!(", in module `{path}` imported at {}{}", file.name, errors::place(at));
+                    (vec![Text { imported, ..text }], true)
+                }),
                 // A module whose name is made while it runs.
                 None => Ok((Vec::new(), false)),
             };
@@ -114,7 +117,7 @@ pub fn read(
                     }
                 }
                 Err(why) => {
-                    file.imports.insert(alias, (Vec::new(), false));
+                    file.imports.insert(alias, (Vec::new(), true));
                     missing.push((place, at, why));
                 }
             }

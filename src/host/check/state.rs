@@ -149,11 +149,7 @@ impl<'a> State<'a> {
         let takes = arguments.len();
         let Some(function) = self.files[file].functions.get(&(name.to_string(), takes)) else { return Known::Nothing };
         // What a function reads of a map may depend on what else it is given: of a parameter no key is surely lacking.
-        for known in &mut arguments {
-            if let Known::Fields(fields) = known {
-                fields.rest = Rest::Anything;
-            }
-        }
+        arguments = arguments.into_iter().map(Known::opened).collect();
         let way = |arguments: &[Known]| format!("{file} {name} {} {} {arguments:?}", self.quiet, self.supposed);
         let mut key = way(&arguments);
         let place = (file, name.to_string(), takes);

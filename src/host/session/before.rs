@@ -20,9 +20,9 @@ impl Session {
         let find = |importer: &str, path: &str| {
             let found = self.scripts.modules.find(Some(importer), path, Position::NONE);
             let found = found.map_err(|error| explained(error).trim_start_matches(": ").to_string());
-            found.map(|(name, text)| Text { name, text })
+            found.map(|(name, text)| Text { name, text, ..Text::default() })
         };
-        let script = Text { name: source.to_string(), text: text.to_string() };
+        let script = Text { name: source.to_string(), text: text.to_string(), ..Text::default() };
         check::check(script, self.scripts.vocabulary(), &outside, &find).unwrap_or_else(|wrong| {
             let (text, error) = *wrong;
             let at = error.1;
