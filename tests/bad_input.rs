@@ -128,7 +128,7 @@ fn an_error_in_an_imported_module_names_the_modules_file() {
                 [..],
         ),
         ("fn search(n) {\n    n +\n}", &["own.rhai:3:1: syntax error", "in module `own` imported at s.rhai:1:8"][..]),
-        ("let a = 1;\na.foo = 3;", &["own.rhai:2", "in module `own` imported at s.rhai:1:8"][..]),
+        ("let a = 1;\na.foo = 3;\nfn search(n) { n }", &["own.rhai:2", "in module `own` imported at s.rhai:1:8"][..]),
     ] {
         let dir = folder(&[("s.rhai", main), ("own.rhai", own)]);
         expect(&refused(dir.path(), &["s.rhai"]), parts);
