@@ -50,7 +50,8 @@ say "the controller is back"; "$here/cluster.sh" restart-controller cluster; sle
 if sinfo -h -o %T | grep -q drain; then
     say "the node is drained"; scontrol update nodename="$(hostname -s)" state=resume; scontrol release "$job"
 fi
-last=$(squeue -h -t R -o %K -r | tail -1)
+until last=$(squeue -h -t R -o %K -r | tail -1); [ -n "$last" ]; do sleep 1; done
+sleep 2
 say "cancel point $last"; scancel "${job}_$last"
 while [ -n "$(squeue -h)" ]; do sleep 2; done
 say "$("$program" sweep status runs --once)"
