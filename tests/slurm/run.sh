@@ -37,7 +37,7 @@ wait_for "[2-9] finished.* running"
 say "kill -9 of slurmd, its steps and its runs"
 steps=$(pgrep -x slurmstepd || true)
 tasks=$(awk '/process/ { print $4 }' runs/*/lock)
-kill -9 "$(cat cluster/slurmd.pid)" $steps $tasks
+kill -9 "$(cat cluster/slurmd.pid)" $steps $tasks 2>/dev/null || true
 say "$("$program" sweep status runs --once | head -1)"
 sleep 25; squeue -h -o "%i %T %r" | head -3
 say "the node is back"; "$here/cluster.sh" restart-node cluster

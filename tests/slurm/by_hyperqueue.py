@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`hyperqueue.py FOLDER`: runs the tasks of FOLDER/hyperqueue.toml on a HyperQueue of this machine, through its Python package (`pip install
+"""`by_hyperqueue.py FOLDER`: runs the tasks of FOLDER/hyperqueue.toml on a HyperQueue of this machine, through its Python package (`pip install
 hyperqueue`), which has a server and workers but no `hq`. Keys that the package's documentation of job files does not have are refused."""
 import pathlib
 import sys
