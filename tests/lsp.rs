@@ -109,8 +109,8 @@ const TEXT: &str = "import \"nas/is_darts\" as method;
 /// Twice a number.
 fn twice(x) { 2*x }
 let words = \"𝄞\"; let net = supernet(\"nas-bench-201\", #{ channels: 2 });
-print(twice(net.epoch)); net.mesure_iim(data(), 3);
-net.measure_iim(data(), 16);
+print(twice(net.epoch)); net.mesure_iim(data().train, 3);
+net.measure_iim(data().train, 16);
 let cfg = method::defaults();
 ";
 
@@ -129,12 +129,13 @@ fn an_editor_is_told_mistakes_and_asks_for_names_meanings_places_and_style() {
         ("net.measure_", "net.measure_iim(data, samples)"),
         ("print(twi", "Twice a number."),
         ("method::defa", "appendix A.1"),
-        ("let n", "Supernet"),
+        ("twice(ne", "Supernet"),
     ] {
         let hover = client.ask_at("textDocument/hover", TEXT, mark);
         assert!(hover["contents"]["value"].as_str().is_some_and(|text| text.contains(part)), "{mark}: {hover}");
     }
-    for (mark, label, active) in [("measure_iim(data(), ", "net.measure_iim(data", 1), ("print(twice(", "twice(x)", 0)]
+    for (mark, label, active) in
+        [("measure_iim(data().train, ", "net.measure_iim(data", 1), ("print(twice(", "twice(x)", 0)]
     {
         let help = client.ask_at("textDocument/signatureHelp", TEXT, mark);
         let shown = help["signatures"][0]["label"].as_str().unwrap();
