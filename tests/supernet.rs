@@ -146,8 +146,8 @@ fn what_the_network_cannot_take_is_refused_in_words() -> Outcome {
         (zeros(&[0, 3, 8, 8]), mixing.clone(), "[0, 3, 8, 8], expected f32 images"),
         (zeros(&[2, 3, 8, 8]).to_dtype(DType::F64)?, mixing.clone(), "F64"),
         (zeros(&[2, 3, 8, 10]), mixing.clone(), "image size: got 8 x 10, expected a height and a width divisible by 4"),
-        (zeros(&[2, 3, 8, 8]), vec![], "mixing weights: got [], expected f32 tensors [[6, 5]]"),
-        (zeros(&[2, 3, 8, 8]), vec![zeros(&[5, 6])], "got [[5, 6]], expected f32 tensors [[6, 5]]"),
+        (zeros(&[2, 3, 8, 8]), vec![], "mixing weights: got [], expected f32 tensors [6, 5]"),
+        (zeros(&[2, 3, 8, 8]), vec![zeros(&[5, 6])], "got [[5, 6]], expected f32 tensors [6, 5]"),
         (zeros(&[1, 3, 4, 4]), mixing.clone(), "got 1 x 1 x 1 values a channel, expected at least 2"),
     ] {
         let error = net.forward(&x, &mixing, Mode::Train).unwrap_err().to_string();

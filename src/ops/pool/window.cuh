@@ -1,5 +1,10 @@
 // 3x3 pools, and the 2x2 maximum, of an image in NHWC, at one place.
 
+// Whether v takes the place of the best so far, which is at `at`: the first value does, a larger one, and NaN.
+DEV bool beats(float v, float best, int at) {
+    return at < 0 || v > best || v != v;
+}
+
 // The 3x3 maximum around (y, x): the first in the order of the rows, NaN before all; `choice` is its place in the window.
 DEV float max3(const float* image, int h, int w, int c, int y, int x, unsigned char* choice) {
     float best = 0;
@@ -8,7 +13,7 @@ DEV float max3(const float* image, int h, int w, int c, int y, int x, unsigned c
         int r = y + i / 3 - 1, q = x + i % 3 - 1;
         if (r < 0 || r >= h || q < 0 || q >= w) continue;
         float v = image[((long long)r * w + q) * c];
-        if (at < 0 || v > best || v != v) {
+        if (beats(v, best, at)) {
             best = v;
             at = i;
         }
@@ -23,7 +28,7 @@ DEV float max2(const float* image, int w, int c, int y, int x, unsigned char* ch
     int at = -1;
     for (int i = 0; i < 4; i++) {
         float v = image[((long long)(2 * y + i / 2) * w + 2 * x + i % 2) * c];
-        if (at < 0 || v > best || v != v) {
+        if (beats(v, best, at)) {
             best = v;
             at = i;
         }
