@@ -14,10 +14,12 @@ pub const DATA: &str = "digits";
 
 /// Do what was asked.
 pub fn run(args: Run) -> Result<()> {
-    let Some(out) = args.out.clone().filter(|_| args.go_on) else { return start(args) };
+    // Once: a run that is begun again has the threads that there are.
+    let threads = device::threads(args.threads)?;
+    let Some(out) = args.out.clone().filter(|_| args.go_on) else { return start(args, threads) };
     loop {
         let known = RunFolder::has_manifest(&out);
-        let result = start(args.clone());
+        let result = start(args.clone(), threads);
         let refused = |path: &Path| !known && path == out && RunFolder::has_manifest(&out);
         match result {
             // Another process began the run, and ended it, since we looked.
@@ -27,10 +29,9 @@ pub fn run(args: Run) -> Result<()> {
     }
 }
 
-fn start(args: Run) -> Result<()> {
+fn start(args: Run, threads: usize) -> Result<()> {
     let (expression, repl_after) = (args.expression.clone(), args.repl_after);
     let made = args.out.is_none() && args.resume.is_none();
-    let threads = device::threads(args.threads)?;
     let quiet = args.quiet;
     let options = match resolve(args)? {
         Task::Run(options) => RunOptions { threads, ..options },
@@ -74,7 +75,8 @@ fn found(script: &Path) -> Result<()> {
     if scripts::exists(script) {
         return Ok(());
     }
-    let missing = Error::io("read", script)(std::io::ErrorKind::NotFound.into());
+    let missing = std::fs::metadata(script).err().unwrap_or_else(|| std::io::ErrorKind::NotFound.into());
+    let missing = Error::io("read", script)(missing);
     let word = script.to_string_lossy();
     Err(Error::Script(format!("{missing}; {}", scripts::guess(&word))))
 }
