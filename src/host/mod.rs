@@ -8,7 +8,7 @@
 //! - [`handles`]: what a script holds;
 //! - [`docs`]: the manual;
 //! - [`chapters`]: what a script can call, a file a chapter of the manual;
-//! - [`check`]: a script looked over before it runs;
+//! - [`mod@check`]: a script looked over before it runs;
 //! - [`session`]: an engine with all chapters, and inputs one after the other;
 //! - [`complete`]: what can stand at the cursor;
 //! - [`embed`]: a host that another program makes.

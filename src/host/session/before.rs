@@ -1,4 +1,4 @@
-//! A script looked over before it runs: see [`crate::host::check`].
+//! A script looked over before it runs: see [`mod@crate::host::check`].
 
 use super::{LAST, Session};
 use crate::error::{Error, Result};

@@ -6,7 +6,7 @@ use crate::net::graph::Dropped;
 /// What is added up in a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Term {
-    /// A convolution's output behind its norm (index into [`Program::convs`]).
+    /// A convolution's output behind its norm (index into [`super::Program::convs`]).
     Conv {
         /// Which.
         conv: ConvId,
