@@ -46,6 +46,8 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
         match name {
             "ablation" | "evaluate" => options.sets.push(("seeds".into(), 2.into())),
             "compare" => options.sets.extend([("seeds".into(), 1.into()), ("tune_epochs".into(), 0.into())]),
+            // PC-DARTS computes a fourth of the channels.
+            "compare_methods" => options.sets.push(("channels".into(), 4.into())),
             "correlation" => options.sets.push(("runs".into(), 4.into())),
             "proxies" => {
                 let sets = [("drawn", 3), ("images", 8), ("batches", 2), ("resamples", 20)];
@@ -60,7 +62,7 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
                 options.sets.push((key.into(), value.into()));
             }
         }
-        if name == "is_darts" || name == "s_darts" {
+        if ["is_darts", "s_darts", "search"].contains(&name) {
             options.sets.extend([("shrink_steps".into(), 2.into()), ("shrink_every".into(), 1.into())]);
         }
         options.folder = Some(folder.path().join("run"));
