@@ -2,32 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod stop_at;
+
 use isdarts_host::error::Error;
 use isdarts_host::host::{self, RunOptions};
 use isdarts_host::interrupt;
-use isdarts_host::search::{Progress, Silent, progress::Tick};
-use std::cell::Cell;
+use isdarts_host::search::Silent;
 use std::path::Path;
 use std::rc::Rc;
+use stop_at::StopAt;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scripts/resumable.rhai");
-
-/// Interrupts the run at so many ticks from its beginning (0: never), and counts them.
-struct StopAt {
-    stop: usize,
-    ticks: Cell<usize>,
-}
-
-impl Progress for StopAt {
-    fn tick(&self, _: &Tick) {
-        self.ticks.set(self.ticks.get() + 1);
-        if self.ticks.get() == self.stop {
-            interrupt::request();
-        }
-    }
-
-    fn note(&self, _: &str) {}
-}
 
 fn options(folder: &Path, resume: bool) -> RunOptions {
     RunOptions { script: Some(SCRIPT.into()), folder: Some(folder.into()), resume, quiet: true, ..Default::default() }
@@ -52,7 +37,7 @@ fn outcome(folder: &Path) -> Vec<String> {
 fn a_run_cut_off_at_any_step_resumes_to_the_same_bits() {
     let dir = tempfile::tempdir().unwrap();
     let whole = dir.path().join("whole");
-    let all = Rc::new(StopAt { stop: 0, ticks: Cell::new(0) });
+    let all = Rc::new(StopAt::default());
     host::run(&options(&whole, false), all.clone()).unwrap();
     let expected = outcome(&whole);
     assert!(expected.len() > 100);
@@ -61,11 +46,11 @@ fn a_run_cut_off_at_any_step_resumes_to_the_same_bits() {
 
     for stop in (1..=total).step_by(3) {
         let folder = dir.path().join(format!("cut-{stop}"));
-        let result = host::run(&options(&folder, false), Rc::new(StopAt { stop, ticks: Cell::new(0) }));
+        let result = host::run(&options(&folder, false), Rc::new(StopAt { stop, ..Default::default() }));
         assert!(matches!(result, Err(Error::Interrupted)), "cut at {stop}: {result:?}");
         interrupt::clear();
         // cut off a second time, a little later
-        let twice = host::run(&options(&folder, true), Rc::new(StopAt { stop: 7, ticks: Cell::new(0) }));
+        let twice = host::run(&options(&folder, true), Rc::new(StopAt { stop: 7, ..Default::default() }));
         interrupt::clear();
         if let Err(error) = twice {
             assert!(matches!(error, Error::Interrupted), "cut at {stop}, resumed: {error}");

@@ -3,33 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod stop_at;
+
 use isdarts_host::error::Error;
 use isdarts_host::host::{self, RunOptions, STDLIB};
 use isdarts_host::interrupt;
-use isdarts_host::search::{Progress, progress::Tick};
-use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
+use stop_at::StopAt;
 
 const SPACES: [&str; 2] = ["nas-bench-201", "darts"];
-
-/// Interrupts the run at so many ticks from its beginning (0: never), and counts them.
-#[derive(Default)]
-struct StopAt {
-    stop: usize,
-    ticks: Cell<usize>,
-}
-
-impl Progress for StopAt {
-    fn tick(&self, _: &Tick) {
-        self.ticks.set(self.ticks.get() + 1);
-        if self.ticks.get() == self.stop {
-            interrupt::request();
-        }
-    }
-
-    fn note(&self, _: &str) {}
-}
 
 /// Modules with a search.
 fn strategies() -> Vec<&'static str> {
