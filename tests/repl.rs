@@ -6,7 +6,7 @@
 mod processor;
 
 use expectrl::session::OsSession;
-use expectrl::{Eof, Expect, Session};
+use expectrl::{Eof, Expect, Regex, Session};
 use isdarts_host::search::Silent;
 use std::fs;
 use std::path::Path;
@@ -202,7 +202,8 @@ fn what_was_bound_before_ctrl_c_stays() {
     let line = "let history = []; let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 }); \
                 for e in 0..1000 { history.push(net.train_epoch(data().train.take(64), #{ epochs: 1000 })); }";
     session.send(format!("{line}\r")).unwrap();
-    session.expect("epoch 3/1000").unwrap();
+    // Progress is drawn some times a second: the third epoch itself may pass unseen on a quick machine.
+    session.expect(Regex(r"epoch ([3-9]|\d\d+)/1000")).unwrap();
     session.send("\x03").unwrap();
     session.expect("interrupted").unwrap();
     session.expect(READY).unwrap();
