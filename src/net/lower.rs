@@ -80,13 +80,15 @@ pub fn lower(graph: &Graph, (h, w): (usize, usize), wanted: Wanted) -> Result<Pr
         program: Program::new(3, h, w, head, (graph.n_mix, graph.n_candidates)),
         made: vec![None; graph.steps.len()],
         normed: vec![false; graph.steps.len()],
+        readers: vec![0; graph.steps.len()],
         derived: HashMap::new(),
         sizes: graph.sizes(h, w),
     };
-    for step in &graph.steps {
+    for (step, _) in graph.steps.iter().zip(&needed).filter(|(_, needed)| **needed) {
         if let Op::Norm { x, .. } = step.op {
             lowering.normed[x.0] = true;
         }
+        step.op.inputs().iter().for_each(|x| lowering.readers[x.0] += 1);
     }
     let tap = graph.auxiliary.filter(|_| wanted.auxiliary).map(|value| tap_of(graph, value)).transpose()?;
     for value in order(graph).into_iter().filter(|v| needed[v.0] && *v != graph.logits) {
@@ -152,6 +154,8 @@ struct Lowering<'a> {
     made: Vec<Option<Made>>,
     /// Whether a norm reads the value.
     normed: Vec<bool>,
+    /// How many steps read the value.
+    readers: Vec<usize>,
     /// Nodes made of a node, which all readers share.
     derived: HashMap<(NodeId, &'static str, usize), NodeId>,
     sizes: Vec<(usize, usize)>,
@@ -281,6 +285,12 @@ impl Lowering<'_> {
                 }
             },
             Op::Sum { ref terms } => {
+                // What several read is computed once: a convolution that stands twice would lose one of its gradients.
+                for &Added { x, .. } in terms {
+                    if self.readers[x.0] > 1 && matches!(self.get(x)?, Made::Conv { .. }) {
+                        self.node(x)?;
+                    }
+                }
                 let node = self.program.add_sum(co, self.sizes[value.0]);
                 self.program.nodes[node].mixed =
                     terms.iter().filter_map(|t| t.coef.mix()).filter(|i| *i < graph.n_candidates).collect();

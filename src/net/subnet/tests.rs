@@ -12,6 +12,12 @@ const V2: &str = "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('s
                   ('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), \
                   ('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])";
 
+/// Of the normal cell, what input 0 is brought to is read by skips alone.
+const SKIPS: &str = "Genotype(normal=[('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 2), ('skip_connect', 0), \
+                     ('skip_connect', 3), ('skip_connect', 0)], normal_concat=[3, 4], reduce=[('skip_connect', 0), \
+                     ('avg_pool_3x3', 1), ('skip_connect', 2), ('none', 1), ('skip_connect', 3), ('skip_connect', 3)], \
+                     reduce_concat=[2, 3, 4])";
+
 fn subnet(text: &str, config: SubnetConfig) -> Result<Subnet> {
     Subnet::new(Plan::parse(text)?, config, &Device::Cpu)
 }
@@ -97,6 +103,7 @@ fn the_engine_keeps_to_the_definition_in_every_op() {
         (Family::Cifar, Plan::read("NASNet_A").unwrap(), 9, false),
         (Family::Cifar, Plan::read("FairDARTS_g").unwrap(), 9, false),
         (Family::Cifar, Plan::read("PNAS").unwrap(), 9, false),
+        (Family::Cifar, Plan::parse(SKIPS).unwrap(), 9, false),
     ];
     for (family, plan, side, auxiliary) in stacks {
         let config = SubnetConfig { channels: 4, cells: 3, auxiliary, ..SubnetConfig::usual(family, 5, 3) };
