@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import compare, darts, darts_pt, golden, is_darts, look_ahead, partial, paths, sampled, sgas
+import by_gradients, compare, darts, darts_pt, golden, is_darts, look_ahead, partial, paths, sampled, sgas, staged
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = is_darts.METHODS | darts.METHODS | darts_pt.METHODS | sampled.METHODS | paths.METHODS | sgas.METHODS | look_ahead.METHODS | partial.METHODS
+METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients)
+           for name, method in module.METHODS.items()}
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
 
@@ -84,6 +85,7 @@ for method, own, last in [
         (method, "nas-bench-201", "wider", WIDER | STRONG | (ARCH if method not in ("rsps", "spos") else {}) | dict(epochs=3, cells=1, batch_size=10) | own),
         (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
     ]
+STAGES = dict(epochs=2, arch_begin=1, arch_lr=0.05, arch_init=0.1, lr=0.01)
 PART = dict(epochs=4, arch_begin=1, arch_init=0.1, lr=0.01)
 CASES += [
     ("pc_darts", "nas-bench-201", "small", SMALL | ARCH | PART | dict(channels=8, batch_size=15)),
@@ -94,6 +96,12 @@ CASES += [
     ("r_darts", "darts", "small", DARTS | ARCH | dict(arch_init=0.2, lr=0.004, factor=0.0, drop_path=0.3)),
     ("sgas", "nas-bench-201", "stability", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=0.5, criterion=2, history=2, warmup_epochs=1, decide_every=1, batch_size=15)),
     ("darts_plus", "nas-bench-201", "stable", SMALL | dict(epochs=4, max_skips=0, stable=2, batch_size=15)),
+    ("p_darts", "nas-bench-201", "small", SMALL | STAGES | dict(batch_size=15, deeper=1, dropout_1=0.5, max_skips=1)),
+    ("p_darts", "nas-bench-201", "wider", WIDER | STRONG | ARCH | STAGES | dict(cells=1, batch_size=10, deeper=0, max_skips=0)),
+    ("p_darts", "darts", "small", DARTS | ARCH | STAGES | dict(deeper=0, max_skips=0, lr=0.004)),
+    ("lambda_darts", "nas-bench-201", "small", SMALL | FEW | dict(epsilon=0.03, **{"lambda": 2.0})),
+    ("lambda_darts", "nas-bench-201", "wider", WIDER | FEW | dict(epochs=2, cells=1, batch_size=10, epsilon=0.03, **{"lambda": 3.0})),
+    ("lambda_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, lr=0.004, epsilon=0.03, reduction_cells="true", **{"lambda": 2.0})),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

@@ -268,14 +268,16 @@ class Supernet(nn.Module):
 
     def forward(self, x, weights, probe=None, ghost=None, drop=None):
         """`ghost`: only the largest op of an edge runs, the others standing in the sum as bare weights, or (False) not at all.
-        `drop`: drop path, [cells, edges, images]."""
+        `drop`: drop path, [cells, edges, images]. More than two `weights` are of each cell its own."""
         s0 = s1 = self.stem(x)
+        of_cells = iter(weights) if len(weights) > 2 else None
         for k, cell in enumerate(self.cells):
             watch = None if probe is None else (lambda e, o, y, k=k: probe(k, e, o, y))
             if self.space == "darts":
-                s0, s1 = s1, cell(s0, s1, weights[int(cell.reduction)], watch, ghost, None if drop is None else drop[k])
+                own = next(of_cells) if of_cells else weights[int(cell.reduction)]
+                s0, s1 = s1, cell(s0, s1, own, watch, ghost, None if drop is None else drop[k])
             else:
-                s1 = cell(s1, weights[0], watch, ghost) if isinstance(cell, SearchCell) else cell(s1)
+                s1 = cell(s1, next(of_cells) if of_cells else weights[0], watch, ghost) if isinstance(cell, SearchCell) else cell(s1)
         return self.classifier(self.lastact(s1).mean((2, 3)))
 
     def masks_to_weights(self, masks):

@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 39] = [
+pub const STDLIB: [(&str, &str); 41] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -39,6 +39,8 @@ pub const STDLIB: [(&str, &str); 39] = [
     ("nas/flat_darts", include_str!("../../../stdlib/nas/flat_darts.rhai")),
     ("nas/r_darts", include_str!("../../../stdlib/nas/r_darts.rhai")),
     ("nas/pc_darts", include_str!("../../../stdlib/nas/pc_darts.rhai")),
+    ("nas/p_darts", include_str!("../../../stdlib/nas/p_darts.rhai")),
+    ("nas/lambda_darts", include_str!("../../../stdlib/nas/lambda_darts.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
