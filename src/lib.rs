@@ -75,7 +75,7 @@ pub use space::primitive::Form;
 #[doc(inline)]
 pub use space::{
     Candidate, CellType, ComparisonSubset, Edge, Family, Genotype, Iim, Mask, NetworkShape, PerCandidate, Plan,
-    Primitive, SearchSpace, ShrinkSchedule, Topology,
+    Primitive, SearchSpace, ShrinkSchedule, Skeleton, Topology,
 };
 
 pub use candle_core::{DType, Device, Tensor};

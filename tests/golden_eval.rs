@@ -67,7 +67,7 @@ fn network(case: &Case, reference: bool) -> Subnet {
         cells: case.cells,
         classes: case.classes,
         auxiliary: case.auxiliary,
-        seed: 1,
+        ..SubnetConfig::usual(Family::parse(&case.family).unwrap(), case.classes, 1)
     };
     let make = if reference { Subnet::new_reference } else { Subnet::new };
     let net = make(Plan::parse(&case.genotype).unwrap(), config, &Device::Cpu).unwrap();

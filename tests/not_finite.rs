@@ -96,7 +96,15 @@ fn nets(channels: usize, reference: bool) -> Vec<(String, Net, usize)> {
         (Family::NasBench201, &nas, 8, false),
     ] {
         let cells = if family == Family::NasBench201 { 1 } else { 3 };
-        let config = SubnetConfig { family, channels, cells, classes: 3, auxiliary, seed: 4 };
+        let config = SubnetConfig {
+            family,
+            channels,
+            cells,
+            classes: 3,
+            auxiliary,
+            seed: 4,
+            ..SubnetConfig::usual(family, 10, 0)
+        };
         let make = if reference { Subnet::new_reference } else { Subnet::new };
         let name = format!("network {} of {side} pixels", family.name());
         nets.push((name, Net::Sub(make(plan.clone(), config, &Device::Cpu).unwrap()), side));

@@ -24,6 +24,8 @@ pub struct SupernetConfig {
     pub partial: usize,
     /// A skip connection beside the candidates of every edge, with a weight and a factorised reduction of its own (DARTS-).
     pub auxiliary_skip: bool,
+    /// Whether `cells` are all cells, of which those at 1/3 and 2/3 reduce (DARTS cells only), and not those of a stage.
+    pub in_all: bool,
 }
 
 impl SupernetConfig {
@@ -45,6 +47,7 @@ impl Default for SupernetConfig {
             head_norm: true,
             partial: 1,
             auxiliary_skip: false,
+            in_all: false,
         }
     }
 }
@@ -64,6 +67,12 @@ pub struct SubnetConfig {
     pub auxiliary: bool,
     /// Seed of the initial weights.
     pub seed: u64,
+    /// Whether a skip stands beside each op (DARTS cells only).
+    #[serde(default)]
+    pub auxiliary_skip: bool,
+    /// Whether an affine batch norm stands behind each pool (DARTS cells only), as in ConfigurableOptimizer; quark0/darts has none.
+    #[serde(default)]
+    pub pool_norm: bool,
 }
 
 impl SubnetConfig {
@@ -71,6 +80,7 @@ impl SubnetConfig {
     pub fn usual(family: Family, classes: usize, seed: u64) -> Self {
         let NetworkShape { channels, cells, .. } = NetworkShape::usual(family);
         let (channels, cells) = (channels as usize, cells as usize);
-        SubnetConfig { family, channels, cells, classes, auxiliary: family != Family::NasBench201, seed }
+        let auxiliary = family != Family::NasBench201;
+        SubnetConfig { family, channels, cells, classes, auxiliary, seed, auxiliary_skip: false, pool_norm: false }
     }
 }

@@ -64,7 +64,7 @@ impl Cost {
             }
         }
         let [channels, cells, classes, size] = [channels, cells, classes, size].map(|n| n as usize);
-        let config = SubnetConfig { family, channels, cells, classes, auxiliary, seed: 0 };
+        let config = SubnetConfig { channels, cells, auxiliary, ..SubnetConfig::usual(family, classes, 0) };
         Subnet::check_cells(plan, &config)?;
         let graph = subnet::graph(plan, &config);
         subnet::check_size(&graph, family, (size, size), auxiliary)?;

@@ -40,6 +40,9 @@ pub fn check(new: Sized, old: Sized) -> Result<()> {
         let expected = format!("at most {}: candidates get no fewer channels", old_config.partial);
         return refused("partial", config.partial.to_string(), expected);
     }
+    if config.in_all != old_config.in_all || config.in_all && config.cells != old_config.cells {
+        return refused("cells", config.cells.to_string(), format!("the {} that it has in all", old_config.cells));
+    }
     match config.classes == old_config.classes {
         true => Ok(()),
         false => refused("classes", config.classes.to_string(), format!("the {} that it has", old_config.classes)),
@@ -48,6 +51,9 @@ pub fn check(new: Sized, old: Sized) -> Result<()> {
 
 /// The block that a block comes from.
 fn block(new: &SupernetConfig, old: &SupernetConfig, k: usize) -> usize {
+    if new.in_all {
+        return k;
+    }
     let (stage, position) = (k / (new.cells + 1), k % (new.cells + 1));
     // A reduction stands behind its stage.
     let position = if position == new.cells { old.cells } else { position.min(old.cells - 1) };

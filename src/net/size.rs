@@ -22,7 +22,9 @@ pub fn check_supernet(space: &SearchSpace, config: &SupernetConfig) -> Result<()
         return Err(Error::invalid("supernet, partial", config.partial, expected));
     }
     let bytes = |cells| bytes_of(&supernet::graph(space, &SupernetConfig { cells, ..*config }, &space.full_mask()));
-    memory::check("supernet", Some(grown(config.cells, 1, bytes)), "channels or cells")
+    // Counted in all, each third of them has a width of its own.
+    let period = if config.in_all { 3 } else { 1 };
+    memory::check("supernet", Some(grown(config.cells, period, bytes)), "channels or cells")
 }
 
 /// An error if an evaluation network would not fit into memory, or for sizes that are too small; `plan` is checked.

@@ -3,8 +3,8 @@
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::graph::supernet::{self, mix_of};
-use super::network::{Backend, Learns, Network, image_sizes};
-use super::{DropPath, Drops, Gradients, Logits, Mode, Params, Pass, Paths, SupernetConfig, size};
+use super::network::{Backend, Network, image_sizes};
+use super::{DropPath, Drops, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
 use crate::ops::iim;
 use crate::ops::sgd::Step;
@@ -72,6 +72,11 @@ impl Supernet {
         self.network.device()
     }
 
+    /// What its passes are made by.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
         self.network.params()
@@ -82,9 +87,10 @@ impl Supernet {
         &self.mask
     }
 
-    /// Pixels of the smallest image on its way, of images of `h x w`: it reduces twice.
+    /// Pixels of the smallest image on its way, of images of `h x w`.
     pub fn least_pixels(&self, h: usize, w: usize) -> usize {
-        h.div_ceil(4) * w.div_ceil(4)
+        let by = 1 << supernet::reductions(&self.config).len();
+        h.div_ceil(by) * w.div_ceil(by)
     }
 
     /// Replaces the mask. An error for one that is not of this space; the old one stays.
@@ -136,8 +142,8 @@ impl Supernet {
     }
 
     /// Logits `[b, classes]` of `x: [b, 3, h, w]` (f32, NCHW), differentiable in `mixing` (one `[edges, ops]` tensor per
-    /// cell type, or per cell, with a column more for each of [`SupernetConfig::edge_weights`], or those are 1; entries of dead candidates are not
-    /// read). Gradients of the weights come out of [`Supernet::backward`].
+    /// cell type, or per cell, and behind its ops the last of [`SupernetConfig::edge_weights`], those before them being 1; entries of dead
+    /// candidates are not read). Gradients of the weights come out of [`Supernet::backward`].
     pub fn forward(&self, x: &Tensor, mixing: &[Tensor], pass: impl Into<Pass>) -> Result<Tensor> {
         self.forward_dropped(x, mixing, pass, Drops::default())
     }
@@ -151,8 +157,10 @@ impl Supernet {
         pass: impl Into<Pass>,
         drops: impl Into<Drops<'a>>,
     ) -> Result<Tensor> {
+        self.check_input(x, mixing)?;
         let (mut pass, drops) = (pass.into(), drops.into());
-        self.check_pass(x, mixing, drops)?;
+        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        drops.values.map_or(Ok(()), |values| values.check())?;
         if drops.paths.is_some() && pass.paths == Paths::DrawnWithGhosts {
             return Err(Error::invalid("drop path", "ghosts beside it", "one of them: nobody has both"));
         }
@@ -174,7 +182,8 @@ impl Supernet {
         how: (&Step, f64),
         momentum: &[u64],
     ) -> Result<Option<Trained>> {
-        self.check_pass(x, mixing, drop.into())?;
+        self.check_input(x, mixing)?;
+        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
         self.network.train(self.graph_of(mixing), x, Some(&self.flat(mixing)?), drop, (y, 0.0), how, momentum)
     }
 
@@ -219,7 +228,8 @@ impl Supernet {
         }
         let types = (0..supernet::blocks(&self.config)).map(|k| supernet::cell_type(&self.space, &self.config, k));
         let types: Vec<Option<usize>> = types.collect();
-        let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count() as f64;
+        // A single cell reduces: of the other type there is none.
+        let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count().max(1) as f64;
         let mix = self.flat(mixing)?;
         let scores = match self.network.scores(x, &mix) {
             Some(scores) => scores?,
@@ -292,12 +302,6 @@ impl Supernet {
         Err(Error::invalid("mixing weights of a measurement", got, "one tensor per cell type"))
     }
 
-    fn check_pass(&self, x: &Tensor, mixing: &[Tensor], drops: Drops) -> Result<()> {
-        self.check_input(x, mixing)?;
-        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
-        drops.values.map_or(Ok(()), |values| values.check())
-    }
-
     /// Shapes that the network cannot take are errors in words, before any work.
     fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
         let (_, h, w) = image_sizes("supernet input", x)?;
@@ -309,8 +313,7 @@ impl Supernet {
             return Err(Error::invalid("supernet input, image size", format!("{h} x {w}"), expected));
         }
         let (edges, ops, more) = (self.space().n_edges(), self.space().ops().len(), self.config.edge_weights());
-        let fits =
-            |t: &Tensor| t.dtype() == DType::F32 && (t.dims() == [edges, ops] || t.dims() == [edges, ops + more]);
+        let fits = |t: &Tensor| t.dtype() == DType::F32 && (0..=more).any(|m| t.dims() == [edges, ops + m]);
         let lengths = [self.space().cell_types().len(), self.cells().len()];
         if !lengths.contains(&mixing.len()) || !mixing.iter().all(fits) {
             let got: Vec<&[usize]> = mixing.iter().map(Tensor::dims).collect();
@@ -321,34 +324,18 @@ impl Supernet {
         Ok(())
     }
 
-    /// The mixing weights of all tables one after the other: those of candidates, then those of edges, which are 1 where the
-    /// tables do not have them.
+    /// The mixing weights of all tables one after the other: those of candidates, then those of edges, the last of which the
+    /// tables have; the others are 1.
     fn flat(&self, mixing: &[Tensor]) -> Result<Tensor> {
         let (edges, ops, more) = (self.space.n_edges(), self.space.ops().len(), self.config.edge_weights());
         let candidates = mixing.iter().map(|t| t.narrow(1, 0, ops)?.flatten_all());
-        let of_edges = mixing.iter().filter(|_| more > 0).map(|t| match t.dim(1)? - ops {
-            0 => Tensor::ones(edges * more, DType::F32, t.device()),
-            _ => t.narrow(1, ops, more)?.flatten_all(),
+        let of_edges = mixing.iter().filter(|_| more > 0).map(|t| {
+            let given = t.dim(1)? - ops;
+            let ones = Tensor::ones((edges, more - given), DType::F32, t.device())?;
+            Tensor::cat(&[ones, t.narrow(1, ops, given)?], 1)?.flatten_all()
         });
         let flat: Vec<Tensor> = candidates.chain(of_edges).collect::<candle_core::Result<_>>()?;
         Ok(Tensor::cat(&flat, 0)?)
-    }
-}
-
-impl Learns for Supernet {
-    fn network(&self) -> &Network {
-        &self.network
-    }
-
-    fn learn<T>(
-        &self,
-        x: &Tensor,
-        mixing: &[Tensor],
-        drops: Drops,
-        loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
-    ) -> Result<(Gradients, T)> {
-        self.check_pass(x, mixing, drops)?;
-        self.network.learn(self.graph_of(mixing), x, Some(&self.flat(mixing)?.detach()), drops, false, loss)
     }
 }
 

@@ -97,6 +97,8 @@ impl Recipe {
             cutout: side / 2,
             drop_path: if family == Family::NasBench201 { 0.0 } else { 0.2 },
             auxiliary: if head { 0.4 } else { 0.0 },
+            auxiliary_skip: false,
+            pool_norm: false,
             label_smoothing: 0.0,
         };
         let imagenet = EvalConfig {

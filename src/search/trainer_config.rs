@@ -49,6 +49,10 @@ settings! {
         drop_path: f64, BelowOne;
         /// Weight of the auxiliary head's loss; 0: no such head.
         auxiliary: f64, NotNegative;
+        /// A skip beside each op of the cells (DARTS-Bench-Suite, all_skip).
+        auxiliary_skip: bool, Any;
+        /// An affine batch norm behind each pool of the cells (DARTS-Bench-Suite).
+        pool_norm: bool, Any;
         /// Label smoothing.
         label_smoothing: f64, BelowOne;
     }
@@ -129,7 +133,8 @@ impl EvalConfig {
     pub fn subnet(&self, classes: usize, seed: u64) -> Result<SubnetConfig> {
         let family = Family::parse(&self.network)?;
         let (channels, cells, auxiliary) = (self.channels, self.cells, self.auxiliary > 0.0);
-        Ok(SubnetConfig { family, channels, cells, auxiliary, classes, seed })
+        let (auxiliary_skip, pool_norm) = (self.auxiliary_skip, self.pool_norm);
+        Ok(SubnetConfig { family, channels, cells, auxiliary, classes, seed, auxiliary_skip, pool_norm })
     }
 
     /// Learning rate of a step (`epoch` from 1, `index` from 0, `steps` in an epoch): `lr (t + 1) / W` in the `W` steps of

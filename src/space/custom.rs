@@ -1,6 +1,6 @@
 //! Spaces of one's own: any ops of the table over either topology, any number of nodes, a list of ops for each edge.
 
-use super::{CellType, Edge, PerCandidate, Primitive, SearchSpace, Topology};
+use super::{CellType, Edge, PerCandidate, Primitive, SearchSpace, Skeleton, Topology};
 use crate::error::{Error, Result};
 use serde::Deserialize;
 
@@ -35,15 +35,23 @@ pub(super) struct Written {
     ops: Vec<Primitive>,
     nodes: usize,
     exists: Option<PerCandidate<bool>>,
+    #[serde(default)]
+    skeleton: Option<Skeleton>,
 }
 
 impl TryFrom<Written> for SearchSpace {
     type Error = Error;
 
     fn try_from(written: Written) -> Result<Self> {
-        let Written { name, topology, ops, nodes, exists } = written;
+        let Written { name, topology, ops, nodes, exists, skeleton } = written;
         check_sizes(&name, nodes, &ops)?;
-        let space = SearchSpace { name, topology, ops, nodes, exists: Option::None };
+        if let Some(Skeleton { channels, cells, outputs, .. }) = skeleton
+            && (channels == 0 || cells == 0 || outputs == 0 || outputs > nodes || topology != Topology::Darts)
+        {
+            let got = format!("C = {channels}, {cells} cells, {outputs} nodes in the output");
+            return Err(Error::invalid(format!("skeleton of the search space {name}"), got, "1 or more of each"));
+        }
+        let space = SearchSpace { name, topology, ops, nodes, exists: Option::None, skeleton };
         match exists {
             Some(table) => {
                 table.check_shape(&space, "candidates of a search space")?;
@@ -69,11 +77,12 @@ impl SearchSpace {
     /// # Errors
     /// A name that is empty or that of a space that ships; 0 nodes, or more than 31; no op, an op twice, or `none` alone.
     pub fn custom(name: &str, topology: Topology, nodes: usize, ops: &[Primitive]) -> Result<Self> {
-        if name.is_empty() || Self::NAMES.contains(&name) {
+        if name.is_empty() || Self::by_name(name).is_ok() {
             return Err(Error::invalid("name of a search space", format!("`{name}`"), "a name of its own"));
         }
         check_sizes(name, nodes, ops)?;
-        let space = SearchSpace { name: name.to_string(), topology, ops: ops.to_vec(), nodes, exists: Option::None };
+        let (name, ops) = (name.to_string(), ops.to_vec());
+        let space = SearchSpace { name, topology, ops, nodes, exists: Option::None, skeleton: Option::None };
         space.check_alive()?;
         Ok(space)
     }

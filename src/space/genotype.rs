@@ -13,7 +13,7 @@ pub struct Genotype {
     /// every edge, as SNAS (Xie et al., 2019) derives cells, where `none` stands for an edge that is left out; a cell of the
     /// literature may have another number into a node, and one of them twice.
     pub chosen: Vec<Candidate>,
-    /// See [`Plan::outputs`]: empty, where all nodes are the output, as in every search here.
+    /// See [`Plan::outputs`]: empty, where all nodes are the output, as in every search of a space without a [`super::Skeleton`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Vec<usize>>,
 }
@@ -44,7 +44,7 @@ impl Genotype {
                 return Err(Error::invalid(what, format!("{alive} candidates alive"), subset.keep));
             }
         }
-        Ok(Genotype { space: space.clone(), chosen: mask.alive(), outputs: vec![] })
+        Ok(Genotype { space: space.clone(), chosen: mask.alive(), outputs: space.outputs() })
     }
 
     /// From text: `|op~0|+|op~0|op~1|+...`, or `Genotype(normal=[('sep_conv_3x3', 0), ...], ...)`.
@@ -75,7 +75,7 @@ impl Genotype {
         let twice = self.chosen.windows(2).find(|pair| pair[0] == pair[1]);
         let got = match twice {
             Some(pair) => format!("{} twice", self.space.describe(pair[0])?),
-            None if !self.outputs.is_empty() => "part of its nodes as its output".to_string(),
+            None if self.outputs != self.space.outputs() => "part of its nodes as its output".to_string(),
             None => return Mask::only(&self.space, &self.chosen),
         };
         Err(Error::invalid("cell of a supernet", got, "each op once, and all nodes as the output"))

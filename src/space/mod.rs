@@ -1,5 +1,6 @@
 //! WHAT can be searched, as plain data: no tensor, no I/O.
 
+pub mod bench_suite;
 pub mod custom;
 mod draw;
 pub mod genotype;
@@ -18,6 +19,7 @@ mod shrink_tests;
 pub mod subset;
 mod svg;
 
+pub use bench_suite::Skeleton;
 pub use genotype::Genotype;
 pub use iim::{Iim, PerCandidate};
 pub use mask::Mask;

@@ -1,6 +1,6 @@
 //! Search spaces: which ops, on which edges, in which cells.
 
-use super::{ComparisonSubset, Mask, PerCandidate, Primitive};
+use super::{ComparisonSubset, Mask, PerCandidate, Primitive, Skeleton};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -85,10 +85,13 @@ pub struct SearchSpace {
     pub(super) nodes: usize,
     /// Which candidates exist, where the edges have lists of their own; else all do.
     pub(super) exists: Option<PerCandidate<bool>>,
+    /// What stands around its cells, where that is part of the space.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) skeleton: Option<Skeleton>,
 }
 
 impl SearchSpace {
-    /// The names that [`SearchSpace::by_name`] knows.
+    /// The names that [`SearchSpace::by_name`] knows, besides [`SearchSpace::bench_suite_names`].
     pub const NAMES: [&'static str; 2] = ["nas-bench-201", "darts"];
 
     /// NAS-Bench-201 (Dong & Yang, ICLR 2020).
@@ -101,6 +104,7 @@ impl SearchSpace {
             ops,
             nodes: 3,
             exists: Option::None,
+            skeleton: Option::None,
         }
     }
 
@@ -108,15 +112,23 @@ impl SearchSpace {
     pub fn darts() -> Self {
         use Primitive::*;
         let ops = vec![None, SkipConnect, SepConv3x3, SepConv5x5, DilConv3x3, DilConv5x5, AvgPool3x3, MaxPool3x3];
-        SearchSpace { name: Self::NAMES[1].to_string(), topology: Topology::Darts, ops, nodes: 4, exists: Option::None }
+        SearchSpace {
+            name: Self::NAMES[1].to_string(),
+            topology: Topology::Darts,
+            ops,
+            nodes: 4,
+            exists: Option::None,
+            skeleton: Option::None,
+        }
     }
 
     /// By name.
     pub fn by_name(name: &str) -> Result<Self> {
-        [Self::nas_bench_201(), Self::darts()]
-            .into_iter()
-            .find(|space| space.name == name)
-            .ok_or_else(|| Error::unknown_name("search space", name, Self::NAMES))
+        let suite = Self::bench_suite_names();
+        let known = || Self::NAMES.into_iter().chain(suite.iter().map(String::as_str));
+        let shipped = [Self::nas_bench_201(), Self::darts()].into_iter().find(|space| space.name == name);
+        let found = shipped.or_else(|| Self::bench_suite(name));
+        found.ok_or_else(|| Error::unknown_name("search space", name, known()))
     }
 
     /// Its name.

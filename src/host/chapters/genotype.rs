@@ -49,7 +49,8 @@ fn random(space: &SearchSpace, stream: &mut Stream) -> Genotype {
         chosen.extend(picked);
     }
     chosen.sort();
-    Genotype { space: space.clone(), chosen, outputs: vec![] }
+    let outputs = space.outputs();
+    Genotype { space: space.clone(), chosen, outputs }
 }
 
 /// A table row as a map.
@@ -121,7 +122,7 @@ fn replaced(genotype: &Genotype, old: &CandidateHandle, new: &CandidateHandle) -
         .ok_or_else(|| wrong("replace", candidate_name(&old.space, old.place), "a candidate of the genotype"))?;
     chosen[place] = to;
     // A cell of the literature may be one that no search here finds.
-    if genotype.outputs.is_empty() && Genotype::new(space, &genotype.chosen).is_ok() {
+    if genotype.outputs == space.outputs() && Genotype::new(space, &genotype.chosen).is_ok() {
         return Ok(Genotype::new(space, &chosen)?);
     }
     if !space.comparison_subsets().iter().any(|s| s.candidates.contains(&from) && s.candidates.contains(&to)) {

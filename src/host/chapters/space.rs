@@ -5,17 +5,24 @@ use crate::host::handles::space::{CandidateHandle, MaskHandle, SpaceHandle, cand
 use crate::host::script::api::Api;
 use crate::host::script::functions::functions;
 use crate::space::SearchSpace;
+use rhai::{Dynamic, INT, Map};
 use std::rc::Rc;
 
 /// Register the functions of spaces.
 pub fn register(api: &mut Api) {
     api.chapter("search spaces");
     functions! { api, [];
-        /// A search space by name: "nas-bench-201" or "darts". Unknown names are an error with the nearest.
+        /// A search space by name: "nas-bench-201", "darts", or one of DARTS-Bench-Suite (arXiv 2507.16533):
+        /// "bench-suite/wide-regular", supernets wide (C=18, 4 cells), deep (C=7, 18 cells) and single_cell (C=26, one
+        /// cell of 8 nodes, which reduces; its output are the last 4), each with the candidates of the DARTS space
+        /// (regular), without skip_connect (no_skip), or with a skip beside those of every edge (all_skip). In these,
+        /// supernets have by default that size (`cells` counts all cells), batch norm behind pools and none before the
+        /// head. Unknown names are an error with the nearest.
         ///
         /// ```rhai
         /// let s = space("nas-bench-201");
         /// assert(s.edges.len == 6);
+        /// assert(space("bench-suite/single_cell-no_skip").edges.len == 44);
         /// ```
         fn space(name: String) -> Result<SpaceHandle> { Ok(SpaceHandle(Rc::new(SearchSpace::by_name(&name)?))) }
 
@@ -25,6 +32,20 @@ pub fn register(api: &mut Api) {
         /// assert(space("darts").name == "darts");
         /// ```
         get name(&space: SpaceHandle) -> String { space.0.name().to_string() }
+
+        /// What the network of a cell of a DARTS-Bench-Suite space is made with, as settings of `train_genotype`
+        /// (channels, cells, auxiliary_skip, pool_norm, auxiliary: 0); empty for other spaces.
+        ///
+        /// ```rhai
+        /// assert(space("bench-suite/deep-all_skip").network.channels == 7 && space("darts").network == #{});
+        /// ```
+        get network(&space: SpaceHandle) -> Map {
+            let Some(s) = space.0.skeleton() else { return Map::new() };
+            let sizes = [("channels", s.channels), ("cells", s.cells), ("auxiliary", 0)];
+            let flags = [("auxiliary_skip", s.auxiliary_skip), ("pool_norm", true)];
+            let sizes = sizes.map(|(key, n)| (key.into(), Dynamic::from(n as INT)));
+            sizes.into_iter().chain(flags.map(|(key, is)| (key.into(), Dynamic::from(is)))).collect()
+        }
 
         /// Names of the candidate ops of every edge, in order; where edges have lists of their own (`ops_of`), of
         /// their union.

@@ -33,7 +33,9 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// PC-DARTS; cfg.auxiliary_skip (false): a skip connection beside the candidates of every edge, with a
         /// factorised reduction of its own where the edge halves, as in DARTS-. Each of these has a mixing weight an
         /// edge: a mix may have it as a column behind those of the ops (first that of the skip, then that of the channels
-        /// that go past); without, it is 1. An edge none of whose candidates is alive has neither.
+        /// that go past; where one column stands for both, it is the latter); without, it is 1. An edge none of whose
+        /// candidates is alive has neither. Spaces of DARTS-Bench-Suite (`space`) have a size and options of their own,
+        /// which hold where cfg has no others; there, cfg.cells are all cells.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

@@ -113,12 +113,13 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// `exponential`, 0.97 an epoch), momentum, nesterov, weight_decay, clip (0 = none), augment, photo (in place
         /// of the padded crop, a random part, of the whole picture where the data is a folder of pictures; colour
         /// jitter and light), cutout (pixels), drop_path (probability at the end), auxiliary (weight; 0 = no such
-        /// head), label_smoothing. What the recipe sets is said at the beginning; all of it is in the manifest and in
-        /// settings.json. It is an epochs loop: saved after every epoch, and goes on under --resume. Gives accuracy
-        /// and top5 (percent of the test images, after the last epoch), loss, best_accuracy and best_epoch (chosen on
-        /// the test images: not a fair figure), train_accuracy, curve (test accuracy by epoch), confusion (rows: true
-        /// class), parameters, seconds, genotype, folder. In the run folder, train-NNN holds settings.json,
-        /// curve.csv, curve.svg, confusion.csv, genotype.txt, last.safetensors and best.safetensors (PyTorch names).
+        /// head), auxiliary_skip and pool_norm (DARTS-Bench-Suite: `space.network`), label_smoothing. What the recipe
+        /// sets is said at the beginning; all of it is in the manifest and in settings.json. It is an epochs loop:
+        /// saved after every epoch, and goes on under --resume. Gives accuracy and top5 (percent of the test images,
+        /// after the last epoch), loss, best_accuracy and best_epoch (chosen on the test images: not a fair figure),
+        /// train_accuracy, curve (test accuracy by epoch), confusion (rows: true class), parameters, seconds, genotype,
+        /// folder. In the run folder, train-NNN holds settings.json, curve.csv, curve.svg, confusion.csv, genotype.txt,
+        /// last.safetensors and best.safetensors (PyTorch names).
         ///
         /// ```rhai
         /// let r = train_genotype(9930, data("digits", #{ limit: 4 }), #{ channels: 2, cells: 1, epochs: 2, batch_size: 16 });

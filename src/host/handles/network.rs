@@ -14,9 +14,9 @@ use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::value::shown;
 use crate::net::subnet::Plan;
 use crate::net::{Cost, Mode, Subnet};
-use crate::search::in_order;
+use crate::search::learner::in_order;
 use crate::search::{EvalConfig, Proxy, Trainer, proxy};
-use crate::space::{NetworkShape, PerCandidate, Topology};
+use crate::space::{PerCandidate, Topology};
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
@@ -99,11 +99,7 @@ impl NetworkHandle {
         if proxy_of(name)?.is_some() {
             return Err(Error::invalid(format!("proxy {name}"), "no images", "a batch, or an array of batches"));
         }
-        let config = self.net().config();
-        let [channels, cells, classes, size] =
-            [config.channels, config.cells, config.classes, self.size].map(|n| n as u64);
-        let shape = NetworkShape { family: config.family, channels, cells, classes, size, auxiliary: false };
-        let cost = Cost::of_plan(self.net().plan(), shape)?;
+        let cost = Cost::of(self.net().graph(), (self.size, self.size), false);
         Ok(if name == "params" { cost.parameters } else { cost.multiply_adds } as f64)
     }
 

@@ -9,8 +9,7 @@ use crate::error::{Error, Result};
 use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
 use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
-use crate::search::in_order;
-use crate::search::learner::DropRates;
+use crate::search::learner::{DropRates, in_order};
 use crate::search::settings::Settings;
 use rhai::{Dynamic, Map};
 

@@ -48,16 +48,23 @@ impl SupernetHandle {
         host.settings.end_of_probe()?;
         let or = |given: usize, usual: usize| if given == 0 { usual } else { given };
         let seed = host.stream.borrow_mut().next_seed();
+        let skeleton = space.0.skeleton();
+        let usual = if space.0.topology() == Topology::Darts { 2 } else { 5 };
+        let own = |given: bool, key: &str, usual: bool| {
+            if cfg.contains_key(key) || skeleton.is_none() { given } else { usual }
+        };
         let config = SupernetConfig {
-            channels: or(size.channels, 16),
-            cells: or(size.cells, if space.0.topology() == Topology::Darts { 2 } else { 5 }),
+            channels: or(size.channels, skeleton.map_or(16, |s| s.channels)),
+            cells: or(size.cells, skeleton.map_or(usual, |s| s.cells)),
+            in_all: skeleton.is_some(),
             classes: or(size.classes, host.current_data()?.train.n_classes()),
             seed,
             strict: size.strict,
-            pool_norm: size.pool_norm,
-            head_norm: size.head_norm,
+            // Those of ConfigurableOptimizer in a space of DARTS-Bench-Suite.
+            pool_norm: own(size.pool_norm, "pool_norm", true),
+            head_norm: own(size.head_norm, "head_norm", false),
+            auxiliary_skip: own(size.auxiliary_skip, "auxiliary_skip", skeleton.is_some_and(|s| s.auxiliary_skip)),
             partial: size.partial,
-            auxiliary_skip: size.auxiliary_skip,
         };
         Ok(SupernetHandle::of(host, (*space.0).clone(), config, train.batch_size)?)
     }

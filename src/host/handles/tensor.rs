@@ -72,7 +72,7 @@ pub fn room(numbers: Option<usize>) -> Fallible<()> {
 }
 
 /// Mixing weights from a script: one tensor per cell type in an array, or one tensor if there is one cell type; each
-/// `[edges, ops]`. `more`: of a supernet, columns that its tables may have behind, and how many cells it has: there may be a
+/// `[edges, ops]`. `more`: of a supernet, how many columns its tables may have behind, and how many cells it has: there may be a
 /// tensor for each.
 pub fn mix_of(mix: &Dynamic, space: &SearchSpace, more: Option<(usize, usize)>) -> Fallible<Vec<Tensor>> {
     tables_with("mixing weights", mix, space, more)
@@ -97,7 +97,7 @@ fn tables_with(
         let each = if cells > types { format!(", or {cells}, one per cell") } else { String::new() };
         format!("{types} tensor(s) of shape [{edges}, {ops}]{more}, one per cell type{each}")
     };
-    let fits = |dims: &[usize]| dims == [edges, ops] || dims == [edges, ops + more];
+    let fits = |dims: &[usize]| (0..=more).any(|m| dims == [edges, ops + m]);
     let one = |value: &Dynamic| match value.read_lock::<TensorHandle>() {
         Some(tensor) if fits(tensor.0.dims()) => tensor.0.to_dtype(DType::F32).map_err(raise_tensor),
         Some(tensor) => Err(wrong(what, format!("a tensor of shape {:?}", tensor.0.dims()), expected())),

@@ -19,6 +19,7 @@ const CONFIG: SupernetConfig = SupernetConfig {
     head_norm: true,
     partial: 1,
     auxiliary_skip: false,
+    in_all: false,
 };
 
 fn recorded() -> HashMap<String, Tensor> {

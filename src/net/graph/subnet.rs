@@ -4,7 +4,8 @@ use super::build::{Builder, OpStyle};
 use super::{Coef, Graph, Op, Term, Value};
 use crate::error::{Error, Result};
 use crate::net::SubnetConfig;
-use crate::space::{Family, Plan};
+use crate::space::primitive::Form;
+use crate::space::{Family, Plan, Primitive};
 
 /// The graph of a network; `config` is checked.
 pub fn graph(plan: &Plan, config: &SubnetConfig) -> Graph {
@@ -33,7 +34,8 @@ fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
     for i in 0..cells {
         let reduction = i == cells / 3 || i == 2 * cells / 3;
         width <<= u32::from(reduction);
-        let out = darts_cell(&mut b, plan, i, [s0, s1], width, reduction, reduction_before);
+        let place = Place { i, width, reduction, reduction_before, config };
+        let out = darts_cell(&mut b, plan, place, [s0, s1]);
         (s0, s1, reduction_before) = (s1, out, reduction);
         if i == 2 * cells / 3 {
             to_auxiliary = out;
@@ -48,17 +50,20 @@ fn darts(plan: &Plan, config: &SubnetConfig) -> Graph {
     b.finish(logits, head)
 }
 
-/// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; the nodes of the
-/// output one after the other.
-fn darts_cell(
-    b: &mut Builder,
-    plan: &Plan,
+/// Where a cell stands.
+struct Place<'a> {
+    config: &'a SubnetConfig,
     i: usize,
-    [s0, s1]: [Value; 2],
     width: usize,
     reduction: bool,
     reduction_before: bool,
-) -> Value {
+}
+
+/// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; the nodes of the
+/// output one after the other. An auxiliary skip is added to what each op gives, and both are dropped together
+/// (ConfigurableOptimizer `darts/core/model.py`).
+fn darts_cell(b: &mut Builder, plan: &Plan, place: Place, [s0, s1]: [Value; 2]) -> Value {
+    let Place { config, i, width, reduction, reduction_before } = place;
     let name = |part: &str| format!("cells.{i}.{part}");
     let s0 = match reduction_before {
         true => b.factorized_reduce(&name("preprocess0"), s0, width),
@@ -73,14 +78,31 @@ fn darts_cell(
         for &(primitive, from) in inputs {
             let Some(x) = nodes[from] else { continue };
             let stride = if reduction && from < 2 { 2 } else { 1 };
-            let y = b.primitive(&name(&format!("_ops.{op}")), primitive, x, stride);
-            terms.push(if y == x { Term { x, coef: Coef::One } } else { b.drop_path(y) });
+            let own = name(&format!("_ops.{op}"));
+            terms.push(if config.auxiliary_skip {
+                let y = darts_op(b, &format!("{own}.operation"), primitive, x, stride, config);
+                let skip = b.primitive(&format!("{own}.aux_skip"), Primitive::SkipConnect, x, stride);
+                let both = b.sum([skip, y].map(|x| Term { x, coef: Coef::One }).to_vec());
+                b.drop_path(both)
+            } else {
+                let y = darts_op(b, &own, primitive, x, stride, config);
+                if y == x { Term { x, coef: Coef::One } } else { b.drop_path(y) }
+            });
             op += 1;
         }
         nodes.push(if terms.is_empty() { None } else { Some(b.sum(terms)) });
     }
     let outputs = plan.outputs_of(cell_type);
     b.concat(outputs.into_iter().filter_map(|n| nodes[n]).collect())
+}
+
+/// An op, and the norm behind it if it is a pool and has one.
+fn darts_op(b: &mut Builder, name: &str, op: Primitive, x: Value, stride: usize, config: &SubnetConfig) -> Value {
+    let y = b.primitive(name, op, x, stride);
+    match op.form() {
+        Form::AveragePool | Form::MaximumPool if config.pool_norm => b.norm(&format!("{name}.op.1"), y),
+        _ => y,
+    }
 }
 
 /// `TinyNetwork` of AutoDL-Projects: stem, three stages of `InferCell`s with residual blocks between, head.

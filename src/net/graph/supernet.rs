@@ -28,7 +28,7 @@ pub fn cells(space: &SearchSpace, config: &SupernetConfig) -> Vec<usize> {
 fn built(space: &SearchSpace, config: &SupernetConfig, mask: &Mask, by_cell: bool) -> Graph {
     let tables = if by_cell { cells(space, config).len() } else { space.cell_types().len() };
     let mut cell = 0;
-    let (c, n) = (config.channels, config.cells);
+    let c = config.channels;
     let mut b = Builder::new(OpStyle::Search { pool_norm: config.pool_norm });
     let stem = match space.topology() {
         Topology::NasBench201 => c,
@@ -38,7 +38,7 @@ fn built(space: &SearchSpace, config: &SupernetConfig, mask: &Mask, by_cell: boo
     let stem = b.node(stem);
     let (mut s0, mut s1, mut reduction_before) = (stem, stem, false);
     for k in 0..blocks(config) {
-        let width = c << (usize::from(k >= n) + usize::from(k > 2 * n));
+        let width = c << reductions(config).iter().filter(|at| k >= **at).count();
         let reduction = is_reduction(config, k);
         let table = if by_cell { cell } else { usize::from(reduction) };
         let block = BuiltCell { space, config, mask, k, width, reduction, table, tables };
@@ -48,7 +48,10 @@ fn built(space: &SearchSpace, config: &SupernetConfig, mask: &Mask, by_cell: boo
             Topology::NasBench201 => block.nodes(&mut b, vec![s1]).pop().unwrap_or(s1),
             Topology::Darts => {
                 let inputs = block.preprocess(&mut b, [s0, s1], reduction_before);
-                let nodes = block.nodes(&mut b, inputs);
+                let mut nodes = block.nodes(&mut b, inputs);
+                if let Some(skeleton) = space.skeleton() {
+                    nodes.drain(..nodes.len().saturating_sub(skeleton.outputs));
+                }
                 b.concat(nodes)
             }
         };
@@ -67,13 +70,20 @@ fn built(space: &SearchSpace, config: &SupernetConfig, mask: &Mask, by_cell: boo
     Graph { n_mix, n_candidates, drop_paths, order: Order::AsBuilt, ..b.finish(logits, None) }
 }
 
-/// How many blocks stand between stem and head: N at C, a reduction, N at 2C, a reduction, N at 4C.
+/// How many blocks stand between stem and head: N at C, a reduction, N at 2C, a reduction, N at 4C, or as many as are said.
 pub fn blocks(config: &SupernetConfig) -> usize {
-    3 * config.cells + 2
+    if config.in_all { config.cells } else { 3 * config.cells + 2 }
+}
+
+/// The blocks that reduce: at a third and at two thirds of them, which is one where there is but one.
+pub fn reductions(config: &SupernetConfig) -> Vec<usize> {
+    let mut at = vec![blocks(config) / 3, 2 * blocks(config) / 3];
+    at.dedup();
+    at
 }
 
 fn is_reduction(config: &SupernetConfig, block: usize) -> bool {
-    block == config.cells || block == 2 * config.cells + 1
+    reductions(config).contains(&block)
 }
 
 /// Index into [`SearchSpace::cell_types`]; none for a residual block.

@@ -19,7 +19,7 @@ impl Learner {
         let owners = owners(self.net.space(), self.net.config(), names);
         let is_frozen = |owner: &Option<(Candidate, usize)>| owner.is_some_and(|(c, _)| frozen.contains(&c));
         let positions = owners.iter().enumerate().filter(|(_, owner)| is_frozen(owner)).map(|(i, _)| i).collect();
-        self.training.optimiser.freeze(positions);
+        self.optimiser.freeze(positions);
         self.frozen = frozen;
         Ok(())
     }

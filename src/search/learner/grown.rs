@@ -34,7 +34,7 @@ impl Learner {
         let (old_space, old_config) = (self.net.space(), self.net.config());
         grow::check((&space, &config), (old_space, old_config))?;
         let net = Supernet::new(space.clone(), config, self.net.device())?;
-        let mut grown = Learner::new(net, self.training.seed);
+        let mut grown = Learner::new(net, self.seed);
         let (old, mut state) = (self.state()?, grown.state()?);
         let mut random = ChaCha8Rng::seed_from_u64(config.seed);
         let mut growth = Growth::default();
@@ -66,12 +66,12 @@ impl Learner {
                 }
             }
         }
-        grown.training.optimiser.restore(grown.net.params(), &state)?;
+        grown.optimiser.restore(grown.net.params(), &state)?;
         grown.net.set_mask(grow::mask(&space, old_space, self.net.mask()))?;
         let is_frozen =
             |c: &Candidate| grow::candidate((&space, old_space), *c).is_some_and(|from| self.frozen.contains(&from));
         grown.frozen = space.candidates().into_iter().filter(is_frozen).collect();
-        (grown.training.epoch, grown.entered, grown.stats) = (self.training.epoch, self.entered, self.stats);
+        (grown.epoch, grown.entered, grown.stats) = (self.epoch, self.entered, self.stats);
         Ok((grown, growth))
     }
 }

@@ -1,7 +1,6 @@
 //! A learner in the turns of loops: it enters an epoch, and is as before if nothing was done with it there.
 
-use super::super::EpochStats;
-use super::Learner;
+use super::{EpochStats, Learner};
 use std::cell::Cell;
 
 /// The turns that are under way, the innermost last.
@@ -30,7 +29,7 @@ impl Learner {
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
     pub fn begin_epoch(&mut self, epoch: usize) {
         let used = self.turns.used.replace(false);
-        self.turns.before.push(Before { epoch: self.training.epoch, entered: self.entered, stats: self.stats, used });
+        self.turns.before.push(Before { epoch: self.epoch, entered: self.entered, stats: self.stats, used });
         self.enter(epoch);
         self.entered = true;
     }
@@ -39,14 +38,14 @@ impl Learner {
     pub fn leave_epoch(&mut self) {
         let Some(Before { epoch, entered, stats, used }) = self.turns.before.pop() else { return };
         if !self.turns.used.get() {
-            (self.training.epoch, self.entered, self.stats) = (epoch, entered, stats);
+            (self.epoch, self.entered, self.stats) = (epoch, entered, stats);
             self.turns.used.set(used);
         }
     }
 
     /// Begin the epoch without a turn.
     pub(super) fn enter(&mut self, epoch: usize) {
-        self.training.epoch = epoch;
+        self.epoch = epoch;
         self.stats = EpochStats::default();
         self.draws.begin();
         self.seen.forget();

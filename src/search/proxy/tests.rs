@@ -64,7 +64,8 @@ fn network(case: &Value, channels: usize, reference: bool) -> Subnet {
     let plan = Plan::parse(case["genotype"].as_str().unwrap()).unwrap();
     let family = Family::parse(case["network"].as_str().unwrap()).unwrap();
     let cells = case["cells"].as_u64().unwrap() as usize;
-    let config = SubnetConfig { family, channels, cells, classes: 10, auxiliary: false, seed: 0 };
+    let usual = SubnetConfig::usual(family, 10, 0);
+    let config = SubnetConfig { channels, cells, auxiliary: false, ..usual };
     let make = if reference { Subnet::new_reference } else { Subnet::new };
     let net = make(plan, config, &Device::Cpu).unwrap();
     for param in net.params().iter() {
