@@ -101,10 +101,15 @@ pub fn counts(all: &[Standing]) -> Vec<(State, usize)> {
     State::ALL.into_iter().map(|state| (state, count(state))).filter(|(_, n)| *n > 0).collect()
 }
 
+/// `1 point`, `2 points`.
+pub fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// `24 points: 20 finished, 3 running, 1 failed`.
 pub fn summary(all: &[Standing]) -> String {
     let each: Vec<String> = counts(all).iter().map(|(state, n)| format!("{n} {}", state.name())).collect();
-    format!("{} points: {}", all.len(), each.join(", "))
+    format!("{}: {}", count(all.len(), "point"), each.join(", "))
 }
 
 /// A line for each of `shown`, in columns; `width` of a terminal, or no limit.

@@ -137,7 +137,7 @@ fn show(folder: &Folder, rows: &[Row], engine: &Engine) -> Result<()> {
     match engine.engine {
         Kind::Local => {
             let places = Places::deal(folder, at_a_time, cores(), &gpus(engine))?;
-            text.push(format!("\n{} at a time, {} threads each", places.jobs, places.threads));
+            text.push(format!("\n{} at a time, {} each", places.jobs, status::count(places.threads, "thread")));
         }
         Kind::Slurm => {
             text.push(format!("\n{}", slurm::script(folder)?));
