@@ -163,8 +163,8 @@ fn go(folder: &Folder, rows: &[Row], engine: &Engine) -> Result<()> {
         Kind::Slurm => {
             let jobs = slurm::submit(folder, rows, at_a_time)?;
             streams::say(&format!(
-                "{} points submitted; look on: isdarts-host sweep status {}",
-                rows.len(),
+                "{} submitted; look on: isdarts-host sweep status {}",
+                status::count(rows.len(), "point"),
                 shown(folder)
             ));
             print(&jobs.join("\n"))
@@ -172,8 +172,8 @@ fn go(folder: &Folder, rows: &[Row], engine: &Engine) -> Result<()> {
         Kind::Hyperqueue => {
             let job = hyperqueue::submit(folder, rows)?;
             streams::say(&format!(
-                "{} points submitted; look on: isdarts-host sweep status {}",
-                rows.len(),
+                "{} submitted; look on: isdarts-host sweep status {}",
+                status::count(rows.len(), "point"),
                 shown(folder)
             ));
             print(&job)
