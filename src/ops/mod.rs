@@ -21,6 +21,7 @@ pub mod noise;
 pub mod poll;
 pub mod pool;
 pub mod relu;
+mod seen;
 pub mod sgd;
 pub mod simd;
 pub mod special;

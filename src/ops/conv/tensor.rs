@@ -1,6 +1,7 @@
 //! The definition in candle tensor algebra.
 
 use crate::ops::poll::poll;
+use crate::ops::seen::seen;
 use crate::ops::window::Window;
 use candle_core::{Result, Tensor};
 
@@ -43,8 +44,7 @@ fn product(x: &Tensor, weight: &Tensor, down: Window, across: Window) -> Result<
     let (b, ci, h, w) = x.dims4()?;
     let (co, taps) = (weight.dim(0)?, down.kernel * across.kernel);
     let (oh, ow) = (down.outputs(h), across.outputs(w));
-    let seen = Window::taps_of(&down, &across, &x.transpose(0, 1)?, 0.)?;
-    let seen = Tensor::stack(&seen, 0)?.reshape((taps * ci, b * oh * ow))?;
+    let seen = seen(down, across, &x.transpose(0, 1)?)?.reshape((taps * ci, b * oh * ow))?;
     let weight = weight.permute((0, 2, 3, 1))?.reshape((co, taps * ci))?;
     weight.matmul(&seen)?.reshape((co, b, oh, ow))?.transpose(0, 1)?.contiguous()
 }

@@ -1,5 +1,6 @@
 //! The definitions in candle tensor algebra.
 
+use crate::ops::seen::seen;
 use crate::ops::window::Window;
 use candle_core::{Result, Tensor};
 
@@ -18,7 +19,7 @@ pub fn avg_pool3(x: &Tensor, stride: usize) -> Result<Tensor> {
 pub fn avg_pool(x: &Tensor, window: Window) -> Result<Tensor> {
     let (_, _, h, w) = x.dims4()?;
     let valid = sum(window.taps(&Tensor::ones((1, 1, h, w), x.dtype(), x.device())?, 0.)?)?;
-    sum(window.taps(x, 0.)?)?.broadcast_div(&valid)
+    seen(window, window, x)?.sum(0)?.broadcast_div(&valid)
 }
 
 /// 3x3 maximum, padding 1; NaN counts as the maximum.
