@@ -68,7 +68,10 @@ pub fn table(args: &args::Table) -> Result<()> {
         streams::say(&format!("{missing} of {} runs are not finished", standings.len()));
     }
     print(&table.text(match args.format {
-        Format::Text => table::Format::Text,
+        Format::Text => {
+            let terminal = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
+            table::Format::Text(terminal.map(|(width, _)| width.0.into()))
+        }
         Format::Markdown => table::Format::Markdown,
         Format::Csv => table::Format::Csv,
         Format::Latex => table::Format::Latex,

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 /// As what a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// For a terminal.
-    Text,
+    /// For a terminal of so many columns, if it is known: what does not fit stands below, beside the settings again.
+    Text(Option<usize>),
     /// Markdown.
     Markdown,
     /// CSV: a column of standard deviations behind each mean; all digits.
@@ -23,8 +23,11 @@ impl Table {
     /// What CSV cannot hold.
     pub fn text(&self, format: Format) -> Result<String> {
         match format {
-            Format::Text => Ok(self.aligned(["", "  ", ""], false)),
-            Format::Markdown => Ok(self.aligned(["| ", " | ", " |"], true)),
+            Format::Text(width) => Ok(self.in_parts(width.unwrap_or(usize::MAX)).join("\n\n")),
+            Format::Markdown => {
+                let all: Vec<usize> = (0..self.header.len()).collect();
+                Ok(self.aligned(&all, ["| ", " | ", " |"], true))
+            }
             Format::Csv => self.csv(),
             Format::Latex => Ok(self.latex()),
         }
@@ -34,18 +37,47 @@ impl Table {
         self.rows.iter().map(|row| row.iter().map(|cell| plain(cell, between)).collect()).collect()
     }
 
-    fn aligned(&self, [left, middle, right]: [&str; 3], rule: bool) -> String {
+    /// Columns, at most `width` wide together where one alone does not take more; those of texts that come first are in each part.
+    fn in_parts(&self, width: usize) -> Vec<String> {
+        let widths = self.widths();
+        let keys = self.keys().min(self.header.len() - 1);
+        let room = |columns: &[usize]| columns.iter().map(|&at| widths[at] + 2).sum::<usize>().saturating_sub(2);
+        let mut parts: Vec<Vec<usize>> = vec![(0..=keys).collect()];
+        for at in keys + 1..self.header.len() {
+            let last = parts.len() - 1;
+            let with = [&parts[last][..], &[at]].concat();
+            match room(&with) <= width {
+                true => parts[last] = with,
+                false => parts.push((0..keys).chain([at]).collect()),
+            }
+        }
+        parts.iter().map(|columns| self.aligned(columns, ["", "  ", ""], false)).collect()
+    }
+
+    /// How many columns of texts come first.
+    fn keys(&self) -> usize {
+        self.rows.first().map_or(0, |row| row.iter().take_while(|c| matches!(c, Cell::Text(_))).count())
+    }
+
+    fn widths(&self) -> Vec<usize> {
         let cells = self.cells("+-");
-        let lines: Vec<&Vec<String>> = std::iter::once(&self.header).chain(&cells).collect();
-        let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0).max(3);
-        let widths: Vec<usize> = (0..self.header.len()).map(width).collect();
+        let width = |at: usize| {
+            let lines = std::iter::once(&self.header).chain(&cells);
+            lines.map(|line| line[at].chars().count()).max().unwrap_or(0).max(3)
+        };
+        (0..self.header.len()).map(width).collect()
+    }
+
+    fn aligned(&self, columns: &[usize], [left, middle, right]: [&str; 3], rule: bool) -> String {
+        let (cells, widths) = (self.cells("+-"), self.widths());
         let line = |line: &Vec<String>| {
-            let padded: Vec<String> = line.iter().zip(&widths).map(|(cell, w)| format!("{cell:w$}", w = *w)).collect();
+            let padded: Vec<String> = columns.iter().map(|&at| format!("{:w$}", line[at], w = widths[at])).collect();
             format!("{left}{}{right}", padded.join(middle)).trim_end().to_string()
         };
-        let mut lines: Vec<String> = lines.into_iter().map(line).collect();
+        let mut lines: Vec<String> = std::iter::once(&self.header).chain(&cells).map(line).collect();
         if rule {
-            lines.insert(1, format!("|{}|", widths.iter().map(|w| "-".repeat(w + 2)).collect::<Vec<_>>().join("|")));
+            let dashes: Vec<String> = columns.iter().map(|&at| "-".repeat(widths[at] + 2)).collect();
+            lines.insert(1, format!("|{}|", dashes.join("|")));
         }
         lines.join("\n")
     }
@@ -73,7 +105,7 @@ impl Table {
 
     fn latex(&self) -> String {
         let line = |cells: Vec<String>| format!("{} \\\\\n", cells.join(" & "));
-        let texts = self.rows.first().map_or(0, |row| row.iter().take_while(|c| matches!(c, Cell::Text(_))).count());
+        let texts = self.keys();
         let columns = ["l".repeat(texts), "r".repeat(self.header.len() - texts)].concat();
         let mut text = format!("% \\usepackage{{booktabs}}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n");
         text += &line(self.header.iter().map(|head| escaped(head)).collect());
@@ -128,7 +160,7 @@ mod tests {
             ],
         };
         for (format, expected) in [
-            (Format::Text, "method    runs   test\nis_darts  4      94.36 +- 0.02\nis_darts  paper  94.36"),
+            (Format::Text(None), "method    runs   test\nis_darts  4      94.36 +- 0.02\nis_darts  paper  94.36"),
             (
                 Format::Markdown,
                 "| method   | runs  | test          |\n|----------|-------|---------------|\n\
@@ -138,8 +170,20 @@ mod tests {
         ] {
             assert_eq!(table.text(format).unwrap(), expected, "{format:?}");
         }
-        let latex = table.text(Format::Latex).unwrap();
-        for line in ["\\begin{tabular}{llr}", "method & runs & test \\\\", "is\\_darts & 4 & $94.36 \\pm 0.02$ \\\\"] {
+        let mut wide = table;
+        wide.header.push("train".into());
+        wide.rows.iter_mut().for_each(|row| row.push(Cell::Number(1.5)));
+        let text = |width| wide.text(Format::Text(Some(width))).unwrap();
+        let parts = "method    runs   test\nis_darts  4      94.36 +- 0.02\nis_darts  paper  94.36\n\n\
+                     method    runs   train\nis_darts  4      1.50\nis_darts  paper  1.50";
+        assert_eq!((text(36), text(1)), (parts.to_string(), parts.to_string()));
+        assert_eq!(text(37).lines().next(), Some("method    runs   test           train"));
+        let latex = wide.text(Format::Latex).unwrap();
+        for line in [
+            "\\begin{tabular}{llrr}",
+            "method & runs & test & train \\\\",
+            "is\\_darts & 4 & $94.36 \\pm 0.02$ & $1.50$ \\\\",
+        ] {
             assert!(latex.lines().any(|l| l == line), "{line} in\n{latex}");
         }
     }
