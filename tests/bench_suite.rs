@@ -5,7 +5,7 @@
 use isdarts_host::host::{self, RunOptions, STDLIB};
 use isdarts_host::search::Silent;
 use isdarts_host::{
-    Device, Family, Genotype, Mode, Param, Plan, Role, SearchSpace, Skeleton, Subnet, SubnetConfig, Supernet,
+    Device, DropPath, Family, Genotype, Mode, Param, Plan, Role, SearchSpace, Skeleton, Subnet, SubnetConfig, Supernet,
     SupernetConfig, Tensor,
 };
 use std::path::Path;
@@ -87,8 +87,10 @@ fn networks_with_skips_and_norms_compute_what_their_definition_computes() {
         let slow = Subnet::new_reference(plan, size, &Device::Cpu).unwrap();
         let numbers = (0..4 * 3 * 144).map(|i| ((i * 7919 % 1009) as f32 / 504.5) - 1.0).collect();
         let x = Tensor::from_vec(numbers, (4, 3, 12, 12), &Device::Cpu).unwrap();
+        let masks = (0..fast.drop_paths()).map(|i| (0..4).map(|b| f32::from(u8::from((i * 5 + b) % 3 > 0))).collect());
+        let drop = DropPath { keep: 0.6, masks: masks.collect() };
         let passes = [&fast, &slow].map(|net| {
-            let logits = net.forward(&x, Mode::Train, None).unwrap().logits;
+            let logits = net.forward(&x, Mode::Train, Some(&drop)).unwrap().logits;
             let loss = (logits.sqr().unwrap() * 0.1).unwrap().sum_all().unwrap();
             (logits, net.backward(&loss).unwrap())
         });

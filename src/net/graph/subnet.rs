@@ -100,7 +100,11 @@ fn darts_cell(b: &mut Builder, plan: &Plan, place: Place, [s0, s1]: [Value; 2]) 
 fn darts_op(b: &mut Builder, name: &str, op: Primitive, x: Value, stride: usize, config: &SubnetConfig) -> Value {
     let y = b.primitive(name, op, x, stride);
     match op.form() {
-        Form::AveragePool | Form::MaximumPool if config.pool_norm => b.norm(&format!("{name}.op.1"), y),
+        Form::AveragePool | Form::MaximumPool if config.pool_norm => {
+            // A node of its own, as in supernets: the engine leaves out images of nodes and convolutions, not of norms of pools.
+            let y = b.norm(&format!("{name}.op.1"), y);
+            b.node(y)
+        }
         _ => y,
     }
 }
