@@ -254,3 +254,42 @@ fn a_run_that_failed_says_how_it_goes_on() {
     std::fs::write(dir.path().join("a.rhai"), script("")).unwrap();
     run(&["--resume", "r", "--accept-changes"]).success().stdout("done\n");
 }
+
+#[test]
+fn a_misspelt_set_is_told_before_any_work_and_a_resumed_run_is_looked_over_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_isdarts-host");
+        let out = std::process::Command::new(program).current_dir(dir.path()).args(args).output().unwrap();
+        (out.status.success(), String::from_utf8(out.stderr).unwrap())
+    };
+    let script = |rest: &str| {
+        let text = format!(
+            "let d = data(#{{ limit: 2 }}).train;\n\
+             let net = supernet(\"nas-bench-201\", #{{ channels: 2, cells: 1 }});\n\
+             for e in epochs(2) {{\n    net.train_epoch(d, #{{ epochs: 2 }});\n    if e == 2 {{ {rest} }}\n}}\n"
+        );
+        std::fs::write(dir.path().join("s.rhai"), text).unwrap();
+    };
+    script("");
+    for (set, told) in [
+        ("limti=3", "unknown setting `limti`, did you mean `limit`?"),
+        ("epochs=3", "unknown setting `epochs`; known: limit, resize, split"),
+    ] {
+        let (done, err) = run(&["s.rhai", "--set", set]);
+        assert!(!done && err.contains(told) && !err.contains("train"), "{err}");
+        assert_eq!(std::fs::read_dir(dir.path().join("runs")).unwrap().count(), 0, "{set}");
+    }
+    assert!(run(&["s.rhai", "--set", "limit=1", "--out", "set"]).0);
+    // A mistake that was run nevertheless is told again before the rest is done; so is that of a changed script.
+    script("print(eppoch)");
+    assert!(!run(&["s.rhai", "--unchecked", "--out", "out"]).0);
+    let (done, err) = run(&["--resume", "out"]);
+    assert!(!done && err.contains("    if e == 2 { print(eppoch) }\n    |                   ^^^^^^"), "{err}");
+    script("print(epoch)");
+    let (done, err) = run(&["--resume", "out", "--accept-changes"]);
+    assert!(!done && err.contains("unknown variable `epoch`") && err.contains("nothing was run"), "{err}");
+    script("print(e)");
+    let (done, err) = run(&["--resume", "out", "--accept-changes"]);
+    assert!(done, "{err}");
+}

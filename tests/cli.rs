@@ -53,6 +53,31 @@ fn a_query_finds_a_cell_by_index_and_by_text() {
 }
 
 #[test]
+fn a_query_takes_published_cells_and_run_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    std::fs::write(dir.path().join("genotype.txt"), "a/0\t|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n").unwrap();
+    let labelled = format!("{folder}#a/0");
+    for (cell, part) in [
+        ("DARTS_V2", "CIFAR-10 network, C=36, 20 cells: 3.3 M parameters, 528.4 M multiply-adds"),
+        (folder, "IS-DARTS (paper)"),
+        (&labelled, "IS-DARTS (paper)"),
+    ] {
+        let (code, out, err) = run(&["query", cell]);
+        assert!(code == Some(0) && out.contains(part), "{cell}: {out}{err}");
+    }
+    for (cell, part) in [
+        ("DARTS_V7", "unknown genotype `DARTS_V7`, did you mean `DARTS_V1`?"),
+        ("99999999999999999999999", "got 99999999999999999999999, expected 0 to 15624"),
+        ("src", "src: got no genotype.txt, expected the folder of a run that has found cells"),
+        ("", "error: genotype text"),
+    ] {
+        let (code, _, err) = run(&["query", cell]);
+        assert!(code == Some(1) && err.contains(part), "{cell}: {err}");
+    }
+}
+
+#[test]
 fn an_expression_prints_its_value_alone() {
     assert_eq!(run(&["-e", "1 + 2"]), (Some(0), "3\n".into(), String::new()));
     assert_eq!(run(&["-e", "let a = 1;"]), (Some(0), String::new(), String::new()));

@@ -249,3 +249,23 @@ fn cifar_as_torchvision_leaves_it_is_recognised() {
         "{message}"
     );
 }
+
+#[test]
+fn a_test_image_that_is_trained_on_is_named_and_how_pictures_are_sized_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = dir.path().join("d");
+    for i in 0..12u8 {
+        let path = d.join(["train", "test"][usize::from(i / 6)]).join(["cat", "dog"][usize::from(i / 3 % 2)]);
+        std::fs::create_dir_all(&path).unwrap();
+        RgbImage::from_pixel(16, 16, Rgb([20 * i, 0, 0])).save(path.join(format!("{}.png", i % 3))).unwrap();
+    }
+    assert!(said(dir.path(), &["data", "check", "d"]).contains("0 test images are training images too"));
+    std::fs::copy(d.join("train/dog/1.png"), d.join("test/cat/1.png")).unwrap();
+    let sized = "pictures     of another size: the shorter side scaled to 8/7 of the side, then the middle";
+    assert!(said(dir.path(), &["data", "info", "d"]).contains(sized));
+    let (code, out, err) = run(dir.path(), &["data", "check", "d"]);
+    for part in ["1 test image is a training image too", "  test image 1 (cat) is training image 4 (dog)"] {
+        assert!(out.contains(part), "{part} in\n{out}");
+    }
+    assert!(code == 1 && err.contains("test images: got 1 of them among the training images, expected none"), "{err}");
+}

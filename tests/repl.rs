@@ -364,3 +364,19 @@ fn completion_is_quick() {
         processor::assert_below(Duration::from_millis(400), spent, &format!("20 completions of `{line}`"));
     }
 }
+
+#[test]
+fn a_run_that_ends_on_a_terminal_leaves_its_learning_curve_and_says_of_which_search_its_progress_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "let d = data(#{ limit: 16 }).train;\n\
+        let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\n\
+        label(\"mine/1\");\n\
+        for e in epochs(8) { net.train_epoch(d, #{ epochs: 8, batch_size: 32 }); }\n";
+    std::fs::write(dir.path().join("s.rhai"), script).unwrap();
+    let mut session = spawn(dir.path(), &["--threads", "1", "s.rhai"], &[("NO_COLOR", "1")]);
+    session.get_process_mut().set_window_size(80, 24).unwrap();
+    for part in ["mine/1  train    epoch ", "┤", "└─", "a loss   b accuracy"] {
+        session.expect(part).unwrap();
+    }
+    session.expect(Eof).unwrap();
+}

@@ -101,10 +101,11 @@ pub enum Command {
         #[command(subcommand)]
         command: Bench,
     },
-    /// The NAS-Bench-201 row of a cell, beside the paper's rows
+    /// What is known of a cell: its NAS-Bench-201 row beside the paper's; of a DARTS cell drawing and cost
     Query {
-        /// `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`, or its index in the benchmark, 0 to 15624
-        #[arg(value_name = "ARCH|INDEX")]
+        /// Its text, its index in NAS-Bench-201 (0 to 15624), the name of a published cell (DARTS_V2), or the folder of the run
+        /// that found it (DIR#LABEL where it found several)
+        #[arg(value_name = "CELL")]
         cell: String,
     },
     /// Data sets: what one holds, whether it is sound, where to get it

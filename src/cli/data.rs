@@ -77,7 +77,7 @@ fn info(splits: &Splits) -> String {
 /// Pairs of images that a check names.
 const NAMED: usize = 10;
 
-/// Read everything; say what looks wrong. An error if a class has no images.
+/// Read everything; say what looks wrong. An error if a class has no images, or where test images are training images.
 fn check(splits: &Splits) -> Result<()> {
     let mut lines = vec![info(splits), String::new()];
     for (what, set) in [("training", &splits.train), ("testing", &splits.test)] {
@@ -90,7 +90,10 @@ fn check(splits: &Splits) -> Result<()> {
     let train: HashMap<&[u8], usize> = (0..splits.train.len()).rev().map(|i| (splits.train.image(i), i)).collect();
     let both: Vec<(usize, usize)> =
         (0..splits.test.len()).filter_map(|i| Some((i, *train.get(splits.test.image(i))?))).collect();
-    lines.push(format!("{} test images are training images too", both.len()));
+    lines.push(match both.len() {
+        1 => "1 test image is a training image too".into(),
+        n => format!("{n} test images are training images too"),
+    });
     // Counted from 0, class by class as they lie there.
     let name = |data: &Dataset, i: usize| format!("{} ({})", i, data.classes[data.label(i) as usize]);
     let pair = |(test, train): &(usize, usize)| {
@@ -107,5 +110,12 @@ fn check(splits: &Splits) -> Result<()> {
             return Err(Error::invalid(format!("data set `{}`", set.name), got, "at least one of each class"));
         }
     }
-    Ok(())
+    match both.len() {
+        0 => Ok(()),
+        n => {
+            let (what, got) =
+                (format!("data set `{}`", splits.train.name), format!("{n} of them among the training images"));
+            Err(Error::invalid(format!("{what}, test images"), got, "none"))
+        }
+    }
 }

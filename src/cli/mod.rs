@@ -22,7 +22,7 @@ mod sweep;
 
 use args::{Args, Bench, Command};
 use clap::{CommandFactory, Parser};
-use isdarts_host::data::nas_bench;
+use isdarts_host::host;
 use isdarts_host::repl::terminal;
 use isdarts_host::{Error, Result, processes, streams};
 use std::path::Path;
@@ -83,10 +83,7 @@ fn dispatch(args: Args) -> Result<()> {
     match args.command {
         Some(Command::Bench { command: Bench::Step(step) }) => bench::step(&step),
         Some(Command::Bench { command: Bench::Train(train) }) => bench_train::train(&train),
-        Some(Command::Query { cell }) => {
-            let row = nas_bench::query_text(&cell)?;
-            print(&format!("{}\n\n{}", row.arch, row.beside_paper()?))
-        }
+        Some(Command::Query { cell }) => print(&host::query(&cell, &terminal::look())?),
         Some(Command::Doc { name, format, out }) => {
             manual::doc(Some(name.join(" ")).filter(|name| !name.is_empty()).as_deref(), format, &out)
         }

@@ -24,6 +24,8 @@ struct Shown {
     /// When training began, and how much of it was done then: a run that is resumed begins in the middle.
     began: Option<(Instant, f64)>,
     last_epoch: (usize, usize),
+    /// The search under way, where a script says it.
+    label: String,
 }
 
 impl Terminal {
@@ -66,15 +68,19 @@ impl Progress for Terminal {
         if self.rewrites {
             // It stands until something else is printed: short epochs would show nothing but gaps between lines.
             state.standing = true;
-            write!(err, "\r\x1b[2K{}", line(tick, left, columns())).and_then(|()| err.flush()).ok();
+            write!(err, "\r\x1b[2K{}", line(&state.label, tick, left, columns())).and_then(|()| err.flush()).ok();
         } else {
-            writeln!(err, "{}", line(tick, left, usize::MAX)).ok();
+            writeln!(err, "{}", line(&state.label, tick, left, usize::MAX)).ok();
         }
     }
 
     fn note(&self, note: &str) {
         self.clear();
         streams::say(&streams::plain(note));
+    }
+
+    fn label(&self, name: &str) {
+        self.state.borrow_mut().label = name.to_string();
     }
 
     fn columns(&self) -> Option<usize> {
@@ -90,7 +96,8 @@ impl Progress for Terminal {
 
     fn over(&self) {
         self.clear();
-        self.state.take();
+        let label = std::mem::take(&mut self.state.borrow_mut().label);
+        *self.state.borrow_mut() = Shown { label, ..Shown::default() };
     }
 }
 
@@ -121,15 +128,23 @@ impl Shown {
     }
 }
 
+/// Letters of a label that are shown.
+const LABEL: usize = 24;
+
 fn columns() -> usize {
     terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0.into())
 }
 
-/// How far, how good, how fast, how long yet: what fits into a row of so many columns, whose last one stays free, for some
+/// Of which search, how far, how good, how fast, how long yet: what fits into a row of so many columns, whose last one stays free, for some
 /// terminals begin another row there.
-fn line(tick: &Tick, left: Option<f64>, columns: usize) -> String {
-    // Text, and how much it is missed: what is missed least goes first.
-    let mut parts = vec![(format!("{:8}", tick.task), 5)];
+fn line(label: &str, tick: &Tick, left: Option<f64>, columns: usize) -> String {
+    // Text, and how much it is missed: what is missed least goes first. The label stands where the eye begins.
+    let mut parts = vec![(format!("{:8}", tick.task), 6)];
+    if !label.is_empty() {
+        let cut = label.chars().count() > LABEL;
+        let name = if cut { label.chars().take(LABEL - 3).collect::<String>() + "..." } else { label.into() };
+        parts.insert(0, (format!("{name}  "), 5));
+    }
     if tick.epoch.0 > 0 {
         parts.push((format!(" epoch {}/{}", tick.epoch.0, tick.epoch.1), 4));
     }
@@ -140,8 +155,8 @@ fn line(tick: &Tick, left: Option<f64>, columns: usize) -> String {
         parts.push((format!("  {:.0} img/s", tick.images as f64 / tick.seconds), 0));
     }
     parts.extend(left.map(|left| (format!("  {} left", clock(left)), 3)));
-    let fits = |parts: &[(String, i32)]| parts.iter().map(|(text, _)| text.len()).sum::<usize>() < columns;
-    for least in 0..5 {
+    let fits = |parts: &[(String, i32)]| parts.iter().map(|(text, _)| text.chars().count()).sum::<usize>() < columns;
+    for least in 0..6 {
         if !fits(&parts) {
             parts.retain(|(_, missed)| *missed > least);
         }
@@ -178,13 +193,31 @@ mod tests {
             (9, "train   "),
             (4, "tra"),
         ] {
-            let shown = line(&tick(3, 10), Some(62.4), columns);
+            let shown = line("", &tick(3, 10), Some(62.4), columns);
             assert_eq!(shown, expected);
             assert!(shown.len() < columns);
         }
         let measure = Tick { task: "measure", epoch: (0, 0), loss: None, accuracy: None, ..tick(0, 2) };
-        assert_eq!(line(&measure, None, 80), "measure   step 2/20  1280 img/s");
+        assert_eq!(line("", &measure, None, 80), "measure   step 2/20  1280 img/s");
         assert_eq!(clock(3723.0), "1:02:03");
+    }
+
+    #[test]
+    fn a_line_names_the_search_that_it_belongs_to() {
+        let terminal = Terminal { rewrites: false, steps: false, state: RefCell::default() };
+        terminal.label("gdas/1");
+        terminal.over();
+        let state = terminal.state.borrow();
+        for (columns, expected) in [
+            (80, "gdas/1  train    epoch 3/30  step 10/20  loss 1.2500  acc 50.0%  1:02 left"),
+            (40, "gdas/1  train    epoch 3/30  1:02 left"),
+            (30, "gdas/1  train    epoch 3/30"),
+            (20, "gdas/1  train   "),
+        ] {
+            assert_eq!(line(&state.label, &tick(3, 10), Some(62.4), columns), expected);
+        }
+        let long = line(&"m".repeat(60), &tick(3, 10), None, 80);
+        assert!(long.starts_with(&format!("{}...  train ", "m".repeat(21))), "{long}");
     }
 
     #[test]

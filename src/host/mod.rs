@@ -38,9 +38,12 @@ pub use script::modules::STDLIB;
 pub use session::{Outcome, Session};
 pub use show::{Colours, Look};
 
+use crate::data::nas_bench;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::search::{Progress, RunFolder, Silent};
+use crate::space::SearchSpace;
+use handles::genotype::genotype_of;
 use run::Run;
 use run::manifest::Manifest;
 use run::settings;
@@ -88,20 +91,26 @@ fn run_prepared(
         let host = Run::open(&RunOptions { folder: None, trace: None, ..options.clone() }, progress.clone())?;
         let mut scripts = Scripts::new(host, path.parent().unwrap_or(Path::new(".")));
         prepare(&mut scripts)?;
-        Session::over(scripts).look_over(text, &name)?;
+        let session = Session::over(scripts);
+        session.look_over(text, &name)?;
+        session.look_over_sets(text, &name)?;
     }
     let host = Run::open(options, progress)?;
     let text = host.text_of(&name, original)?;
     let text = text.ok_or_else(|| error.unwrap_or_else(|| Error::invalid("run", "no script", "a script")))?;
     let note = host.origin.loaded(&name, &text);
     note.iter().for_each(|note| host.note(note));
-    let manifest = Manifest::begin(&host)?;
-    // What stands in the folder beside a manifest is a run's.
-    host.origin.keep(&name, &text)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut scripts = Scripts::new(host.clone(), folder);
     let prepared = prepare(&mut scripts);
     let mut session = Session::over(scripts);
+    if options.resume && !options.unchecked && prepared.is_ok() {
+        // The texts that go on, kept or changed, are known only now.
+        session.look_over(&text, &name)?;
+    }
+    let manifest = Manifest::begin(&host)?;
+    // What stands in the folder beside a manifest is a run's.
+    host.origin.keep(&name, &text)?;
     let result = prepared.and_then(|()| session.run_text(&text, &name));
     let result = result.and_then(|()| settings::all_read(&host.settings)).and_then(|()| host.output.check());
     let result = result.and_then(|()| host.folder.borrow().as_ref().map_or(Ok(()), RunFolder::check_logs));
@@ -143,6 +152,22 @@ pub fn eval_expression(
     let value = scripts.eval(expression, "expression")?;
     let text = scripts.show(&value, look)?;
     scripts.host.output.check().map(|()| text)
+}
+
+/// What is known of a cell that a text names (`handles::genotype::genotype_of` says how): its row of NAS-Bench-201 beside the
+/// paper's, or, of another space, a drawing and what its network costs.
+///
+/// # Errors
+/// The text names no cell.
+pub fn query(cell: &str, look: &Look) -> Result<String> {
+    let genotype = genotype_of(cell)?;
+    match genotype.space == SearchSpace::nas_bench_201() {
+        true => {
+            let row = nas_bench::query(&genotype)?;
+            Ok(format!("{}\n\n{}", row.arch, row.beside_paper()?))
+        }
+        false => show::found::genotype(&genotype, look),
+    }
 }
 
 /// The manual as text: an overview of all host functions and stdlib modules, or the entry of `name` (a function, a type

@@ -25,6 +25,8 @@ pub trait Progress {
     fn tick(&self, tick: &Tick);
     /// A line worth keeping ("dropped none on edge 0").
     fn note(&self, line: &str);
+    /// What follows belongs to the search of this name; empty: to none.
+    fn label(&self, _name: &str) {}
     /// Columns of the terminal that a person looks at, if there is one.
     fn columns(&self) -> Option<usize> {
         None

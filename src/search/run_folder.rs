@@ -5,6 +5,7 @@
 
 mod contents;
 mod events;
+mod found;
 mod log;
 mod manifest;
 mod metrics;
@@ -17,6 +18,7 @@ use crate::files::{self, Lock};
 use crate::space::{Candidate, CellType, Iim, Mask, SearchSpace};
 use contents::{Contents, contents, refusal};
 use events::Events;
+pub use found::found;
 use log::Log;
 pub use metrics::MetricsRow;
 pub use overview::Overview;

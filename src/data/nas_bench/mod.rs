@@ -74,21 +74,6 @@ pub fn query_index(index: usize) -> Result<Row> {
     }
 }
 
-/// The row of a cell named by its index or its genotype text.
-pub fn query_text(cell: &str) -> Result<Row> {
-    let cell = cell.trim();
-    if cell.starts_with(['|', 'G']) {
-        return query(&Genotype::parse(cell)?);
-    }
-    match cell.parse() {
-        Ok(index) => query_index(index),
-        Err(_) => {
-            let expected = format!("an index from 0 to {}, or `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`", CELLS - 1);
-            Err(Error::invalid("NAS-Bench-201 cell", format!("`{cell}`"), expected))
-        }
-    }
-}
-
 /// For each of [`Row::accuracies`], the best of all cells.
 pub fn best_accuracies() -> Result<[f64; 6]> {
     let table = Table::get()?;

@@ -157,6 +157,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// ```
         fn label(text: String) -> Fallible<()> {
             *host.label.borrow_mut() = one_line(&text)?;
+            host.progress.label(&text);
             Ok(())
         }
 

@@ -1,8 +1,7 @@
 //! `train_genotype`: a found network trained from scratch.
 
 use crate::data::nas_bench;
-use crate::error::{Error, Result};
-use crate::files;
+use crate::error::Result;
 use crate::host::handles::data::DataSource;
 use crate::host::handles::genotype::GenotypeHandle;
 use crate::host::run::{Run, settings, training};
@@ -12,7 +11,7 @@ use crate::host::script::functions::functions;
 use crate::host::script::types::cast;
 use crate::net::subnet::Plan;
 use crate::search::trainer::Evaluation;
-use crate::search::{Stateful, Trainer};
+use crate::search::{Stateful, Trainer, run_folder};
 use rhai::{Dynamic, INT, Map};
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -32,27 +31,10 @@ pub(super) fn plan_of(value: &Dynamic) -> Fallible<Plan> {
 }
 
 fn plan_of_text(text: &str) -> Result<Plan> {
-    let (folder, label) = text.split_once('#').map_or((text, None), |(folder, label)| (folder, Some(label)));
-    if !Path::new(folder).is_dir() {
-        return match text.parse() {
-            Ok(index) => Plan::parse(&nas_bench::query_index(index)?.arch),
-            Err(_) => Plan::read(text),
-        };
-    }
-    let path = Path::new(folder).join("genotype.txt");
-    let found = files::read_plain_text(&path).map_err(Error::io("read", &path))?;
-    let lines: Vec<(&str, &str)> = found.lines().map(|l| l.split_once('\t').unwrap_or(("", l))).collect();
-    match (label, &lines[..]) {
-        (None, [(_, only)]) => Plan::parse(only),
-        (None, _) => {
-            let names: Vec<&str> = lines.iter().map(|(label, _)| *label).collect();
-            let expected = format!("one of them, as {folder}#LABEL: {}", names.join(", "));
-            Err(Error::file(&path, format!("{} genotypes", lines.len()), expected))
-        }
-        (Some(label), _) => match lines.iter().find(|(known, _)| *known == label) {
-            Some((_, text)) => Plan::parse(text),
-            None => Err(Error::unknown_name("search in genotype.txt", label, lines.iter().map(|(l, _)| *l))),
-        },
+    match (run_folder::found(text), text.parse()) {
+        (Some(found), _) => Plan::parse(&found?),
+        (None, Ok(index)) => Plan::parse(&nas_bench::query_index(index)?.arch),
+        (None, Err(_)) => Plan::read(text),
     }
 }
 

@@ -16,7 +16,10 @@ mod state;
 pub mod vocabulary;
 mod walk;
 
+use crate::error::Error;
+use crate::host::run::settings::PictureConfig;
 use crate::host::script::errors::place;
+use crate::search::settings::Settings;
 pub use finding::{Finding, Severity};
 pub use input::{Outside, Text};
 use rhai::{ParseError, Position};
@@ -45,6 +48,34 @@ pub fn check(
     findings.sort();
     findings.dedup();
     Ok(findings)
+}
+
+/// Whether a program can read all these settings that come from outside (`--set`): one that calls neither `settings` nor `setting`
+/// reads the options of `data()` and no others. Nothing is said where it may read more than its files show.
+///
+/// # Errors
+/// The first that it cannot read, with the nearest of those that it can.
+pub fn sets(
+    script: Text,
+    sets: &[(String, serde_json::Value)],
+    find: &dyn Fn(&str, &str) -> Result<Text, String>,
+) -> crate::Result<()> {
+    let Ok((files, missing)) = program::read(script, find) else { return Ok(()) };
+    let names = |name: &str| files.iter().any(|file| file.called.contains(name) || file.reads.contains(name));
+    let whole = missing.is_empty() && files.iter().all(|file| file.imports.values().all(|(_, whole)| *whole));
+    let method = |name: &str| files.iter().any(|file| file.text.contains(&format!(".{name}(")));
+    if !whole || ["settings", "setting"].iter().any(|name| names(name) || method(name)) {
+        return Ok(());
+    }
+    let known = if names("data") { PictureConfig::NAMES } else { &[] };
+    match sets.iter().find(|(key, _)| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some((key, _)) if known.is_empty() => {
+            let got = format!("`{key}`, which this script does not read");
+            Err(Error::invalid("--set", got, "a script that calls settings(...) or data()"))
+        }
+        Some((key, _)) => Err(Error::unknown_name("setting", key, known.iter().copied())),
+    }
 }
 
 /// A syntax error as a finding.

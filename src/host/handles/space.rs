@@ -23,7 +23,7 @@ impl Handle for SpaceHandle {
 
     fn look(&self, look: &Look) -> Result<String> {
         let names: Vec<&str> = self.0.ops().iter().map(|op| op.name()).collect();
-        Ok(format!("{}\n{}", look.paint(Style::Title, &self.text()), names.join(", ")))
+        Ok(format!("{}\n{}", look.paint(Style::Title, &self.text()), look.rows(&names)))
     }
 
     fn summary(&self) -> String {

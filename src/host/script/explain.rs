@@ -61,6 +61,14 @@ pub fn explain_among(error: &EvalAltResult, script: &str, docs: &[Doc], names: &
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
             unknown_key(name, docs, &text_of(&source, script, names), names)
         }
+        EvalAltResult::ErrorFunctionNotFound(call, _) => {
+            let (name, text) = (call.split(" (").next().unwrap_or_default(), text_of(&source, script, names));
+            match names.variables.iter().any(|known| known == name) || declared(&text).iter().any(|known| known == name)
+            {
+                true => format!("`{name}` is a variable: a closure in it is called by `{name}.call(...)`"),
+                false => unknown_function(call, docs),
+            }
+        }
         _ => describe(inner, docs),
     };
     let mut lines = vec![format!("{source}{}: {told}", place(position))];
@@ -169,7 +177,7 @@ pub fn unknown_function(call: &str, docs: &[Doc]) -> String {
         return format!("{name}: got ({}), expected {}", types.join(", "), signatures.join(" or "));
     }
     // No operator is a misspelt one.
-    let names = docs.iter().map(|d| d.name).filter(|_| name.contains(char::is_alphabetic));
+    let names = docs.iter().map(|d| d.name).filter(|known| known.contains(char::is_alphabetic));
     let hint = nearest(name, names).map_or(String::new(), |n| format!(", did you mean `{n}`?"));
     format!("unknown function `{name}({})`{hint}", types.join(", "))
 }

@@ -49,6 +49,18 @@ fn unfinished_input_asks_for_more_and_wrong_input_does_not() {
 }
 
 #[test]
+fn what_variables_hold_and_what_a_space_has_fits_80_columns() {
+    let mut session = session();
+    session.look = Look { width: 80, ..Look::PLAIN };
+    session.eval_line("let a_long_name = supernet(\"darts\", #{ channels: 2, cells: 1, classes: 1000 });");
+    let table = session.scope_table();
+    let first: String = table.lines().next().unwrap().chars().take(80).collect();
+    assert!(first.contains("224 of 224 alive"), "{table}");
+    let Outcome::Value(space) = session.eval_line("space(\"darts\")") else { panic!() };
+    assert!(space.lines().all(|line| line.len() < 80) && space.contains("dil_conv_5x5,\navg_pool_3x3"), "{space}");
+}
+
+#[test]
 fn what_an_input_bound_before_an_error_stays() {
     let mut session = session();
     session.eval_line("let x = 1;");
@@ -72,6 +84,8 @@ fn a_name_that_there_is_not_is_guessed_among_variables_and_keys() {
     for (input, part) in [
         ("nett", "unknown variable `nett`, did you mean `net`?"),
         ("let long_name = 1; long_nmae", "did you mean `long_name`?"),
+        ("let half = |x| x / 2; half(4)", "`half` is a variable: a closure in it is called by `half.call(...)`"),
+        ("f(1, 2)", "unknown function `f(integer, integer)`"),
         ("cfg.my_tmp", "unknown property `my_tmp`, did you mean `my_tmp2`?"),
         ("cfg.epohcs", "did you mean `epochs`?"),
         ("let m = #{ first: 1 }; m.frist", "did you mean `first`?"),

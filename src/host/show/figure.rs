@@ -202,6 +202,33 @@ mod tests {
         }
     }
 
+    /// What who sees no red or no green sees of a colour (Machado, Oliveira and Fernandes, 2009, table 1, severity 1).
+    fn seen_without(cones: &[[f64; 3]; 3], RGBColor(r, g, b): RGBColor) -> [f64; 3] {
+        let linear = [r, g, b].map(|c| (f64::from(c) / 255.0).powf(2.2));
+        let mixed = cones.map(|row| row.iter().zip(linear).map(|(m, c)| m * c).sum::<f64>());
+        mixed.map(|c| c.clamp(0.0, 1.0).powf(1.0 / 2.2))
+    }
+
+    #[test]
+    fn curves_differ_for_who_sees_no_red_or_no_green() {
+        let all = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+        let no_red =
+            [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]];
+        let no_green =
+            [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]];
+        let least = |colours: &[RGBColor], cones: &[[f64; 3]; 3]| {
+            let seen: Vec<_> = colours.iter().map(|colour| seen_without(cones, *colour)).collect();
+            let apart = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+            let pairs = (0..seen.len()).flat_map(|i| (0..i).map(move |j| (i, j)));
+            pairs.map(|(i, j)| apart(&seen[i], &seen[j])).fold(f64::INFINITY, f64::min)
+        };
+        for cones in [all, no_red, no_green] {
+            assert!(least(&COLOURS, &cones) > 0.19, "{}", least(&COLOURS, &cones));
+        }
+        // A red and a green as they come are refused.
+        assert!(least(&[RGBColor(255, 0, 0), RGBColor(0, 128, 0)], &no_red) < 0.12);
+    }
+
     #[test]
     fn a_figure_holds_its_names_whatever_its_values_are() {
         let points = [

@@ -57,6 +57,22 @@ impl Look {
     /// Plain text of up to 120 columns: pipes, files, `print`.
     pub const PLAIN: Look = Look { colours: Colours::None, width: 120, most: usize::MAX };
 
+    /// Words with commas between them, in rows that are not wider than there are columns.
+    pub fn rows(&self, words: &[&str]) -> String {
+        let mut rows = vec![String::new()];
+        for (i, word) in words.iter().enumerate() {
+            let comma = if i + 1 < words.len() { "," } else { "" };
+            let row = rows.last().map_or(0, String::len);
+            if row > 0 && row + 1 + word.len() + comma.len() >= self.width {
+                rows.push(String::new());
+            }
+            if let Some(row) = rows.last_mut() {
+                *row += &format!("{}{word}{comma}", if row.is_empty() { "" } else { " " });
+            }
+        }
+        rows.join("\n")
+    }
+
     /// `text` in a style; without colours as it is.
     pub fn paint(&self, style: Style, text: &str) -> String {
         match self.colours {
