@@ -101,7 +101,7 @@ CASES += [
     ("p_darts", "darts", "small", DARTS | ARCH | STAGES | dict(deeper=0, max_skips=0, lr=0.004)),
     ("lambda_darts", "nas-bench-201", "small", SMALL | FEW | dict(epsilon=0.03, **{"lambda": 2.0})),
     ("lambda_darts", "nas-bench-201", "wider", WIDER | FEW | dict(epochs=2, cells=1, batch_size=10, epsilon=0.03, **{"lambda": 3.0})),
-    ("lambda_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, lr=0.004, epsilon=0.03, reduction_cells="true", **{"lambda": 2.0})),
+    ("lambda_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, lr=0.004, epsilon=0.03, reduction_cells=True, **{"lambda": 2.0})),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
@@ -110,7 +110,7 @@ CASES += [
 
 def program_run(program, method, space, seed, settings, folder):
     words = [program, "--quiet", "--threads", "1", "--seed", str(seed), "--trace", folder / "trace", "--out", folder / "run"]
-    for key, value in settings.items(): words += ["--set", f"{key}={value}"]
+    for key, value in settings.items(): words += ["--set", f"{key}={json.dumps(value)}"]
     words += [TESTS / "search.rhai", "--", method, space]
     done = subprocess.run([str(w) for w in words], capture_output=True, text=True)
     if done.returncode: raise Disagreement("the program fails: " + done.stderr.strip())
