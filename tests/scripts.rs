@@ -49,6 +49,12 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
             // PC-DARTS computes a fourth of the channels.
             "compare_methods" => options.sets.push(("channels".into(), 4.into())),
             "correlation" => options.sets.push(("runs".into(), 4.into())),
+            "bench_suite" => {
+                let sets = [("searches", 1), ("recipes", 1), ("train_epochs", 1), ("cells", 1), ("epochs", 3)];
+                options.sets.retain(|(key, _)| key != "epochs" && key != "cells");
+                options.sets.extend(sets.map(|(key, n)| (key.into(), n.into())));
+                options.sets.push(("benchmarks".into(), "wide-all_skip single_cell-no_skip".into()));
+            }
             "proxies" => {
                 let sets = [("drawn", 3), ("images", 8), ("batches", 2), ("resamples", 20)];
                 options.sets.extend(sets.map(|(key, n)| (key.into(), n.into())));
@@ -81,6 +87,8 @@ fn every_experiment_runs_to_its_end_and_leaves_a_run_folder() {
                 "importance" => 2,
                 "shrink_rates" => 3,
                 "measures" => 5,
+                // On each of two benchmarks the three epochs of both methods that train, and one of three cells.
+                "bench_suite" => 3,
                 _ => 1,
             };
             assert_eq!(metrics.lines().count(), 1 + 6 * searches, "{name}: {metrics}");

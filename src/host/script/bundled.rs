@@ -1,8 +1,9 @@
 //! The scripts of `scripts/`, inside the binary: they run by their name from any folder, and can be copied out.
 
 /// Name and text of each.
-pub const SCRIPTS: [(&str, &str); 19] = [
+pub const SCRIPTS: [(&str, &str); 20] = [
     ("ablation", include_str!("../../../scripts/ablation.rhai")),
+    ("bench_suite", include_str!("../../../scripts/bench_suite.rhai")),
     ("compare", include_str!("../../../scripts/compare.rhai")),
     ("compare_methods", include_str!("../../../scripts/compare_methods.rhai")),
     ("correlation", include_str!("../../../scripts/correlation.rhai")),
