@@ -50,7 +50,7 @@ pub fn check(new: Sized, old: Sized) -> Result<()> {
 }
 
 /// The block that a block comes from.
-fn block(new: &SupernetConfig, old: &SupernetConfig, k: usize) -> usize {
+pub fn block(new: &SupernetConfig, old: &SupernetConfig, k: usize) -> usize {
     if new.in_all {
         return k;
     }

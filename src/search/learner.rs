@@ -83,7 +83,7 @@ pub struct Learner {
     seen: Seen,
     turns: Turns,
     /// Candidates whose weights stay as they are.
-    frozen: BTreeSet<Candidate>,
+    frozen: BTreeSet<(Candidate, usize)>,
 }
 
 impl Learner {

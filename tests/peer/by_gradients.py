@@ -1,4 +1,5 @@
-"""Methods that look at the gradients of cells and ops: Lambda-DARTS (Movahedi et al., ICLR 2023, arXiv:2210.07998; github.com/dr-faustus/Lambda-DARTS)."""
+"""Methods that look at the gradients of cells and ops: Lambda-DARTS (Movahedi et al., ICLR 2023, arXiv:2210.07998; github.com/dr-faustus/Lambda-DARTS),
+OLES (Jiang et al., NeurIPS 2023; github.com/PasaLab/oles)."""
 import torch
 from replay import Adam, Sgd, best_ops, cosine, cross_entropy, genotype
 from darts import softmax
@@ -55,4 +56,48 @@ def lambda_darts(run, cfg):
     return genotype(run, best_ops(run, softmax(run, alphas)))
 
 
-METHODS = {"lambda_darts": lambda_darts}
+def oles(run, cfg):
+    """Algorithm 1: of each op with weights in each cell the cosine of its gradients on a training and on a validation batch; where their mean over M
+    steps is below the threshold, `requires_grad_(False)`. Clipping and the optimiser pass over what is frozen."""
+    train, valid = run.halves()
+    net = run.supernet(cfg, pool_norm=cfg["pool_norm"], head_norm=cfg["head_norm"])
+    alphas = run.architecture(std=cfg.get("arch_init", 1e-3))
+    w, a = Sgd(run, net, cfg, cfg["nesterov"]), Adam(run, alphas, cfg)
+    skip = run.op_names.index("skip_connect")                   # a factorised reduction is none of the ops that are watched
+    ops = [list(op.parameters()) for cell in net.cells for mixed in getattr(cell, "edges", {}).values()
+           for o, op in enumerate(getattr(mixed, "ops", mixed)) if o != skip and list(op.parameters())]
+    theta, sums, steps, frozen = list(net.parameters()), [0.0] * len(ops), 0, set()
+
+    def of(gradients, op):
+        return torch.cat([gradients[p].flatten() for p in op])
+
+    def gradients(x, y, also=()):
+        loss = cross_entropy(net, x, y, softmax(run, alphas))
+        run.say("loss", loss=loss.item())
+        found = torch.autograd.grad(loss, theta + list(also), allow_unused=True)
+        return {p: torch.zeros_like(p) if g is None else g for p, g in zip(theta + list(also), found)}
+
+    for epoch in range(cfg["epochs"]):
+        for i, total, fetch in run.epoch("loss", train, cfg["batch_size"]):
+            x, y, _ = run.batch("loss", valid)
+            on_valid = gradients(x, y, alphas)
+            for v in alphas: v.grad = on_valid[v]
+            a.opt.step()
+            run.say("adam", values=[v.detach().tolist() for v in alphas])
+            on_train = gradients(*fetch())
+            for k, op in enumerate(ops):
+                g, h = of(on_train, op), of(on_valid, op)
+                if cfg["accumulated"]: h = h + g
+                if g.norm() > 0 and h.norm() > 0: sums[k] += torch.nn.functional.cosine_similarity(g, h, dim=0, eps=0).item()
+            steps += 1
+            if steps % cfg["window"] == 0:
+                for k, op in enumerate(ops):
+                    if sums[k] / cfg["window"] < cfg["threshold"]: frozen.update(op)
+                sums = [0.0] * len(ops)
+            for p in theta: p.grad = None if p in frozen else on_train[p]
+            w.step(cosine(cfg, epoch + 1, i, total))
+        run.weights(net)
+    return genotype(run, best_ops(run, softmax(run, alphas)))
+
+
+METHODS = {"lambda_darts": lambda_darts, "oles": oles}

@@ -102,6 +102,9 @@ CASES += [
     ("lambda_darts", "nas-bench-201", "small", SMALL | FEW | dict(epsilon=0.03, **{"lambda": 2.0})),
     ("lambda_darts", "nas-bench-201", "wider", WIDER | FEW | dict(epochs=2, cells=1, batch_size=10, epsilon=0.03, **{"lambda": 3.0})),
     ("lambda_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, lr=0.004, epsilon=0.03, reduction_cells=True, **{"lambda": 2.0})),
+    ("oles", "nas-bench-201", "small", SMALL | FEW | dict(window=2, epochs=4, threshold=0.1, weight_decay=0.02)),
+    ("oles", "nas-bench-201", "wider", WIDER | FEW | dict(epochs=2, batch_size=10, window=1, threshold=0.3, accumulated=True, weight_decay=0.02)),
+    ("oles", "darts", "small", DARTS | FEW | dict(epochs=1, batch_size=5, window=1, threshold=0.0, weight_decay=0.02)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

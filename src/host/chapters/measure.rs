@@ -8,7 +8,9 @@ use crate::host::handles::supernet::SupernetHandle;
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
+use crate::space::Candidate;
 use rhai::{Dynamic, INT};
+use std::collections::BTreeSet;
 
 /// Register them.
 pub fn register(api: &mut Api) {
@@ -36,8 +38,8 @@ pub fn register(api: &mut Api) {
 
         /// The weights of a candidate stay as they are in steps from now on: no gradient, decay nor momentum moves them,
         /// and they do not count in the norm that is clipped, as in PyTorch without requires_grad. It is computed and mixed
-        /// as before. Saved with every checkpoint. OLES: freeze where the mean of
-        /// `train.of(c).cosine(valid.of(c))` falls below 0.4.
+        /// as before. In every block of its cell type, or in block number `block` (from 0 behind the stem). Saved with every
+        /// checkpoint. OLES: freeze where the mean of `train.of(c, k).cosine(valid.of(c, k))` falls below 0.4.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -47,7 +49,13 @@ pub fn register(api: &mut Api) {
         /// for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) { net.step(batch, #{ lr: 0.1 }); }
         /// assert((net.weights.of(conv) - before).norm() == 0.0);
         /// ```
-        fn freeze(&net: SupernetHandle, candidate: CandidateHandle) -> Result<()> { net.set_frozen(&candidate, true) }
+        fn freeze(&net: SupernetHandle, candidate: CandidateHandle) -> Result<()> {
+            net.set_frozen(&candidate, None, true)
+        }
+
+        fn freeze(&net: SupernetHandle, candidate: CandidateHandle, block: usize) -> Result<()> {
+            net.set_frozen(&candidate, Some(block), true)
+        }
 
         /// The weights of a candidate are trained again.
         ///
@@ -58,17 +66,17 @@ pub fn register(api: &mut Api) {
         /// assert(net.frozen.len == 0);
         /// ```
         fn unfreeze(&net: SupernetHandle, candidate: CandidateHandle) -> Result<()> {
-            net.set_frozen(&candidate, false)
+            net.set_frozen(&candidate, None, false)
         }
 
-        /// The candidates that `net.freeze` holds.
+        /// The candidates that `net.freeze` holds, in some block or in all.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
         /// assert(net.frozen == []);
         /// ```
         get frozen(&net: SupernetHandle) -> Vec<CandidateHandle> {
-            let frozen = net.learner.borrow().frozen().clone();
+            let frozen: BTreeSet<Candidate> = net.learner.borrow().frozen().iter().map(|(c, _)| *c).collect();
             candidates(&net.space(), frozen)
         }
     }

@@ -233,16 +233,18 @@ impl SupernetHandle {
         Ok(())
     }
 
-    /// Freeze the weights of a candidate, or train them again.
-    pub(crate) fn set_frozen(&self, candidate: &CandidateHandle, frozen: bool) -> Result<()> {
+    /// Freeze the weights of a candidate, in all blocks that have it or in one, or train them again.
+    pub(crate) fn set_frozen(&self, candidate: &CandidateHandle, block: Option<usize>, frozen: bool) -> Result<()> {
         let place = candidate.place_in(&self.space)?;
         let mut learner = self.learner.borrow_mut();
         let mut all = learner.frozen().clone();
-        if frozen {
-            all.insert(place)
-        } else {
-            all.remove(&place)
-        };
+        for k in learner.blocks_of(place, block)? {
+            if frozen {
+                all.insert((place, k))
+            } else {
+                all.remove(&(place, k))
+            };
+        }
         learner.freeze(all)
     }
 

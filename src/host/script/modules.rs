@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 41] = [
+pub const STDLIB: [(&str, &str); 42] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -41,6 +41,7 @@ pub const STDLIB: [(&str, &str); 41] = [
     ("nas/pc_darts", include_str!("../../../stdlib/nas/pc_darts.rhai")),
     ("nas/p_darts", include_str!("../../../stdlib/nas/p_darts.rhai")),
     ("nas/lambda_darts", include_str!("../../../stdlib/nas/lambda_darts.rhai")),
+    ("nas/oles", include_str!("../../../stdlib/nas/oles.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),

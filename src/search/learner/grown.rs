@@ -4,10 +4,11 @@ use super::Learner;
 use crate::error::{Error, Result};
 use crate::net::{Supernet, SupernetConfig, grow};
 use crate::search::Stateful;
-use crate::space::{Candidate, SearchSpace};
+use crate::space::SearchSpace;
 use candle_core::Tensor;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeSet;
 
 /// What became of the parameters, and those that were widened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,9 +69,15 @@ impl Learner {
         }
         grown.optimiser.restore(grown.net.params(), &state)?;
         grown.net.set_mask(grow::mask(&space, old_space, self.net.mask()))?;
-        let is_frozen =
-            |c: &Candidate| grow::candidate((&space, old_space), *c).is_some_and(|from| self.frozen.contains(&from));
-        grown.frozen = space.candidates().into_iter().filter(is_frozen).collect();
+        let mut frozen = BTreeSet::new();
+        for c in space.candidates() {
+            let Some(from) = grow::candidate((&space, old_space), c) else { continue };
+            let blocks = grown.blocks_of(c, None)?.into_iter();
+            frozen.extend(
+                blocks.filter(|k| self.frozen.contains(&(from, grow::block(&config, old_config, *k)))).map(|k| (c, k)),
+            );
+        }
+        grown.freeze(frozen)?;
         (grown.epoch, grown.entered, grown.stats) = (self.epoch, self.entered, self.stats);
         Ok((grown, growth))
     }
