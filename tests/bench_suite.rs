@@ -77,7 +77,7 @@ fn the_nine_supernets_and_networks_have_as_many_weights_as_the_reference() {
 #[test]
 fn networks_with_skips_and_norms_compute_what_their_definition_computes() {
     let text = "Genotype(normal=[('skip_connect', 0), ('max_pool_3x3', 1), ('sep_conv_3x3', 2), ('skip_connect', 0)], \
-                normal_concat=[3], reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('skip_connect', 2), ('none', 1)], \
+                normal_concat=[3], reduce=[('skip_connect', 0), ('avg_pool_3x3', 1), ('skip_connect', 2), ('avg_pool_3x3', 1)], \
                 reduce_concat=[2, 3])";
     for (auxiliary_skip, pool_norm) in [(true, true), (true, false), (false, true)] {
         let usual = SubnetConfig::usual(Family::Cifar, 5, 3);

@@ -90,6 +90,8 @@ impl Filter {
     fn is_sibling(&self, other: &Filter) -> bool {
         match (self, other) {
             (Filter::Separable { shape: a, .. }, Filter::Separable { shape: b, .. }) => a.stride == b.stride,
+            // One a group: each pool has a norm of its own behind it.
+            (Filter::Pool { .. }, _) => false,
             _ => self.is_like(other),
         }
     }
