@@ -71,9 +71,9 @@ const COMMANDS: [Command; 13] = [
     },
     Command {
         name: ":run",
-        argument: "file",
+        argument: "script",
         takes: Takes::Path,
-        about: "run a script here: what it made stays",
+        about: "run a file, or a script by name: what it made stays",
         act: |session, path| session.run_file(Path::new(named(":run", path)?)).map(|()| String::new()),
     },
     Command {

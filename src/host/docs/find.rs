@@ -161,7 +161,7 @@ fn hits(docs: &[Doc], words: &str) -> Vec<String> {
         if all_in(&path) || all_in(title) {
             then.push(row(&path, title));
         } else if let Some(line) = text.lines().find(|line| all_in(line)) {
-            then.push(row(&path, line.trim().trim_start_matches('/').trim()));
+            then.push(row(&path, line.trim().trim_start_matches(['/', '!']).trim()));
         }
     }
     first.extend(then);

@@ -56,7 +56,7 @@ pub fn explain_among(error: &EvalAltResult, script: &str, docs: &[Doc], names: &
     trail.reverse();
     let told = match inner {
         EvalAltResult::ErrorVariableNotFound(name, _) => {
-            unknown_variable(name, &text_of(&source, script, names), names, !trail.is_empty())
+            unknown_variable(name, docs, &text_of(&source, script, names), names, !trail.is_empty())
         }
         EvalAltResult::ErrorPropertyNotFound(name, _) => {
             unknown_key(name, docs, &text_of(&source, script, names), names)
@@ -123,11 +123,16 @@ fn text_of(source: &str, script: &str, names: &Names) -> String {
     }
 }
 
-fn unknown_variable(name: &str, text: &str, names: &Names, in_function: bool) -> String {
+fn unknown_variable(name: &str, docs: &[Doc], text: &str, names: &Names, in_function: bool) -> String {
     if in_function && names.variables.iter().any(|known| known == name) {
         return format!(
             "unknown variable `{name}`: functions do not see the variables outside them, pass what they need"
         );
+    }
+    // Of functions with a receiver the value before the point is missing, too.
+    let is_function = |d: &&Doc| d.name == name && d.signatures.iter().any(|s| !s.has_receiver());
+    if let Some(function) = docs.iter().find(is_function) {
+        return format!("unknown variable `{name}`; it is a function: {}", function.lines()[0]);
     }
     let declared = declared(text);
     let known = names.variables.iter().chain(&declared).map(String::as_str).filter(|known| *known != name);

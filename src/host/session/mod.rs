@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::host::docs;
 use crate::host::run::{Run, RunOptions, device_name};
+use crate::host::script::bundled;
 use crate::host::script::errors::{Fallible, article};
 use crate::host::script::explain::explain;
 use crate::host::script::lexer::{self, Kind};
@@ -121,7 +122,15 @@ impl Session {
 
     /// Run a script file here: its variables, functions and imports stay.
     pub fn run_file(&mut self, path: &Path) -> Result<()> {
-        let text = files::read_text(path).map_err(Error::io("read", path))?;
+        let name = path.to_string_lossy();
+        let text = match bundled::find(&name) {
+            Some((_, text)) if !path.exists() => text.to_string(),
+            // A word is a name.
+            None if !path.exists() && !name.contains(['/', '.']) => {
+                return Err(Error::unknown_name("script", &name, bundled::SCRIPTS.iter().map(|(name, _)| *name)));
+            }
+            _ => files::read_text(path).map_err(Error::io("read", path))?,
+        };
         self.look_over(&text, &path.to_string_lossy())?;
         self.run_text(&text, &path.to_string_lossy())
     }

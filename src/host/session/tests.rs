@@ -90,6 +90,7 @@ fn a_name_that_there_is_not_is_guessed_among_variables_and_keys() {
         ("outer()", "functions do not see the variables outside them"),
         ("fn late() { let score = 1; scroe } late()", "unknown variable `scroe`, did you mean `score`?"),
         ("quite_other", "unknown variable `quite_other`"),
+        ("help", "unknown variable `help`; it is a function: help("),
     ] {
         let Outcome::Error(text) = session.eval_line(input) else { panic!("{input}") };
         assert!(text.contains(part), "{input}: {text}");
@@ -139,6 +140,8 @@ fn scripts_run_here_leave_what_they_made_and_modules_reload() {
     std::fs::write(path("own.rhai"), "fn value() { 1 }").unwrap();
     std::fs::write(path("s.rhai"), "import \"own\" as own;\nfn twice(x) { 2 * x }\nlet a = own::value();").unwrap();
     let mut session = session();
+    let error = session.run_file(std::path::Path::new("is_dart")).unwrap_err().to_string();
+    assert!(error.contains("unknown script `is_dart`, did you mean `is_darts`?"), "{error}");
     session.run_file(&path("s.rhai")).unwrap();
     assert_eq!(value(&mut session, "twice(a) + own::value()"), "3");
     assert_eq!(session.reload().unwrap(), [""; 0]);
