@@ -50,7 +50,7 @@ fn a_setting_of_train_genotype_is_refused_by_a_search_and_by_what_trains_nothing
         let message = refused(dir.path(), &["s.rhai", "--set", set]);
         expect(&message, &[&format!("got `{key}`, which is a setting of train_genotype; supernet training has none")]);
         let message = refused(dir.path(), &["r.rhai", "--set", set]);
-        expect(&message, &[&format!("--set: got `{key}`, which this script did not read")]);
+        expect(&message, &[&format!("--set: got `{key}`, which this script does not read")]);
     }
     let message = refused(dir.path(), &["s.rhai", "--set", "dropblock=0.1"]);
     expect(&message, &["unknown setting `dropblock`"]);
@@ -68,7 +68,7 @@ fn a_setting_that_the_script_does_not_read_is_an_error() {
     let dir = folder(&[("s.rhai", "let x = 1;")]);
     expect(
         &refused(dir.path(), &["s.rhai", "--set", "epochs=3"]),
-        &["--set: got `epochs`, which this script did not read"],
+        &["--set: got `epochs`, which this script does not read"],
     );
 }
 

@@ -158,7 +158,7 @@ fn a_mistake_in_a_setting_leaves_no_folder_and_one_after_work_does() {
             assert!(!left && fs::read_dir(dir.path().join("runs")).map_or(0, Iterator::count) == 0, "{set} {out:?}");
         }
     }
-    refused(dir.path(), &["other.rhai", "--set", "lr=1", "--out", "run"], &["`lr`, which this script did not read"]);
+    refused(dir.path(), &["other.rhai", "--set", "lr=1", "--out", "run"], &["`lr`, which this script does not read"]);
     assert!(!dir.path().join("run").exists());
     // What was done stays, and says why it went no further.
     refused(dir.path(), &["s.rhai", "--out", "run", "--set", "pause=9.0", "--set", "lr=-1"], &["lr"]);

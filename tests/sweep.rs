@@ -39,7 +39,7 @@ fn a_mistake_in_any_point_is_found_before_anything_is_written() {
         (&["search", "--set", "method=gdas,is_darst"][..], "point 1 (method=is_darst)"),
         (&["search", "--set", "chanels=4", "--seed", "0..3"], "did you mean `channels`?"),
         (&["search", "--set", "lr=0.1,fast"], "point 1 (lr=fast): "),
-        (&["search", "--set", "method=random", "--set", "warmup=3"], "`warmup`, which this script did not read"),
+        (&["search", "--set", "method=random", "--set", "warmup=3"], "`warmup`, which this script does not read"),
         (&["search", "--set", "lr=0.1,-1"], "point 1 (lr=-1): "),
         (&["search", "--data", "digits,cifar1000"], "unknown data set or folder `cifar1000`"),
         (&["serach"], "unknown sweep `serach`, did you mean `search`?"),

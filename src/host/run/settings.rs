@@ -293,7 +293,7 @@ pub fn all_read(settings: &RunSettings) -> Result<()> {
     match settings.sets.iter().find(|(key, _)| !read.contains(key)) {
         Some((key, _)) => settings.seen(Err(Error::invalid(
             "--set",
-            format!("`{key}`, which this script did not read"),
+            format!("`{key}`, which this script does not read"),
             "settings that it takes through settings(...) or data()",
         ))),
         None => Ok(()),
