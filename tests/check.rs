@@ -68,7 +68,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
     assert!(alarms.is_empty(), "{} alarms:\n{}", alarms.len(), alarms.join("\n"));
 }
 
-/// Shares found, in percent, a little under what is measured.
+/// Shares found, in percent, a little under what is measured: which fifth of the mistakes is tried changes with every script.
 const FLOORS: [(&str, usize); 10] = [
     ("variable misspelt", 97),
     ("function misspelt", 97),
@@ -77,7 +77,7 @@ const FLOORS: [(&str, usize); 10] = [
     ("method misspelt", 97),
     ("property misspelt", 91),
     ("setting misspelt", 62),
-    ("key of its own misspelt", 33),
+    ("key of its own misspelt", 27),
     ("argument dropped", 81),
     ("argument added", 86),
 ];
