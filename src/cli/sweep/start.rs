@@ -10,6 +10,7 @@ use isdarts_host::sweep::status::{self, Standing, State};
 use isdarts_host::sweep::{Folder, Row, Sweep, check, ready};
 use isdarts_host::{Error, Result, streams};
 use serde_json::Value;
+use std::io::IsTerminal;
 use std::path::Path;
 
 /// Plan what the words say, and start it.
@@ -193,8 +194,11 @@ fn run_here(folder: &Folder, rows: &[Row], engine: &Engine) -> Result<()> {
         streams::say(&format!("[{done}/{}] {} {}{why}", rows.len(), row.folder, end.shown()));
         Ok(())
     };
-    let result = local::run(folder, rows, &places, &mut ended);
     let to = shown(folder);
+    if std::io::stderr().is_terminal() {
+        streams::say(&format!("how far they are: isdarts-host sweep status {to}; Ctrl-C saves and stops them"));
+    }
+    let result = local::run(folder, rows, &places, &mut ended);
     if let Err(Error::Interrupted) = result {
         streams::say(&format!("stopped; go on with: isdarts-host sweep {to}"));
     }

@@ -5,7 +5,7 @@ use crate::host::handles::saved::to_json;
 use crate::host::run::Run;
 use crate::host::run::settings::{PictureConfig, RunSettings, SizeConfig, host_keys, search_keys, typed};
 use crate::host::script::api::Api;
-use crate::host::script::errors::{Fallible, article, wrong};
+use crate::host::script::errors::{Fallible, article, nearest, wrong};
 use crate::host::script::functions::functions;
 use crate::host::script::modules;
 use crate::host::script::value::{from_json, kind, shown};
@@ -63,7 +63,9 @@ fn setting(settings: &RunSettings, key: &str, choices: &Array) -> Fallible<Dynam
     let got = from_json(value).to_string();
     choices.iter().find(|choice| choice.to_string() == got).cloned().ok_or_else(|| {
         let names: Vec<String> = choices.iter().map(|choice| choice.to_string()).collect();
-        wrong(format!("setting `{key}`"), format!("`{got}`"), format!("one of {}", names.join(", ")))
+        let near = nearest(&got, names.iter().map(String::as_str))
+            .map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+        wrong(format!("setting `{key}`"), format!("`{got}`{near}"), format!("one of {}", names.join(", ")))
     })
 }
 
