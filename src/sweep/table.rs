@@ -140,25 +140,24 @@ fn spreads(
         others.retain(|other| {
             let same = by.iter().zip(&own).all(|(key, text)| other.get(key).is_none_or(|v| value::shown(v) == *text));
             if same {
-                rows.push(row_beside(other, by, &own, columns));
+                rows.push(row_beside(other, by, columns));
             }
             !same
         });
     }
-    let empty = vec![String::new(); by.len()];
-    rows.extend(others.iter().map(|other| row_beside(other, by, &empty, columns)));
+    rows.extend(others.iter().map(|other| row_beside(other, by, columns)));
     let header = by.iter().cloned().chain(["runs".to_string()]).chain(columns.iter().cloned()).collect();
     Table { header, rows }
 }
 
-/// A row of somebody else's: its settings, or those of the row above it, and where it is from.
-fn row_beside(other: &Map, by: &[String], above: &[String], columns: &[String]) -> Vec<Cell> {
-    let setting = |(key, above): (&String, &String)| Cell::Text(other.get(key).map_or(above.clone(), value::shown));
+/// A row of somebody else's, with the settings that it says.
+fn row_beside(other: &Map, by: &[String], columns: &[String]) -> Vec<Cell> {
+    let setting = |key: &String| Cell::Text(other.get(key).map_or("-".into(), value::shown));
     let source = other.get("source").map_or("beside".into(), value::shown);
     let cell = |name: &String| match other.get(name) {
         None => Cell::Text("-".into()),
         Some(Value::Number(n)) => n.as_f64().map_or(Cell::Text(n.to_string()), Cell::Number),
         Some(text) => Cell::Text(value::shown(text)),
     };
-    by.iter().zip(above).map(setting).chain([Cell::Text(source)]).chain(columns.iter().map(cell)).collect()
+    by.iter().map(setting).chain([Cell::Text(source)]).chain(columns.iter().map(cell)).collect()
 }
