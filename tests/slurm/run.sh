@@ -46,19 +46,23 @@ say "kill -9 of slurmctld"; kill -9 "$(cat cluster/slurmctld.pid)"; sleep 3
 squeue >/dev/null 2>&1 && { echo "squeue works without a controller?"; exit 1; }
 say "the controller is back"; "$here/cluster.sh" restart-controller cluster; sleep 5
 # It saves its state every five seconds: of a task that began after the last time it knows nothing, starts it again, and drains the node that
-# has it already. That is for whoever runs the cluster to clear.
-if sinfo -h -o %T | grep -q drain; then
-    say "the node is drained"; scontrol update nodename="$(hostname -s)" state=resume; scontrol release "$job"
-fi
-until last=$(squeue -h -t R -o %K -r | tail -1); [ -n "$last" ]; do sleep 1; done
+# has it already, now or when the next task is to begin. That is for whoever runs the cluster to clear.
+cleared() {
+    if sinfo -h -o %T | grep -q drain; then
+        say "the node is drained"; scontrol update nodename="$(hostname -s)" state=resume; scontrol release "$job" 2>/dev/null || true
+    fi
+}
+emptied() { while [ -n "$(squeue -h)" ]; do cleared; sleep 2; done; }
+cleared
+until last=$(squeue -h -t R -o %K -r | tail -1); [ -n "$last" ]; do cleared; sleep 1; done
 sleep 2
 say "cancel point $last"; scancel "${job}_$last"
-while [ -n "$(squeue -h)" ]; do sleep 2; done
+emptied
 say "$("$program" sweep status runs --once)"
 say "retry"; "$program" sweep retry runs --engine slurm
-while [ -n "$(squeue -h)" ]; do sleep 2; done
+emptied
 "$program" sweep sweep.toml --engine slurm
-while [ -n "$(squeue -h)" ]; do sleep 2; done
+emptied
 summary=$("$program" sweep status runs --once | head -1); say "$summary"
 [ "$summary" = "24 points: 24 finished" ] || { echo "not all are finished"; exit 1; }
 "$program" sweep table runs
