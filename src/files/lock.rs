@@ -2,7 +2,8 @@
 //!
 //! The operating system holds the lock as long as the process lives, so that a killed one leaves none behind; what stands in
 //! the file says who it is. The file of a process on another machine counts as held as long as it says so: not every network
-//! file system tells machines of each other's locks.
+//! file system tells machines of each other's locks. Where Slurm, which runs a job once at a time, began the same job again,
+//! that process is gone, as when its machine went down.
 
 use super::place::open_plain;
 use crate::error::{Error, Result};
@@ -34,22 +35,59 @@ const TRIES: (usize, Duration) = (10, Duration::from_millis(20));
 struct Owner {
     host: String,
     process: u32,
+    job: Option<Job>,
+}
+
+/// A job of Slurm, which runs it once at a time, and begins it again, under the same name, when it was lost.
+#[derive(Debug, PartialEq, Eq)]
+struct Job {
+    name: String,
+    /// Grows with each beginning.
+    start: u32,
+}
+
+impl Job {
+    /// The job that this process belongs to, by its variables: a task of an array has a number of its own.
+    fn from(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let word = |name: &str| variable(name).filter(|value| value.split_whitespace().count() == 1);
+        let (cluster, job) = (word("SLURM_CLUSTER_NAME").unwrap_or_default(), word("SLURM_JOB_ID")?);
+        let start = word("SLURM_RESTART_COUNT").and_then(|start| start.parse().ok()).unwrap_or(0);
+        Some(Job { name: format!("slurm:{cluster}:{job}"), start })
+    }
+
+    /// Whether Slurm began this after it had lost `other`.
+    fn follows(&self, other: &Job) -> bool {
+        self.name == other.name && self.start > other.start
+    }
 }
 
 impl Owner {
     fn this() -> Self {
-        Owner { host: host_name(), process: std::process::id() }
+        let job = Job::from(|name| std::env::var(name).ok());
+        Owner { host: host_name(), process: std::process::id(), job }
     }
 
-    /// `host NAME process N`; nothing if that is not what stands there, as after an orderly end.
+    /// `host NAME process N`, and `job NAME start N` behind it in a job of Slurm; nothing if that is not what stands
+    /// there, as after an orderly end.
     fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split_whitespace().collect();
-        let ["host", host, "process", process] = words[..] else { return None };
-        Some(Owner { host: host.into(), process: process.parse().ok()? })
+        let ["host", host, "process", process, ref job @ ..] = words[..] else { return None };
+        let job = match *job {
+            [] => None,
+            ["job", name, "start", start] => Some(Job { name: name.into(), start: start.parse().ok()? }),
+            _ => return None,
+        };
+        Some(Owner { host: host.into(), process: process.parse().ok()?, job })
     }
 
     fn text(&self) -> String {
-        format!("host {} process {}\n", self.host, self.process)
+        let job = self.job.as_ref().map(|job| format!(" job {} start {}", job.name, job.start)).unwrap_or_default();
+        format!("host {} process {}{job}\n", self.host, self.process)
+    }
+
+    /// Whether `self`, on another machine, is what Slurm lost before it began `this`.
+    fn was_lost_before(&self, this: &Owner) -> bool {
+        self.job.as_ref().zip(this.job.as_ref()).is_some_and(|(lost, now)| now.follows(lost))
     }
 }
 
@@ -81,7 +119,7 @@ impl Lock {
             std::thread::sleep(TRIES.1);
             (taken, owner, file) = once()?;
         }
-        let far = owner.as_ref().is_some_and(|owner| owner.host != this.host);
+        let far = owner.as_ref().is_some_and(|owner| owner.host != this.host && !owner.was_lost_before(&this));
         let held = match &taken {
             Ok(()) => far,
             Err(TryLockError::WouldBlock) => true,
@@ -154,7 +192,7 @@ fn in_use(path: &Path, owner: Option<Owner>, far: bool) -> Error {
     let advice = match owner.filter(|_| far) {
         None => "wait for it to end, or end it".into(),
         // Only there it can be seen whether it lives.
-        Some(Owner { host, process }) => format!(
+        Some(Owner { host, process, .. }) => format!(
             "look on {host} (ps -p {process}); if it runs there no more, as after a crash, remove its lock (rm '{}') and try again",
             path.display()
         ),
@@ -244,6 +282,24 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "host far.example process 1\n");
         std::fs::remove_file(&path).unwrap();
         Lock::take(&path).unwrap();
+    }
+
+    #[test]
+    fn a_job_that_slurm_began_again_has_lost_the_process_before_it() {
+        let slurm = |job: &str, restarts: &str| {
+            let owned = [("SLURM_JOB_ID", job.to_string()), ("SLURM_RESTART_COUNT", restarts.to_string())];
+            let job = Job::from(|name| owned.iter().find(|(key, _)| *key == name).map(|(_, value)| value.clone()));
+            Owner { host: "far".into(), process: 1, job }
+        };
+        let lost = slurm("7", "");
+        assert_eq!(lost.text(), "host far process 1 job slurm::7 start 0\n");
+        assert_eq!(Owner::parse(&lost.text()).as_ref(), Some(&lost));
+        let outside = Owner { host: "far".into(), process: 1, job: None };
+        for (this, follows) in
+            [(slurm("7", "1"), true), (slurm("7", "0"), false), (slurm("8", "1"), false), (slurm("7 8", "1"), false), (outside, false)]
+        {
+            assert_eq!(lost.was_lost_before(&this), follows, "{this:?}");
+        }
     }
 
     #[test]
