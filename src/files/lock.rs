@@ -295,9 +295,13 @@ mod tests {
         assert_eq!(lost.text(), "host far process 1 job slurm::7 start 0\n");
         assert_eq!(Owner::parse(&lost.text()).as_ref(), Some(&lost));
         let outside = Owner { host: "far".into(), process: 1, job: None };
-        for (this, follows) in
-            [(slurm("7", "1"), true), (slurm("7", "0"), false), (slurm("8", "1"), false), (slurm("7 8", "1"), false), (outside, false)]
-        {
+        for (this, follows) in [
+            (slurm("7", "1"), true),
+            (slurm("7", "0"), false),
+            (slurm("8", "1"), false),
+            (slurm("7 8", "1"), false),
+            (outside, false),
+        ] {
             assert_eq!(lost.was_lost_before(&this), follows, "{this:?}");
         }
     }

@@ -9,11 +9,12 @@ use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
 use super::lower::{Wanted, lower, tap_of};
 use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
-use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass};
+use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass, watched};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::ops;
 use crate::ops::sgd::Step;
+use candle_core::backprop::GradStore;
 use candle_core::{CpuStorage, CustomOp1, DType, Device, Layout, Shape, Tensor, Var};
 use std::sync::{Arc, Mutex};
 
@@ -95,16 +96,34 @@ impl Fast {
         };
         let out = mix.apply_op1(pass).map_err(interrupt::or)?;
         write_running(&net.params, &lock(&running)?)?;
-        let (b, _, h, w) = x.dims4()?;
-        let classes = net.graph.steps[net.graph.logits.0].channels;
-        let logits = out.narrow(0, 0, b * classes)?.reshape((b, classes))?;
-        let rest = out.elem_count() - b * classes;
-        let Some(head) = net.graph.auxiliary.filter(|_| rest > 0) else { return Ok((logits, None)) };
-        let (read, window) = tap_of(&net.graph, head)?;
-        let (h, w) = net.graph.sizes(h, w)[read.0];
-        let image = (b, window.outputs(h), window.outputs(w), net.graph.steps[read.0].channels);
-        let pooled = out.narrow(0, b * classes, rest)?.reshape(image)?.permute((0, 3, 1, 2))?.contiguous()?;
-        Ok((logits, Some(pooled)))
+        parts(net, x, &out)
+    }
+
+    /// The gradients of the weights, by position, in a pass of training of the loss that `loss` makes of what [`Fast::forward`]
+    /// gives, and the gradients of everything else that the loss is made of; that of the mixing weights is not made.
+    pub fn learn(
+        &self,
+        net: &Runnable,
+        x: &Tensor,
+        mix: &[f32],
+        drops: Drops,
+        auxiliary: bool,
+        loss: impl FnOnce(Tensor, Option<Tensor>) -> Result<Tensor>,
+    ) -> Result<(Vec<Option<Vec<f32>>>, GradStore)> {
+        let how = pass::Pass { mode: Mode::Train, paths: Paths::Drawn };
+        let scales = drops.paths.map(DropPath::all_factors);
+        let left_out = (scales.as_deref(), drops.values);
+        let mut slot = lock(&self.slot)?;
+        let out = run((&mut slot, &self.gpu), net, &x.contiguous()?, mix, how, left_out, auxiliary, false)?;
+        write_running(&net.params, &out.running)?;
+        let all = [out.logits, out.tapped].concat();
+        let all = Var::from_vec(all.clone(), all.len(), x.device())?;
+        let (logits, tapped) = parts(net, x, &all)?;
+        let mut graph = watched::backward(&loss(logits, tapped)?)?;
+        let gradient = graph.remove(&all).map_or(Ok(vec![0.0; all.elem_count()]), |gradient| gradient.to_vec1())?;
+        slot.take_gradients();
+        slot.backward(&net.params, &gradient, false)?;
+        Ok((slot.take_gradients(), graph))
     }
 
     /// A whole step of training on the mean cross-entropy, where a GPU makes it without coming back; none where there is no GPU,
@@ -157,6 +176,21 @@ impl Fast {
         let mut slot = lock(&self.slot)?;
         Ok(run((&mut slot, &self.gpu), net, &x, &mix, Mode::Eval.into(), (None, None), false, true)?.scores)
     }
+}
+
+/// Logits `[b, classes]`, and the pooled image that the auxiliary head goes on from, if it is there, of all that a pass gave, one
+/// behind the other.
+fn parts(net: &Runnable, x: &Tensor, out: &Tensor) -> Result<(Tensor, Option<Tensor>)> {
+    let (b, _, h, w) = x.dims4()?;
+    let classes = net.graph.steps[net.graph.logits.0].channels;
+    let logits = out.narrow(0, 0, b * classes)?.reshape((b, classes))?;
+    let rest = out.elem_count() - b * classes;
+    let Some(head) = net.graph.auxiliary.filter(|_| rest > 0) else { return Ok((logits, None)) };
+    let (read, window) = tap_of(&net.graph, head)?;
+    let (h, w) = net.graph.sizes(h, w)[read.0];
+    let image = (b, window.outputs(h), window.outputs(w), net.graph.steps[read.0].channels);
+    let pooled = out.narrow(0, b * classes, rest)?.reshape(image)?.permute((0, 3, 1, 2))?.contiguous()?;
+    Ok((logits, Some(pooled)))
 }
 
 fn run(

@@ -5,10 +5,11 @@ use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::pass::{Logits, Pass};
-use super::{DropPath, Drops, Gradients, Mode, Param, Params, watched};
+use super::{DropPath, Drops, Gradients, Mode, Param, Params, Paths, watched};
 use crate::error::{Error, Result};
 use crate::ops::gpu;
 use crate::ops::sgd::Step;
+use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor};
 use std::sync::Arc;
 
@@ -98,9 +99,7 @@ impl Network {
         let none = Tensor::zeros(0, DType::F32, &self.device)?;
         let mix = mix.unwrap_or(&none);
         let how = How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
-        // No kernel of a GPU leaves out single values.
-        let fast = self.fast.as_ref().filter(|fast| !fast.is_on_gpu() || drops.values.is_none());
-        let (logits, auxiliary) = match fast {
+        let (logits, auxiliary) = match self.engine_for(drops) {
             None => definition::forward(&run.graph, &run.params, x, mix, how, None)?,
             Some(fast) => {
                 let (logits, tapped) = fast.forward(run, x, mix, pass, drops, auxiliary)?;
@@ -110,6 +109,41 @@ impl Network {
         };
         let single = |logits: Tensor| logits.to_dtype(DType::F32);
         Ok(Logits { logits: single(logits)?, auxiliary: auxiliary.map(single).transpose()? })
+    }
+
+    /// The engine, if it can make such a pass: no kernel of a GPU leaves out single values.
+    fn engine_for(&self, drops: Drops) -> Option<&Arc<Fast>> {
+        self.fast.as_ref().filter(|fast| !fast.is_on_gpu() || drops.values.is_none())
+    }
+
+    /// The gradients of the weights in a pass of training, of the loss that `loss` makes of its logits; that of the mixing weights is
+    /// not made. On an engine no graph of tensors is kept but that of the loss. What `loss` gives beside the loss comes back.
+    pub fn learn<T>(
+        &self,
+        graph: Option<&Arc<Graph>>,
+        x: &Tensor,
+        mix: Option<&Tensor>,
+        drops: Drops,
+        auxiliary: bool,
+        loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
+    ) -> Result<(Gradients, T)> {
+        let pass = Pass { mode: Mode::Train, paths: Paths::Drawn };
+        let Some(fast) = self.engine_for(drops) else {
+            let (loss, found) = loss(self.forward(graph, x, mix, pass, drops, auxiliary)?)?;
+            return Ok((self.backward(&loss)?, found));
+        };
+        let run = &self.of(graph);
+        let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
+        let how = How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
+        let mut found = None;
+        let (left, graph) = fast.learn(run, x, &mix, drops, auxiliary, |logits, tapped| {
+            let head = |pooled| definition::auxiliary_head(&run.graph, &run.params, pooled, how);
+            let (loss, beside) = loss(Logits { logits, auxiliary: tapped.map(head).transpose()? })?;
+            found = Some(beside);
+            Ok(loss)
+        })?;
+        let Some(found) = found else { unreachable!("the loss was made") };
+        Ok((self.gradients(left, graph)?, found))
     }
 
     /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
@@ -171,9 +205,13 @@ impl Network {
         }
         let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
         take()?;
-        let mut graph = watched::backward(loss)?;
-        let mut left = take()?.into_iter();
-        // The engine's, or (the auxiliary head, the definition) the graph's.
+        let graph = watched::backward(loss)?;
+        self.gradients(take()?, graph)
+    }
+
+    /// Those of the weights, by position, are the engine's, or (the auxiliary head, the definition) the graph's.
+    fn gradients(&self, left: Vec<Option<Vec<f32>>>, mut graph: GradStore) -> Result<Gradients> {
+        let mut left = left.into_iter();
         let tensor = |p: &Param| match left.next().flatten() {
             Some(gradient) => Tensor::from_vec(gradient, p.var.shape(), &self.device).map(Some),
             None => Ok(graph.remove(p.var.as_tensor())),
@@ -181,6 +219,22 @@ impl Network {
         let params = self.params().iter().map(tensor).collect::<candle_core::Result<_>>()?;
         Ok(Gradients { params, graph })
     }
+}
+
+/// A network that is trained: a supernet, or an evaluation network.
+pub trait Learns {
+    /// What its passes are made by.
+    fn network(&self) -> &Network;
+
+    /// The gradients of the weights in a pass of training, of the loss that `loss` makes of its logits, and what `loss` gives beside
+    /// it. `mixing`: as [`super::Supernet::forward`] takes it, but no gradient flows there; nothing for an evaluation network.
+    fn learn<T>(
+        &self,
+        x: &Tensor,
+        mixing: &[Tensor],
+        drops: Drops,
+        loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
+    ) -> Result<(Gradients, T)>;
 }
 
 /// The number of images of `x: [b, 3, h, w]`, and their size; an error in words for anything else.

@@ -7,8 +7,8 @@ pub use crate::space::{Family, Plan};
 
 use super::definition::Given;
 use super::graph::{self, Graph, Op, ParamSpec};
-use super::network::{Backend, Network, image_sizes};
-use super::{Gradients, Mode, Param, Params, Role, size};
+use super::network::{Backend, Learns, Network, image_sizes};
+use super::{Drops, Gradients, Mode, Param, Params, Role, size};
 use crate::error::{Error, Result};
 use crate::space::Primitive;
 use crate::space::primitive::Form;
@@ -79,11 +79,6 @@ impl Subnet {
         self.network.graph()
     }
 
-    /// What its passes are made by.
-    pub(crate) fn network(&self) -> &Network {
-        &self.network
-    }
-
     /// Weights and buffers.
     pub fn params(&self) -> &Params {
         self.network.params()
@@ -149,6 +144,23 @@ impl Subnet {
         let (batch, h, w) = image_sizes("input of the network", x)?;
         self.check_size(h, w, mode)?;
         drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), batch))
+    }
+}
+
+impl Learns for Subnet {
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn learn<T>(
+        &self,
+        x: &Tensor,
+        _mixing: &[Tensor],
+        drops: Drops,
+        loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
+    ) -> Result<(Gradients, T)> {
+        self.check_input(x, Mode::Train, drops.paths)?;
+        self.network.learn(None, x, None, drops, self.config.auxiliary, loss)
     }
 }
 

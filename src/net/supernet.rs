@@ -3,8 +3,8 @@
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::graph::supernet::{self, mix_of};
-use super::network::{Backend, Network, image_sizes};
-use super::{DropPath, Drops, Gradients, Mode, Params, Pass, Paths, SupernetConfig, size};
+use super::network::{Backend, Learns, Network, image_sizes};
+use super::{DropPath, Drops, Gradients, Logits, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
 use crate::ops::iim;
 use crate::ops::sgd::Step;
@@ -70,11 +70,6 @@ impl Supernet {
     /// Where it lives.
     pub fn device(&self) -> &Device {
         self.network.device()
-    }
-
-    /// What its passes are made by.
-    pub(crate) fn network(&self) -> &Network {
-        &self.network
     }
 
     /// Weights and buffers.
@@ -157,10 +152,8 @@ impl Supernet {
         pass: impl Into<Pass>,
         drops: impl Into<Drops<'a>>,
     ) -> Result<Tensor> {
-        self.check_input(x, mixing)?;
         let (mut pass, drops) = (pass.into(), drops.into());
-        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
-        drops.values.map_or(Ok(()), |values| values.check())?;
+        self.check_pass(x, mixing, drops)?;
         if drops.paths.is_some() && pass.paths == Paths::DrawnWithGhosts {
             return Err(Error::invalid("drop path", "ghosts beside it", "one of them: nobody has both"));
         }
@@ -182,8 +175,7 @@ impl Supernet {
         how: (&Step, f64),
         momentum: &[u64],
     ) -> Result<Option<Trained>> {
-        self.check_input(x, mixing)?;
-        drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        self.check_pass(x, mixing, drop.into())?;
         self.network.train(self.graph_of(mixing), x, Some(&self.flat(mixing)?), drop, (y, 0.0), how, momentum)
     }
 
@@ -302,6 +294,12 @@ impl Supernet {
         Err(Error::invalid("mixing weights of a measurement", got, "one tensor per cell type"))
     }
 
+    fn check_pass(&self, x: &Tensor, mixing: &[Tensor], drops: Drops) -> Result<()> {
+        self.check_input(x, mixing)?;
+        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        drops.values.map_or(Ok(()), |values| values.check())
+    }
+
     /// Shapes that the network cannot take are errors in words, before any work.
     fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
         let (_, h, w) = image_sizes("supernet input", x)?;
@@ -336,6 +334,23 @@ impl Supernet {
         });
         let flat: Vec<Tensor> = candidates.chain(of_edges).collect::<candle_core::Result<_>>()?;
         Ok(Tensor::cat(&flat, 0)?)
+    }
+}
+
+impl Learns for Supernet {
+    fn network(&self) -> &Network {
+        &self.network
+    }
+
+    fn learn<T>(
+        &self,
+        x: &Tensor,
+        mixing: &[Tensor],
+        drops: Drops,
+        loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
+    ) -> Result<(Gradients, T)> {
+        self.check_pass(x, mixing, drops)?;
+        self.network.learn(self.graph_of(mixing), x, Some(&self.flat(mixing)?.detach()), drops, false, loss)
     }
 }
 

@@ -11,7 +11,8 @@ mod turn;
 mod weights;
 
 use super::passed::{Passed, Where};
-use super::{Optimiser, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
+use super::training::{StepBy, Training, input, look};
+use super::{Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::Result;
 use crate::interrupt;
@@ -73,9 +74,7 @@ pub struct Learner {
     pub net: Supernet,
     /// Where its steps are written.
     pub trace: Trace,
-    optimiser: Optimiser,
-    seed: u64,
-    epoch: usize,
+    training: Training,
     /// Whether `begin_epoch` was called and no `train_epoch` has used it up.
     entered: bool,
     stats: EpochStats,
@@ -89,13 +88,11 @@ pub struct Learner {
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
     pub fn new(net: Supernet, seed: u64) -> Self {
-        let optimiser = Optimiser::new(net.params());
+        let training = Training::new(net.params(), seed);
         Learner {
             net,
             trace: Trace::default(),
-            optimiser,
-            seed,
-            epoch: 0,
+            training,
             entered: false,
             stats: EpochStats::default(),
             draws: Draws::default(),
@@ -107,7 +104,7 @@ impl Learner {
 
     /// The current epoch, 0 before the first.
     pub fn epoch(&self) -> usize {
-        self.epoch
+        self.training.epoch
     }
 
     /// Training batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side. An error
@@ -121,8 +118,8 @@ impl Learner {
             false if cfg.cutout > 0 => Some(Augment { crop_pad: 0, flip: false, cutout: cfg.cutout, photo: false }),
             false => None,
         };
-        let shuffle = Some((stream_seed(self.seed, stream), self.epoch as u64));
-        Batches::start(data, BatchPlan { batch_size: cfg.batch_size, shuffle, augment, rest: Rest::Short })
+        let (_, h, w) = data.shape;
+        self.training.batches(data, cfg.batch_size, self.net.least_pixels(h, w), stream, augment)
     }
 
     /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop` is what is
@@ -161,22 +158,21 @@ impl Learner {
     /// A setting out of range. [`crate::Error::Diverged`]: a gradient that is not finite. The weights are then as they were.
     pub fn sgd_step(&mut self, gradients: &Gradients, batch: &Batch, cfg: &TrainConfig) -> Result<()> {
         cfg.check()?;
-        let step = self.step_of(batch, cfg);
-        let place = || finite::step(self.epoch, batch.index);
-        let how = (cfg.clip, cfg.decay_unused);
-        self.optimiser.step(self.net.params(), gradients, step, how, place)?;
-        self.stepped(step.lr, cfg)
+        let by = self.step_by(batch, cfg);
+        self.training.sgd(&self.net, gradients, batch, &by)?;
+        self.stepped(by.step.lr, cfg)
     }
 
-    /// The numbers of the step that `batch` is for.
-    fn step_of(&self, batch: &Batch, cfg: &TrainConfig) -> sgd::Step {
-        sgd::Step {
-            lr: cfg.learning_rate(self.epoch, batch.index, batch.total),
+    /// What the step that `batch` is for goes by.
+    fn step_by(&self, batch: &Batch, cfg: &TrainConfig) -> StepBy {
+        let step = sgd::Step {
+            lr: cfg.learning_rate(self.epoch(), batch.index, batch.total),
             momentum: cfg.momentum,
             nesterov: cfg.nesterov,
             weight_decay: cfg.weight_decay,
             scale: 1.0,
-        }
+        };
+        StepBy { step, clip: cfg.clip, decay_unused: cfg.decay_unused, auxiliary: 0.0, smoothing: 0.0 }
     }
 
     /// What every step leaves behind.
@@ -196,10 +192,14 @@ impl Learner {
         let (out, loss) = match self.step_on_gpu(batch, mixing.as_deref(), drop.drops(), cfg)? {
             Some(out) => out,
             None => {
-                let out = self.forward_with("train", batch, mixing.as_deref(), Mode::Train.into(), drop.drops())?;
-                let loss: f32 = out.loss.to_scalar()?;
-                let gradients = self.net.backward(&out.loss)?;
-                self.sgd_step(&gradients, batch, cfg)?;
+                cfg.check()?;
+                self.turns.used();
+                let by = self.step_by(batch, cfg);
+                let mixing = mixing.map_or_else(|| self.net.mask_mixing(), Ok)?;
+                let out = self.training.step(&self.net, batch, &mixing, drop.drops(), &by)?;
+                self.trace.batch("train", self.epoch(), batch, Some(&out.loss))?;
+                self.stepped(by.step.lr, cfg)?;
+                let loss = out.loss.to_scalar()?;
                 (out, loss)
             }
         };
@@ -218,13 +218,13 @@ impl Learner {
     ) -> Result<EpochStats> {
         cfg.check()?;
         if !std::mem::take(&mut self.entered) {
-            self.enter(self.epoch + 1);
+            self.enter(self.epoch() + 1);
         }
         let (start, before) = (Instant::now(), self.stats.seconds);
         for batch in self.batches(data, cfg, 0)? {
             self.train_step(&batch, mixing, cfg)?;
             let step = (batch.index + 1, batch.total);
-            progress.tick(&self.stats.tick("train", (self.epoch, cfg.epochs), step, start));
+            progress.tick(&self.stats.tick("train", (self.epoch(), cfg.epochs), step, start));
         }
         self.stats.seconds = before + start.elapsed().as_secs_f64();
         self.trace.weights(&self.net)?;
@@ -245,17 +245,10 @@ impl Learner {
         mode: Mode,
         progress: &dyn Progress,
     ) -> Result<EpochStats> {
-        let start = Instant::now();
         let mixing: Option<Vec<Tensor>> = mixing.map(|m| m.iter().map(Tensor::detach).collect());
-        let mut stats = EpochStats::default();
-        for batch in batches {
-            interrupt::check()?;
-            let batch = batch.borrow();
-            let out = self.forward("evaluate", batch, mixing.as_deref(), mode, DropRates::default())?;
-            stats.add(out.loss.to_scalar()?, out.right(&batch.y)?, batch.y.len());
-            progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
-        }
-        stats.seconds = start.elapsed().as_secs_f64();
+        let stats = look(batches, progress, |batch| {
+            self.forward("evaluate", batch, mixing.as_deref(), mode, DropRates::default())
+        })?;
         self.trace.evaluation(&stats)?;
         Ok(stats)
     }
@@ -278,7 +271,7 @@ impl Learner {
         let mut images = 0;
         for batch in self.measured(data, samples, batch_size)? {
             interrupt::check()?;
-            self.trace.batch("measure", self.epoch, &batch, None)?;
+            self.trace.batch("measure", self.epoch(), &batch, None)?;
             sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
             images += batch.y.len();
             let tick = EpochStats { images, ..Default::default() }.tick(
@@ -297,7 +290,7 @@ impl Learner {
     /// The batches of a measurement.
     fn measured(&self, data: &Dataset, samples: usize, batch_size: usize) -> Result<Batches> {
         let plan = BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Spread };
-        Batches::start(&data.take(samples, stream_seed(self.seed, u64::MAX)), plan)
+        Batches::start(&data.take(samples, stream_seed(self.training.seed, u64::MAX)), plan)
     }
 
     /// An error for data of other classes than the supernet's, and where batch norm could not take the last of these batches: in
@@ -310,7 +303,7 @@ impl Learner {
 
     fn input(&self, batch: &Batch) -> Result<Tensor> {
         self.turns.used();
-        Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
+        input(&self.net, batch)
     }
 
     /// `what` for: as the trace calls it.
@@ -342,7 +335,7 @@ impl Learner {
         let place = || self.place(batch, pass.mode);
         let at = Where { params: self.net.params(), x: &x, mixing, place: &place };
         let passed = Passed::of(Logits { logits, auxiliary: None }, &batch.y, 0.0, 0.0, &at)?;
-        self.trace.batch(what, self.epoch, batch, Some(&passed.loss))?;
+        self.trace.batch(what, self.epoch(), batch, Some(&passed.loss))?;
         if pass.mode == Mode::Train {
             self.seen.add(batch, &passed, begun);
         }
@@ -351,8 +344,8 @@ impl Learner {
 
     fn place(&self, batch: &Batch, mode: Mode) -> String {
         match mode {
-            Mode::Train => finite::step(self.epoch, batch.index),
-            Mode::Batch | Mode::Eval => format!("an evaluation in {}", finite::step(self.epoch, batch.index)),
+            Mode::Train => finite::step(self.epoch(), batch.index),
+            Mode::Batch | Mode::Eval => format!("an evaluation in {}", finite::step(self.epoch(), batch.index)),
         }
     }
 }

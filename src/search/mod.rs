@@ -20,6 +20,7 @@ pub mod settings;
 pub mod trace;
 pub mod trainer;
 pub mod trainer_config;
+mod training;
 pub mod variables;
 pub mod weights_file;
 

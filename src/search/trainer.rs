@@ -2,8 +2,9 @@
 
 use super::learner::{in_order, stream_seed};
 use super::passed::{Passed, Where, drop_paths};
-use super::{EpochStats, EvalConfig, Optimiser, Progress, State, Stateful, finite, last_batch};
-use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
+use super::training::{StepBy, Training, input, look};
+use super::{EpochStats, EvalConfig, Progress, Silent, State, Stateful, finite};
+use crate::data::{Augment, Batch, Batches, Dataset};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::net::{DropPath, Mode, Subnet};
@@ -53,17 +54,15 @@ pub struct Trainer {
     pub net: Subnet,
     /// How it is trained.
     pub config: EvalConfig,
-    optimiser: Optimiser,
-    seed: u64,
-    epoch: usize,
+    training: Training,
     curve: Vec<CurveRow>,
 }
 
 impl Trainer {
     /// Zero momentum, before the first epoch.
     pub fn new(net: Subnet, config: EvalConfig, seed: u64) -> Self {
-        let optimiser = Optimiser::new(net.params());
-        Trainer { net, config, optimiser, seed, epoch: 0, curve: vec![] }
+        let training = Training::new(net.params(), seed);
+        Trainer { net, config, training, curve: vec![] }
     }
 
     /// The rows so far.
@@ -78,7 +77,7 @@ impl Trainer {
 
     /// Enter an epoch (from 1) without training in it: for single steps.
     pub fn enter(&mut self, epoch: usize) {
-        self.epoch = epoch;
+        self.training.epoch = epoch;
     }
 
     /// One epoch of training, then an evaluation; a row of the curve.
@@ -87,7 +86,7 @@ impl Trainer {
         let stats = self.train_epoch(train, progress)?;
         let found = self.evaluate(test, progress)?;
         self.curve.push(CurveRow {
-            epoch: self.epoch,
+            epoch: self.training.epoch,
             lr: stats.lr,
             train_loss: stats.loss,
             train_top1: stats.accuracy,
@@ -100,12 +99,12 @@ impl Trainer {
     }
 
     fn train_epoch(&mut self, data: &Dataset, progress: &dyn Progress) -> Result<EpochStats> {
-        self.epoch += 1;
+        self.training.epoch += 1;
         let (start, mut stats) = (Instant::now(), EpochStats::default());
         for batch in self.batches(data)? {
             interrupt::check()?;
             self.train_step(&batch, &mut stats)?;
-            let (epoch, step) = ((self.epoch, self.config.epochs), (batch.index + 1, batch.total));
+            let (epoch, step) = ((self.training.epoch, self.config.epochs), (batch.index + 1, batch.total));
             progress.tick(&stats.tick("train", epoch, step, start));
         }
         Ok(stats)
@@ -114,36 +113,24 @@ impl Trainer {
     /// The batches of the epoch entered, shuffled and augmented.
     pub fn batches(&self, data: &Dataset) -> Result<Batches> {
         let cfg = &self.config;
-        let (_, h, w) = data.shape;
-        last_batch::check(data.len(), cfg.batch_size, self.net.least_pixels(h, w))?;
         let none = Augment { crop_pad: 0, flip: false, ..data.augment };
         let augment = if cfg.augment { Augment { photo: cfg.photo, ..data.augment } } else { none };
         let augment = Augment { cutout: cfg.cutout, ..augment };
-        Batches::start(
-            data,
-            BatchPlan {
-                batch_size: cfg.batch_size,
-                shuffle: Some((self.seed, self.epoch as u64)),
-                augment: (cfg.augment || cfg.cutout > 0).then_some(augment),
-                rest: Rest::Short,
-            },
-        )
+        let augment = (cfg.augment || cfg.cutout > 0).then_some(augment);
+        let (_, h, w) = data.shape;
+        self.training.batches(data, cfg.batch_size, self.net.least_pixels(h, w), 0, augment)
     }
 
     /// Forward, loss, backward, clip, SGD. Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights
     /// and statistics stay as they were.
     pub fn train_step(&mut self, batch: &Batch, stats: &mut EpochStats) -> Result<()> {
-        let x = self.input(batch)?;
-        let drop = self.drop_path(batch);
-        let out = self.net.forward(&x, Mode::Train, drop.as_ref())?;
-        let place = || finite::step(self.epoch, batch.index);
-        let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
-        let passed = Passed::of(out, &batch.y, self.config.auxiliary, self.config.label_smoothing, &at)?;
-        let gradients = self.net.backward(&passed.loss)?;
-        let EvalConfig { momentum, nesterov, weight_decay, clip, .. } = self.config;
-        let lr = self.config.learning_rate(self.epoch, batch.index, batch.total);
+        let EvalConfig { momentum, nesterov, weight_decay, clip, auxiliary, label_smoothing: smoothing, .. } =
+            self.config;
+        let lr = self.config.learning_rate(self.training.epoch, batch.index, batch.total);
         let step = Step { lr, momentum, nesterov, weight_decay, scale: 1.0 };
-        self.optimiser.step(self.net.params(), &gradients, step, (clip, true), place)?;
+        let by = StepBy { step, clip, decay_unused: true, auxiliary, smoothing };
+        let drop = self.drop_path(batch);
+        let passed = self.training.step(&self.net, batch, &[], drop.as_ref().into(), &by)?;
         stats.add(passed.loss.to_scalar()?, passed.right(&batch.y)?, batch.y.len());
         stats.lr = lr;
         Ok(())
@@ -151,34 +138,27 @@ impl Trainer {
 
     /// What is dropped in a batch: drawn from (seed, epoch, position of the batch).
     pub fn drop_path(&self, batch: &Batch) -> Option<DropPath> {
-        let keep = self.config.keep_path(self.epoch);
+        let keep = self.config.keep_path(self.training.epoch);
         if keep >= 1.0 || self.net.drop_paths() == 0 {
             return None;
         }
-        let seed = stream_seed(self.seed, self.epoch as u64);
+        let seed = stream_seed(self.training.seed, self.training.epoch as u64);
         let (pass, size) = (1 + batch.index as u64, (self.net.drop_paths(), batch.y.len()));
         Some(drop_paths((seed, pass), size, keep, |u| u < keep))
     }
 
     /// Loss, accuracies and confusion in eval mode, images as they are.
     pub fn evaluate(&self, data: &Dataset, progress: &dyn Progress) -> Result<Evaluation> {
-        let start = Instant::now();
         let classes = data.n_classes();
-        let (mut stats, mut top5) = (EpochStats::default(), 0);
-        let mut confusion = vec![vec![0; classes]; classes];
-        for batch in in_order(data, self.config.batch_size)? {
-            interrupt::check()?;
-            let passed = self.passed(&batch, Mode::Eval)?;
-            let mut right = 0;
+        let (mut top5, mut confusion) = (0, vec![vec![0; classes]; classes]);
+        let stats = look(in_order(data, self.config.batch_size)?, progress, |batch| {
+            let passed = self.passed(batch, Mode::Eval)?;
             for (row, &class) in passed.out.logits.to_vec2::<f32>()?.iter().zip(&batch.y) {
-                let rank = rank(row, class as usize);
-                right += usize::from(rank == 0);
-                top5 += usize::from(rank < 5);
+                top5 += usize::from(rank(row, class as usize) < 5);
                 confusion[class as usize][largest(row)] += 1;
             }
-            stats.add(passed.loss.to_scalar()?, right, batch.y.len());
-            progress.tick(&stats.tick("evaluate", (0, 0), (batch.index + 1, batch.total), start));
-        }
+            Ok(passed)
+        })?;
         let top5 = top5 as f64 / stats.images.max(1) as f64;
         Ok(Evaluation { loss: stats.loss, top1: stats.accuracy, top5, confusion })
     }
@@ -190,32 +170,20 @@ impl Trainer {
     }
 
     fn passed(&self, batch: &Batch, mode: Mode) -> Result<Passed> {
-        let x = self.input(batch)?;
-        let place = || format!("an evaluation in {}", finite::step(self.epoch, batch.index));
+        let x = input(&self.net, batch)?;
+        let place = || format!("an evaluation in {}", finite::step(self.training.epoch, batch.index));
         let at = Where { params: self.net.params(), x: &x, mixing: &[], place: &place };
         Passed::of(self.net.forward(&x, mode, None)?, &batch.y, 0.0, 0.0, &at)
     }
 
     /// What the classifier takes the mean of, `[b, c, h, w]`.
     pub fn features(&self, batch: &Batch, mode: Mode) -> Result<Tensor> {
-        self.net.features(&self.input(batch)?, mode)
+        self.net.features(&input(&self.net, batch)?, mode)
     }
 
     /// Loss and accuracy of batches, in [`Mode::Eval`] or [`Mode::Batch`].
     pub fn look(&self, batches: impl IntoIterator<Item: Borrow<Batch>>, mode: Mode) -> Result<EpochStats> {
-        let (start, mut stats) = (Instant::now(), EpochStats::default());
-        for batch in batches {
-            interrupt::check()?;
-            let batch = batch.borrow();
-            let passed = self.passed(batch, mode)?;
-            stats.add(passed.loss.to_scalar()?, passed.right(&batch.y)?, batch.y.len());
-        }
-        stats.seconds = start.elapsed().as_secs_f64();
-        Ok(stats)
-    }
-
-    fn input(&self, batch: &Batch) -> Result<Tensor> {
-        Ok(Tensor::from_slice(&batch.x, batch.shape, self.net.device())?)
+        look(batches, &Silent, |batch| self.passed(batch, mode))
     }
 }
 
@@ -240,12 +208,12 @@ impl Stateful for Trainer {
             "genotype": self.net.plan(),
             "network": self.net.config(),
             "settings": self.config,
-            "seed": self.seed,
-            "epoch": self.epoch,
+            "seed": self.training.seed,
+            "epoch": self.training.epoch,
             "curve": self.curve,
         });
         let mut state = State { tensors: Default::default(), json };
-        self.optimiser.save(self.net.params(), &mut state)?;
+        self.training.optimiser.save(self.net.params(), &mut state)?;
         Ok(state)
     }
 
@@ -261,8 +229,8 @@ impl Stateful for Trainer {
         let epoch = serde_json::from_value(state.json["epoch"].clone()).map_err(wrong)?;
         let seed = serde_json::from_value(state.json["seed"].clone()).map_err(wrong)?;
         let curve = serde_json::from_value(state.json["curve"].clone()).map_err(wrong)?;
-        self.optimiser.restore(self.net.params(), &state)?;
-        (self.epoch, self.seed, self.curve) = (epoch, seed, curve);
+        self.training.optimiser.restore(self.net.params(), &state)?;
+        (self.training.epoch, self.training.seed, self.curve) = (epoch, seed, curve);
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ impl Learner {
             return None;
         }
         let pass = self.draws.paths.replace(self.draws.paths.get() + 1);
-        let seed = stream_seed(stream_seed(self.seed, DROP_PATH), self.epoch as u64);
+        let seed = stream_seed(stream_seed(self.training.seed, DROP_PATH), self.training.epoch as u64);
         Some(drop_paths((seed, pass), (self.net.drop_paths(), batch.y.len()), 1.0 - p, |u| u >= p))
     }
 
@@ -97,7 +97,7 @@ impl Learner {
             return None;
         }
         let pass = self.draws.values.replace(self.draws.values.get() + 1);
-        let epoch = stream_seed(stream_seed(self.seed, DROPOUT), self.epoch as u64);
+        let epoch = stream_seed(stream_seed(self.training.seed, DROPOUT), self.training.epoch as u64);
         Some(Dropout { skip, pool, seed: stream_seed(epoch, pass + 1) })
     }
 }

@@ -21,7 +21,7 @@ impl Learner {
         let owners = owners(self.net.space(), self.net.config(), names);
         let is_frozen = |owner: &Option<(Candidate, usize)>| owner.is_some_and(|owner| frozen.contains(&owner));
         let positions = owners.iter().enumerate().filter(|(_, owner)| is_frozen(owner)).map(|(i, _)| i).collect();
-        self.optimiser.freeze(positions);
+        self.training.optimiser.freeze(positions);
         self.frozen = frozen;
         Ok(())
     }

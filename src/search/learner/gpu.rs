@@ -1,6 +1,7 @@
 //! A step of training that a GPU makes without coming back.
 
 use super::super::passed::Passed;
+use super::super::training::StepBy;
 use super::{Learner, TrainConfig};
 use crate::data::Batch;
 use crate::error::Result;
@@ -25,18 +26,18 @@ impl Learner {
         }
         cfg.check()?;
         let own = self.net.mask_mixing()?;
-        let step = self.step_of(batch, cfg);
-        let momentum = self.optimiser.addresses(self.net.params())?;
+        let StepBy { step, clip, .. } = self.step_by(batch, cfg);
+        let momentum = self.training.optimiser.addresses(self.net.params())?;
         self.turns.used();
         // The engine brings it to the GPU.
         let x = Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?;
-        let how = (&step, cfg.clip);
+        let how = (&step, clip);
         let Some(out) = self.net.train(&x, mixing.unwrap_or(&own), drops.paths, &batch.y, how, &momentum)? else {
             return Ok(None);
         };
         let logits = Tensor::from_vec(out.logits, (batch.y.len(), classes), &Device::Cpu)?;
         let loss = Tensor::new(out.loss, &Device::Cpu)?;
-        self.trace.batch("train", self.epoch, batch, Some(&loss))?;
+        self.trace.batch("train", self.training.epoch, batch, Some(&loss))?;
         self.stepped(step.lr, cfg)?;
         Ok(Some((Passed { out: Logits { logits, auxiliary: None }, loss }, out.loss)))
     }

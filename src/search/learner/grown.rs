@@ -35,7 +35,7 @@ impl Learner {
         let (old_space, old_config) = (self.net.space(), self.net.config());
         grow::check((&space, &config), (old_space, old_config))?;
         let net = Supernet::new(space.clone(), config, self.net.device())?;
-        let mut grown = Learner::new(net, self.seed);
+        let mut grown = Learner::new(net, self.training.seed);
         let (old, mut state) = (self.state()?, grown.state()?);
         let mut random = ChaCha8Rng::seed_from_u64(config.seed);
         let mut growth = Growth::default();
@@ -67,7 +67,7 @@ impl Learner {
                 }
             }
         }
-        grown.optimiser.restore(grown.net.params(), &state)?;
+        grown.training.optimiser.restore(grown.net.params(), &state)?;
         grown.net.set_mask(grow::mask(&space, old_space, self.net.mask()))?;
         let mut frozen = BTreeSet::new();
         for c in space.candidates() {
@@ -78,7 +78,7 @@ impl Learner {
             );
         }
         grown.freeze(frozen)?;
-        (grown.epoch, grown.entered, grown.stats) = (self.epoch, self.entered, self.stats);
+        (grown.training.epoch, grown.entered, grown.stats) = (self.training.epoch, self.entered, self.stats);
         Ok((grown, growth))
     }
 }

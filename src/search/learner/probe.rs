@@ -69,7 +69,7 @@ impl Learner {
         interrupt::check()?;
         self.net.params().check_finite()?;
         let own = self.net.mask_mixing()?;
-        self.trace.batch("measure", self.epoch, batch, None)?;
+        self.trace.batch("measure", self.training.epoch, batch, None)?;
         self.net.outputs(&self.input(batch)?, mixing.unwrap_or(&own))
     }
 }

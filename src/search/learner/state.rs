@@ -18,14 +18,14 @@ impl Stateful for Learner {
                 "space": self.net.space().name(),
                 "config": json(self.net.config())?,
                 "mask": json(self.net.mask())?,
-                "seed": self.seed,
-                "epoch": self.epoch,
+                "seed": self.training.seed,
+                "epoch": self.training.epoch,
                 "entered": self.entered,
                 "stats": json(&self.stats)?,
                 "frozen": json(&self.frozen)?,
             }),
         };
-        self.optimiser.save(self.net.params(), &mut state)?;
+        self.training.optimiser.save(self.net.params(), &mut state)?;
         Ok(state)
     }
 
@@ -48,10 +48,10 @@ impl Stateful for Learner {
         let (entered, stats) = (parse("entered", field("entered"))?, parse("stats", field("stats"))?);
 
         let frozen = if saved["frozen"].is_null() { Default::default() } else { parse("frozen", field("frozen"))? };
-        self.optimiser.restore(self.net.params(), &state)?;
+        self.training.optimiser.restore(self.net.params(), &state)?;
         self.net.set_mask(mask)?;
         self.freeze(frozen)?;
-        (self.seed, self.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
+        (self.training.seed, self.training.epoch, self.entered, self.stats) = (seed, epoch, entered, stats);
         Ok(())
     }
 }

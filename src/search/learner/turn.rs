@@ -29,7 +29,7 @@ impl Learner {
     /// Enter a (1-based) epoch: statistics start anew, batches of this epoch are drawn from (seed, epoch).
     pub fn begin_epoch(&mut self, epoch: usize) {
         let used = self.turns.used.replace(false);
-        self.turns.before.push(Before { epoch: self.epoch, entered: self.entered, stats: self.stats, used });
+        self.turns.before.push(Before { epoch: self.training.epoch, entered: self.entered, stats: self.stats, used });
         self.enter(epoch);
         self.entered = true;
     }
@@ -38,14 +38,14 @@ impl Learner {
     pub fn leave_epoch(&mut self) {
         let Some(Before { epoch, entered, stats, used }) = self.turns.before.pop() else { return };
         if !self.turns.used.get() {
-            (self.epoch, self.entered, self.stats) = (epoch, entered, stats);
+            (self.training.epoch, self.entered, self.stats) = (epoch, entered, stats);
             self.turns.used.set(used);
         }
     }
 
     /// Begin the epoch without a turn.
     pub(super) fn enter(&mut self, epoch: usize) {
-        self.epoch = epoch;
+        self.training.epoch = epoch;
         self.stats = EpochStats::default();
         self.draws.begin();
         self.seen.forget();

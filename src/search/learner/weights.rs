@@ -14,7 +14,7 @@ impl Learner {
             let got = format!("a direction of {} tensors", direction.params.len());
             return Err(Error::invalid("add", got, format!("one of this network's {}", params.len())));
         }
-        let place = || format!("epoch {}, outside a step", self.epoch);
+        let place = || format!("epoch {}, outside a step", self.training.epoch);
         let mut moved = vec![];
         for (param, d) in params.iter().zip(&direction.params) {
             let Some(d) = d else { continue };
@@ -35,7 +35,7 @@ impl Learner {
     /// The weights themselves, as a direction; buffers are none.
     pub fn weights(&self) -> Result<Gradients> {
         let (params, mut found) = (self.net.params(), vec![None; self.net.params().len()]);
-        for i in self.optimiser.weights() {
+        for i in self.training.optimiser.weights() {
             found[*i] = Some(params.at(*i).var.as_detached_tensor().copy()?);
         }
         Ok(Gradients { params: found, ..Default::default() })
@@ -43,21 +43,21 @@ impl Learner {
 
     /// The momentum of every weight.
     pub fn momentum(&self) -> Result<Gradients> {
-        let params = self.optimiser.momentum(self.net.params())?;
+        let params = self.training.optimiser.momentum(self.net.params())?;
         Ok(Gradients { params, ..Default::default() })
     }
 
     /// The learning rate that a step on `batch` has.
     pub fn learning_rate(&self, batch: &Batch, cfg: &TrainConfig) -> Result<f64> {
         cfg.check()?;
-        Ok(self.step_of(batch, cfg).lr)
+        Ok(self.step_by(batch, cfg).step.lr)
     }
 
     /// Weights, running statistics, momentum and mask.
     pub fn snapshot(&self) -> Result<State> {
         let mask = serde_json::to_value(self.net.mask()).map_err(|e| Error::invalid("snapshot", e, "plain data"))?;
         let mut state = State { tensors: Default::default(), json: serde_json::json!({ "mask": mask }) };
-        self.optimiser.save(self.net.params(), &mut state)?;
+        self.training.optimiser.save(self.net.params(), &mut state)?;
         Ok(state)
     }
 
@@ -65,7 +65,7 @@ impl Learner {
     pub fn take_back(&mut self, snapshot: &State) -> Result<()> {
         let mask = serde_json::from_value(snapshot.json["mask"].clone())
             .map_err(|e| Error::invalid("snapshot, mask", e, "a mask"))?;
-        self.optimiser.restore(self.net.params(), snapshot)?;
+        self.training.optimiser.restore(self.net.params(), snapshot)?;
         self.net.set_mask(mask)?;
         self.turns.used();
         self.trace.moved();

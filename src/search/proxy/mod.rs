@@ -13,7 +13,7 @@ mod weights;
 use crate::data::Batch;
 use crate::error::{Error, Result};
 use crate::net::graph::Op;
-use crate::net::network::Network;
+use crate::net::network::{Learns, Network};
 use crate::net::{Subnet, Supernet};
 use crate::ops::finite::not_finite;
 use crate::space::PerCandidate;
