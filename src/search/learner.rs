@@ -11,8 +11,8 @@ mod turn;
 mod weights;
 
 use super::passed::{Passed, Where};
-use super::training::{StepBy, Training, input, look};
-use super::{Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
+use super::training::{StepBy, Training, input, look, stream_seed};
+use super::{EpochStats, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::Result;
 use crate::interrupt;
@@ -29,43 +29,6 @@ use turn::Turns;
 
 pub use drops::DropRates;
 pub use grown::Growth;
-
-/// What an epoch (or an evaluation) came to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct EpochStats {
-    /// Mean loss over images.
-    pub loss: f64,
-    /// Fraction right.
-    pub accuracy: f64,
-    /// Images seen.
-    pub images: usize,
-    /// Seconds.
-    pub seconds: f64,
-    /// Learning rate of the last step (0 in evaluation).
-    pub lr: f64,
-}
-
-impl EpochStats {
-    /// Take in a batch of which `right` images are right, with mean loss `loss`.
-    pub(super) fn add(&mut self, loss: f32, right: usize, images: usize) {
-        let (before, now) = (self.images as f64, (self.images + images) as f64);
-        self.loss = (self.loss * before + f64::from(loss) * images as f64) / now;
-        self.accuracy = (self.accuracy * before + right as f64) / now;
-        self.images += images;
-    }
-
-    pub(super) fn tick(&self, task: &'static str, epoch: (usize, usize), step: (usize, usize), start: Instant) -> Tick {
-        Tick {
-            task,
-            epoch,
-            step,
-            loss: Some(self.loss as f32),
-            accuracy: Some(self.accuracy as f32),
-            images: self.images,
-            seconds: start.elapsed().as_secs_f64(),
-        }
-    }
-}
 
 /// A supernet with its SGD momentum, its epoch and its seeds. All its randomness is derived from (seed, epoch), so its
 /// state is small and a resumed run sees the same batches.
@@ -348,20 +311,6 @@ impl Learner {
             Mode::Batch | Mode::Eval => format!("an evaluation in {}", finite::step(self.epoch(), batch.index)),
         }
     }
-}
-
-/// The batches of a data set as they are.
-pub fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
-    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Short })
-}
-
-/// A seed of its own for every (seed, stream); stream 0 is the seed itself.
-pub(super) fn stream_seed(seed: u64, stream: u64) -> u64 {
-    // The finaliser of SplitMix64 (Steele et al., 2014), 0 -> 0.
-    let mut z = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seed ^ z ^ (z >> 31)
 }
 
 #[cfg(test)]

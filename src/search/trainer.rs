@@ -1,8 +1,7 @@
 //! An evaluation network that learns: weights, optimiser, epoch, learning curve.
 
-use super::learner::{in_order, stream_seed};
 use super::passed::{Passed, Where, drop_paths};
-use super::training::{StepBy, Training, input, look};
+use super::training::{StepBy, Training, in_order, input, look, stream_seed};
 use super::{EpochStats, EvalConfig, Progress, Silent, State, Stateful, finite};
 use crate::data::{Augment, Batch, Batches, Dataset};
 use crate::error::{Error, Result};

@@ -1,7 +1,6 @@
 //! A network in training, a supernet or an evaluation network: its optimiser, seed and epoch; the batches of an epoch, a step, a
 //! look at batches.
 
-use super::learner::stream_seed;
 use super::passed::{Passed, Where};
 use super::{EpochStats, Optimiser, Progress, finite, last_batch};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
@@ -110,4 +109,18 @@ pub(super) fn look(
     }
     stats.seconds = start.elapsed().as_secs_f64();
     Ok(stats)
+}
+
+/// The batches of a data set as they are.
+pub fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
+    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Short })
+}
+
+/// A seed of its own for every (seed, stream); stream 0 is the seed itself.
+pub(super) fn stream_seed(seed: u64, stream: u64) -> u64 {
+    // The finaliser of SplitMix64 (Steele et al., 2014), 0 -> 0.
+    let mut z = stream.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    seed ^ z ^ (z >> 31)
 }

@@ -63,6 +63,10 @@ impl House {
             let arrows = self.arrows.iter().filter_map(|(from, to)| Some((within(from, folder)?, within(to, folder)?)));
             table += &row(name, boxes, arrows.filter(|(from, to)| from != to).collect());
         }
+        table += "files that know each other:\n";
+        for circle in self.circles() {
+            table += &format!("  {}\n", circle.join(" "));
+        }
         table
     }
 }

@@ -12,7 +12,7 @@ use crate::host::run::{Run, files, settings};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
-use crate::search::learner::in_order;
+use crate::search::in_order;
 use rhai::{Dynamic, Map};
 use std::rc::Rc;
 

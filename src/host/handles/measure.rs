@@ -7,7 +7,7 @@ use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
 use crate::host::script::errors::{Fallible, raise_tensor, takes_others, wrong};
 use crate::host::script::value::{float, shown};
-use crate::search::learner::in_order;
+use crate::search::in_order;
 use crate::search::learner::probe::{Means, Statistic};
 use rhai::{Dynamic, FnPtr, NativeCallContext};
 use std::rc::Rc;

@@ -14,7 +14,7 @@ use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::value::shown;
 use crate::net::subnet::Plan;
 use crate::net::{Cost, Mode, Subnet};
-use crate::search::learner::in_order;
+use crate::search::in_order;
 use crate::search::{EvalConfig, Proxy, Trainer, proxy};
 use crate::space::{PerCandidate, Topology};
 use rhai::{Array, Dynamic, Map};

@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 use crate::host::run::settings::{EvaluationConfig, PassConfig, typed};
 use crate::host::script::errors::Fallible;
 use crate::net::{Mode, Pass, Paths};
-use crate::search::learner::{DropRates, in_order};
+use crate::search::in_order;
+use crate::search::learner::DropRates;
 use crate::search::settings::Settings;
 use rhai::{Dynamic, Map};
 

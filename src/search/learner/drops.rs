@@ -1,7 +1,8 @@
 //! What a pass leaves out at random: which edges for which images, and which values.
 
 use super::super::passed::drop_paths;
-use super::{Learner, stream_seed};
+use super::super::training::stream_seed;
+use super::Learner;
 use crate::data::Batch;
 use crate::error::Result;
 use crate::net::{DropPath, Dropout, Drops, Mode};

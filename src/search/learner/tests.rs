@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::SupernetConfig;
-use crate::search::{Silent, Stateful, checkpoint};
+use crate::search::{Silent, Stateful, checkpoint, in_order};
 use crate::space::{Candidate, SearchSpace};
 use candle_core::Device;
 use std::cell::RefCell;

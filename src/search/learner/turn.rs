@@ -1,6 +1,7 @@
 //! A learner in the turns of loops: it enters an epoch, and is as before if nothing was done with it there.
 
-use super::{EpochStats, Learner};
+use super::super::EpochStats;
+use super::Learner;
 use std::cell::Cell;
 
 /// The turns that are under way, the innermost last.
