@@ -116,8 +116,8 @@ impl Fast {
         let mut slot = lock(&self.slot)?;
         let out = run((&mut slot, &self.gpu), net, &x.contiguous()?, mix, how, left_out, auxiliary, false)?;
         write_running(&net.params, &out.running)?;
-        let all = [out.logits, out.tapped].concat();
-        let all = Var::from_vec(all.clone(), all.len(), x.device())?;
+        let n = out.logits.len() + out.tapped.len();
+        let all = Var::from_vec([out.logits, out.tapped].concat(), n, x.device())?;
         let (logits, tapped) = parts(net, x, &all)?;
         let mut graph = watched::backward(&loss(logits, tapped)?)?;
         let gradient = graph.remove(&all).map_or(Ok(vec![0.0; all.elem_count()]), |gradient| gradient.to_vec1())?;

@@ -98,7 +98,7 @@ impl Network {
         let run = &self.of(graph);
         let none = Tensor::zeros(0, DType::F32, &self.device)?;
         let mix = mix.unwrap_or(&none);
-        let how = How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
+        let how = self.how(pass, drops, auxiliary);
         let (logits, auxiliary) = match self.engine_for(drops) {
             None => definition::forward(&run.graph, &run.params, x, mix, how, None)?,
             Some(fast) => {
@@ -109,6 +109,11 @@ impl Network {
         };
         let single = |logits: Tensor| logits.to_dtype(DType::F32);
         Ok(Logits { logits: single(logits)?, auxiliary: auxiliary.map(single).transpose()? })
+    }
+
+    /// A pass of the definition that remembers what the logits are made of.
+    fn how<'a>(&self, pass: Pass, drops: Drops<'a>, auxiliary: bool) -> How<'a> {
+        How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed }
     }
 
     /// The engine, if it can make such a pass: no kernel of a GPU leaves out single values.
@@ -134,7 +139,7 @@ impl Network {
         };
         let run = &self.of(graph);
         let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
-        let how = How { pass, drops, auxiliary, track: true, dtype: self.dtype, seed: self.seed };
+        let how = self.how(pass, drops, auxiliary);
         let mut found = None;
         let (left, graph) = fast.learn(run, x, &mix, drops, auxiliary, |logits, tapped| {
             let head = |pooled| definition::auxiliary_head(&run.graph, &run.params, pooled, how);

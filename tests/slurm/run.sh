@@ -2,16 +2,7 @@
 # `tests/slurm/run.sh PROGRAM DIR`: 24 searches on digits through Slurm, while the node is killed (slurmd, steps and runs), the
 # controller is killed and started again, and one point is cancelled and retried. In the end there are 24 finished runs, whose bits
 # are those of 24 that ran one by one, and one table. Needs Slurm (`cluster.sh`) and root; a quarter of an hour.
-set -e
-here=$(dirname "$(realpath "$0")") program=$(realpath "$1")
-mkdir -p "$2"; dir=$(realpath "$2")
-for name in slurmctld slurmd munged; do
-    command -v $name >/dev/null || { echo "SKIPPED: slurm: no $name"; exit 0; }
-done
-cd "$dir"
-export SLURM_CONF=$dir/cluster/slurm.conf
-trap '"$here/cluster.sh" stop "$dir/cluster"' EXIT
-"$here/cluster.sh" start "$dir/cluster"
+. "$(dirname "$0")/begin.sh"
 say() { echo "$(date +%T) $*"; }
 cat > sweep.toml <<TOML
 script = "search"

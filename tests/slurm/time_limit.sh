@@ -2,16 +2,7 @@
 # `tests/slurm/time_limit.sh PROGRAM DIR`: a search that takes longer than its job may, through Slurm: two minutes before the time is
 # over Slurm signals it, it saves, is queued again and goes on, to the bits of one that ran by itself. `EPOCHS` so many that
 # the search takes more than a minute and less than three. Needs Slurm (`cluster.sh`) and root; some minutes.
-set -e
-here=$(dirname "$(realpath "$0")") program=$(realpath "$1")
-mkdir -p "$2"; dir=$(realpath "$2")
-for name in slurmctld slurmd munged; do
-    command -v $name >/dev/null || { echo "SKIPPED: slurm: no $name"; exit 0; }
-done
-cd "$dir"
-export SLURM_CONF=$dir/cluster/slurm.conf
-trap '"$here/cluster.sh" stop "$dir/cluster"' EXIT
-"$here/cluster.sh" start "$dir/cluster"
+. "$(dirname "$0")/begin.sh"
 cat > sweep.toml <<TOML
 script = "search"
 out = "runs"
