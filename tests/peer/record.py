@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import by_gradients, compare, darts, darts_pt, golden, is_darts, look_ahead, partial, paths, sampled, sgas, staged
+import by_gradients, compare, darts, darts_pt, drop_nas, golden, is_darts, look_ahead, partial, paths, sampled, sgas, shapley, staged
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients)
+METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas)
            for name, method in module.METHODS.items()}
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
@@ -85,6 +85,7 @@ for method, own, last in [
         (method, "nas-bench-201", "wider", WIDER | STRONG | (ARCH if method not in ("rsps", "spos") else {}) | dict(epochs=3, cells=1, batch_size=10) | own),
         (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
     ]
+SHAPLEY = dict(epochs=2, warmup_epochs=1, orders=2, sample_images=6, shapley_step=0.5, lr=0.01, arch_init=0.1)
 STAGES = dict(epochs=2, arch_begin=1, arch_lr=0.05, arch_init=0.1, lr=0.01)
 PART = dict(epochs=4, arch_begin=1, arch_init=0.1, lr=0.01)
 CASES += [
@@ -105,6 +106,12 @@ CASES += [
     ("oles", "nas-bench-201", "small", SMALL | FEW | dict(window=2, epochs=4, threshold=0.1, weight_decay=0.02)),
     ("oles", "nas-bench-201", "wider", WIDER | FEW | dict(epochs=2, batch_size=10, window=1, threshold=0.3, accumulated=True, weight_decay=0.02)),
     ("oles", "darts", "small", DARTS | FEW | dict(epochs=1, batch_size=5, window=1, threshold=0.0, weight_decay=0.02)),
+    ("shapley_nas", "nas-bench-201", "small", SMALL | SHAPLEY | dict(channels=8, batch_size=15, orders=3, sample_images=15)),
+    ("shapley_nas", "nas-bench-201", "wider", WIDER | SHAPLEY | dict(cells=1, batch_size=10, channels=16, partial=2, deviations=0.5)),
+    ("shapley_nas", "darts", "small", DARTS | SHAPLEY | dict(channels=8, limit=2, batch_size=10, sample_images=10, epochs=1, warmup_epochs=0, truncation=1.0)),
+    ("drop_nas", "nas-bench-201", "small", SMALL | ARCH | dict(epochs=2, drop_rate=0.05, arch_init=0.1, weight_decay=0.02, batch_size=15)),
+    ("drop_nas", "nas-bench-201", "wider", WIDER | ARCH | dict(epochs=2, cells=1, batch_size=20, drop_rate=0.1, arch_init=0.1, weight_decay=0.02)),
+    ("drop_nas", "darts", "small", DARTS | ARCH | dict(batch_size=10, drop_rate=0.1, arch_init=0.1, weight_decay=0.02, lr=0.01)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

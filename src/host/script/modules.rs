@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 42] = [
+pub const STDLIB: [(&str, &str); 46] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -42,6 +42,8 @@ pub const STDLIB: [(&str, &str); 42] = [
     ("nas/p_darts", include_str!("../../../stdlib/nas/p_darts.rhai")),
     ("nas/lambda_darts", include_str!("../../../stdlib/nas/lambda_darts.rhai")),
     ("nas/oles", include_str!("../../../stdlib/nas/oles.rhai")),
+    ("nas/shapley_nas", include_str!("../../../stdlib/nas/shapley_nas.rhai")),
+    ("nas/drop_nas", include_str!("../../../stdlib/nas/drop_nas.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
@@ -64,6 +66,8 @@ pub const STDLIB: [(&str, &str); 42] = [
     ("nas/parts/perturbations", include_str!("../../../stdlib/nas/parts/perturbations.rhai")),
     ("nas/parts/greedy", include_str!("../../../stdlib/nas/parts/greedy.rhai")),
     ("nas/parts/evolution", include_str!("../../../stdlib/nas/parts/evolution.rhai")),
+    ("nas/parts/contributions", include_str!("../../../stdlib/nas/parts/contributions.rhai")),
+    ("nas/parts/groups", include_str!("../../../stdlib/nas/parts/groups.rhai")),
 ];
 
 /// The run that texts of scripts are loaded for.
