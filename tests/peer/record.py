@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import by_gradients, compare, darts, darts_pt, drop_nas, golden, is_darts, look_ahead, partial, paths, sampled, sgas, shapley, staged
+import by_gradients, compare, darts, darts_pt, drop_nas, golden, is_darts, look_ahead, opp_darts, partial, paths, sampled, sgas, shapley, staged
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas)
+METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas, opp_darts)
            for name, method in module.METHODS.items()}
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
@@ -112,6 +112,9 @@ CASES += [
     ("drop_nas", "nas-bench-201", "small", SMALL | ARCH | dict(epochs=2, drop_rate=0.05, arch_init=0.1, weight_decay=0.02, batch_size=15)),
     ("drop_nas", "nas-bench-201", "wider", WIDER | ARCH | dict(epochs=2, cells=1, batch_size=20, drop_rate=0.1, arch_init=0.1, weight_decay=0.02)),
     ("drop_nas", "darts", "small", DARTS | ARCH | dict(batch_size=10, drop_rate=0.1, arch_init=0.1, weight_decay=0.02, lr=0.01)),
+    ("opp_darts", "nas-bench-201", "small", SMALL | FEW | dict(epochs=5, add_every=1, weight_decay=0.02)),
+    ("opp_darts", "nas-bench-201", "wider", WIDER | FEW | dict(cells=1, batch_size=10, epochs=4, add_every=2, weight_decay=0.02)),
+    ("opp_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, add_every=1, lr=0.004, weight_decay=0.02)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 46] = [
+pub const STDLIB: [(&str, &str); 48] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -44,6 +44,7 @@ pub const STDLIB: [(&str, &str); 46] = [
     ("nas/oles", include_str!("../../../stdlib/nas/oles.rhai")),
     ("nas/shapley_nas", include_str!("../../../stdlib/nas/shapley_nas.rhai")),
     ("nas/drop_nas", include_str!("../../../stdlib/nas/drop_nas.rhai")),
+    ("nas/opp_darts", include_str!("../../../stdlib/nas/opp_darts.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
@@ -67,6 +68,7 @@ pub const STDLIB: [(&str, &str); 46] = [
     ("nas/parts/greedy", include_str!("../../../stdlib/nas/parts/greedy.rhai")),
     ("nas/parts/evolution", include_str!("../../../stdlib/nas/parts/evolution.rhai")),
     ("nas/parts/contributions", include_str!("../../../stdlib/nas/parts/contributions.rhai")),
+    ("nas/parts/growth", include_str!("../../../stdlib/nas/parts/growth.rhai")),
     ("nas/parts/groups", include_str!("../../../stdlib/nas/parts/groups.rhai")),
 ];
 
