@@ -6,7 +6,7 @@ written in this folder: in f64, in f64 from weights 1e-6 off (three times), and 
 within half the bounds of tests/methods/tolerances.json of each other: else a ReLU or a rank decided by rounding turns the run,
 and it would test nothing. Seeds are tried until one is found, that of the case there is first; all replays but the first end at their
 first deviation. What the f64 run came to is written down; where the program does not keep to it, that is said, and nothing
-written. A case that is not found leaves the file there was, and an exit code. Needs torch, numpy and safetensors.
+written. A case that is not found leaves the file there was, and an exit code. Needs torch, numpy, safetensors and xxhash.
 """
 import argparse, json, pathlib, subprocess, sys, tempfile
 import numpy as np, torch
@@ -63,6 +63,9 @@ CASES += [
     ("beta_darts", "s1", "small", DARTS | ARCH),
     ("sdarts_rs", "s1", "small", DARTS | ARCH),
     ("gdas", "s1", "small", DARTS | ARCH | dict(tau=30.0)),
+    ("darts", "s4", "small", DARTS | ARCH),
+    ("sdarts_rs", "s4", "small", DARTS | ARCH),
+    ("gdas", "s4", "small", DARTS | ARCH | dict(tau=30.0)),
     ("sdarts_rs", "s3", "small", DARTS | ARCH | dict(epsilon=0.9, epsilon_min=0.9)),
     ("darts_pt", "nas-bench-201", "small", SMALL | dict(epochs=1, tune_epochs=1)),
     ("darts_pt", "nas-bench-201", "wider", WIDER | STRONG | dict(cells=1, batch_size=10, lr=0.01, epochs=1, tune_epochs=2)),

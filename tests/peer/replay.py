@@ -7,7 +7,7 @@ steps, scores, drops) is computed here and written down in the words of the trac
 import json, math
 import numpy as np, torch, torch.nn.functional as F
 from safetensors.torch import load_file
-import compare, torch_supernet
+import compare, noise, torch_supernet
 
 NAMES = {"sep_conv_3x3": "dua_sepc_3x3", "sep_conv_5x5": "dua_sepc_5x5",
          "dil_conv_3x3": "dil_sepc_3x3", "dil_conv_5x5": "dil_sepc_5x5"}
@@ -104,9 +104,10 @@ class Replay:
         own = {k for k in net.state_dict() if "num_batches" not in k}
         if own != set(weights): raise Disagreement(f"weights {sorted(own ^ set(weights))[:9]}")
         if self.perturbed:
-            noise = torch.Generator().manual_seed(self.perturbed)
-            weights = {k: v * (1 + 1e-6 * torch.randn(v.shape, generator=noise, dtype=v.dtype)) for k, v in weights.items()}
+            off = torch.Generator().manual_seed(self.perturbed)
+            weights = {k: v * (1 + 1e-6 * torch.randn(v.shape, generator=off, dtype=v.dtype)) for k, v in weights.items()}
         net.load_state_dict(weights, strict=False)
+        if "noise" in names: noise.install(net, config["seed"])
         self.mask = [torch.tensor([[float((t, e, o) in has) for o in range(self.shape[1])] for e in range(self.shape[0])],
                                   dtype=self.dtype) for t in range(types)]
         return net
