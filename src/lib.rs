@@ -33,6 +33,8 @@ pub mod error;
 #[doc(hidden)]
 pub mod files;
 #[doc(hidden)]
+pub mod fit;
+#[doc(hidden)]
 pub mod host;
 #[doc(hidden)]
 pub mod interrupt;

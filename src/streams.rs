@@ -2,6 +2,7 @@
 //! may end the program or write for it.
 
 use crate::error::{Error, Result};
+use crate::fit;
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::LazyLock;
@@ -43,9 +44,26 @@ pub fn coloured(text: &str) -> String {
     shown + plain(rest).as_ref()
 }
 
-/// A line on stderr. Nobody can be told that it cannot be written.
+/// A line on stderr, on a terminal folded at blanks to its width. Nobody can be told that it cannot be written.
 pub fn say(text: &str) {
-    writeln!(std::io::stderr().lock(), "{}", coloured(text)).ok();
+    let text = coloured(text);
+    let text = stderr_width().map_or(text.clone(), |width| fit::folded(&text, width));
+    writeln!(std::io::stderr().lock(), "{text}").ok();
+}
+
+/// Columns of the terminal that stderr is, if it is one.
+pub fn stderr_width() -> Option<usize> {
+    std::io::stderr().is_terminal().then(|| width(terminal_size::terminal_size_of(std::io::stderr())))
+}
+
+/// Columns of the terminal that stdout is, if it is one.
+pub fn stdout_width() -> Option<usize> {
+    std::io::stdout().is_terminal().then(|| width(terminal_size::terminal_size_of(std::io::stdout())))
+}
+
+fn width(size: Option<(terminal_size::Width, terminal_size::Height)>) -> usize {
+    // A terminal that does not say how wide it is may say 0.
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0).unwrap_or(80)
 }
 
 /// A line on stderr that is a result, too: a transcript.

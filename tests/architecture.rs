@@ -14,10 +14,11 @@ use house::House;
 use source::{Source, files, root};
 
 /// What each module of the crate may use of the others. `main.rs` with its `cli` and `lib.rs` may use everything.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("error", &[]),
     ("files", &["error"]),
-    ("streams", &["error"]),
+    ("fit", &[]),
+    ("streams", &["error", "fit"]),
     ("interrupt", &["error"]),
     ("memory", &["error"]),
     ("processes", &["error", "interrupt"]),
@@ -28,9 +29,22 @@ const LAYERS: [(&str, &[&str]); 14] = [
     ("search", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data"]),
     (
         "host",
-        &["error", "files", "streams", "interrupt", "memory", "processes", "space", "ops", "net", "data", "search"],
+        &[
+            "error",
+            "files",
+            "fit",
+            "streams",
+            "interrupt",
+            "memory",
+            "processes",
+            "space",
+            "ops",
+            "net",
+            "data",
+            "search",
+        ],
     ),
-    ("sweep", &["error", "files", "interrupt", "processes", "space", "data", "search", "host"]),
+    ("sweep", &["error", "files", "fit", "interrupt", "processes", "space", "data", "search", "host"]),
     ("repl", &["error", "files", "streams", "interrupt", "memory", "space", "ops", "net", "data", "search", "host"]),
 ];
 

@@ -322,6 +322,7 @@ fn a_word_that_is_no_script_and_no_command_is_told_what_it_may_have_meant() {
         (&["is_dart"], "did you mean the script `is_darts`?"),
         (&["scripts/is_dart.rhai"], "did you mean the script `is_darts`?"),
         (&["my_method.rhai"], "isdarts-host scripts lists those inside the program"),
+        (&["--threads", "1", "doc", "lr"], "the command `doc` comes first, and its options behind it"),
     ] {
         let (code, _, errors) = run(words);
         assert!(code != Some(0) && errors.contains(hint), "{words:?}: {errors}");

@@ -380,3 +380,27 @@ fn a_run_that_ends_on_a_terminal_leaves_its_learning_curve_and_says_of_which_sea
     }
     session.expect(Eof).unwrap();
 }
+
+#[test]
+fn what_is_wider_than_the_terminal_is_folded_or_set_in_parts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = start(dir.path(), &[]);
+    session.get_process_mut().set_window_size(60, 24).unwrap();
+    let table = r#"table(["m", "w".repeat_to(30), "v".repeat_to(30)], [["a", 1, 2]])"#;
+    session.send("fn repeat_to(n) { let t = this; t.pad(n, this); t }\r").unwrap();
+    session.expect(READY).unwrap();
+    for (input, parts) in [
+        (format!("print({table})"), ["| m   | vvv", "| a   | 2  "]),
+        ("note(\"word \".repeat_to(90))".to_string(), ["word word ", "  word wor"]),
+        ("doc shrink".to_string(), ["error: inp", "the comman"]),
+    ] {
+        session.send(format!("{input}\r")).unwrap();
+        let found = session.expect(READY).unwrap();
+        let shown = rows(&String::from_utf8_lossy(found.before()), usize::MAX);
+        for row in parts {
+            let fits = |line: &&String| line.starts_with(row) && line.chars().count() <= 60;
+            assert!(shown.iter().any(|line| fits(&line)), "{input}: no {row:?} in {shown:#?}");
+        }
+    }
+    leave(session);
+}

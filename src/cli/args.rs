@@ -4,7 +4,7 @@ mod runs;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use isdarts_host::sweep::value;
-pub use runs::{Runs, TableFormat};
+pub use runs::{RUNS, Runs, TableFormat};
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\

@@ -1,5 +1,6 @@
 //! The run folder of a run that was not told one.
 
+use super::args::RUNS;
 use super::scripts;
 use isdarts_host::{Error, Result, streams};
 use std::io::ErrorKind;
@@ -16,7 +17,7 @@ pub fn make(script: &Path) -> Result<PathBuf> {
         std::fs::File::open(script).map_err(Error::io("read", script))?;
     }
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let runs = Path::new("runs");
+    let runs = Path::new(RUNS);
     std::fs::create_dir_all(runs).map_err(Error::io("create", runs))?;
     let name = format!("{}-{}", stem(script), stamp(seconds));
     let numbered = |n: u64| runs.join(if n == 1 { name.clone() } else { format!("{name}-{n}") });

@@ -62,10 +62,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Where the first word is no command and no script either, what it may have meant: `quary 3`.
+/// Where the first word is no command and no script either, what it may have meant: `quary 3`; a command behind options, where a
+/// script is expected.
 fn misread() -> Option<String> {
     let word = std::env::args_os().nth(1)?.into_string().ok()?;
-    let unknown = !word.starts_with('-') && !scripts::exists(Path::new(&word));
+    if word.starts_with('-') {
+        let words = || std::env::args_os().skip(2).filter_map(|word| word.into_string().ok());
+        let command = words().find(|word| Args::command().get_subcommands().any(|c| c.get_name() == word))?;
+        return Some(format!(
+            "the command `{command}` comes first, and its options behind it: isdarts-host {command} ..."
+        ));
+    }
+    let unknown = !scripts::exists(Path::new(&word));
     let command = Args::command().get_subcommands().any(|command| command.get_name() == word);
     (unknown && !command).then(|| format!("`{word}` is no command and no script: {}", scripts::guess(&word)))
 }

@@ -132,7 +132,7 @@ impl Shown {
 const LABEL: usize = 24;
 
 fn columns() -> usize {
-    terminal_size::terminal_size_of(std::io::stderr()).map_or(80, |(width, _)| width.0.into())
+    streams::stderr_width().unwrap_or(80)
 }
 
 /// Of which search, how far, how good, how fast, how long yet: what fits into a row of so many columns, whose last one stays free, for some

@@ -1,10 +1,10 @@
 //! `runs`: the runs in a folder, as a table; what two were asked; failed ones removed.
 
-use super::args::{Runs, TableFormat};
+use super::args::{RUNS, Runs, TableFormat};
 use super::print;
 use isdarts_host::files::Lock;
 use isdarts_host::search::{Overview, RunState};
-use isdarts_host::{Error, Result, streams};
+use isdarts_host::{Error, Result, fit, streams};
 use serde_json::{Map, Value};
 use std::io::{BufRead, IsTerminal};
 use std::path::Path;
@@ -28,6 +28,10 @@ type Row = Map<String, Value>;
 pub fn runs(args: &Runs) -> Result<()> {
     if let [one, other] = &args.diff[..] {
         return print(&diff(&Overview::read(one)?, &Overview::read(other)?));
+    }
+    if args.folder == Path::new(RUNS) && !args.folder.exists() {
+        streams::say("no runs: there is no folder `runs` here; `isdarts-host runs FOLDER` looks elsewhere");
+        return Ok(());
     }
     let found = Overview::find(&args.folder)?;
     let mut runs = Vec::new();
@@ -76,9 +80,11 @@ pub fn runs(args: &Runs) -> Result<()> {
                     columns.retain(|column| column != spared);
                 }
             }
-            table(&columns, &rows)
+            let lines = cells(&columns, &rows);
+            let widths = shortened(widths(&columns, &lines), line_width());
+            aligned(&columns, &rows, &lines, &widths)
         }
-        TableFormat::Table => table(&columns, &rows),
+        TableFormat::Table => in_parts(&columns, &rows, streams::stdout_width().unwrap_or(usize::MAX)),
         TableFormat::Markdown => markdown(&columns, &rows),
         TableFormat::Csv => csv(&columns, &rows)?,
         TableFormat::Json => {
@@ -186,15 +192,32 @@ fn widths(columns: &[String], lines: &[Vec<String>]) -> Vec<usize> {
     (0..columns.len()).map(widest).collect()
 }
 
-/// Columns side by side, two blanks between them; where they do not fit, the longest texts are cut.
-fn table(columns: &[String], rows: &[Row]) -> String {
-    let lines = cells(columns, rows);
-    let mut widths = widths(columns, &lines);
-    let gaps = 2 * (columns.len() - 1);
-    while widths.iter().sum::<usize>() + gaps > line_width() {
+/// Widths at which columns fit, two blanks between them: the longest texts are cut.
+fn shortened(mut widths: Vec<usize>, line: usize) -> Vec<usize> {
+    let gaps = 2 * (widths.len() - 1);
+    while widths.iter().sum::<usize>() + gaps > line {
         let Some(longest) = widths.iter_mut().max().filter(|width| **width > SHORTEST) else { break };
         *longest -= 1;
     }
+    widths
+}
+
+/// All columns that were asked for: what does not fit into a line stands below, beside the runs again.
+fn in_parts(columns: &[String], rows: &[Row], line: usize) -> String {
+    let lines = cells(columns, rows);
+    let widths = widths(columns, &lines);
+    let part = |part: Vec<usize>| {
+        let columns: Vec<String> = part.iter().map(|&at| columns[at].clone()).collect();
+        let lines: Vec<Vec<String>> =
+            lines.iter().map(|line| part.iter().map(|&at| line[at].clone()).collect()).collect();
+        let widths = shortened(part.iter().map(|&at| widths[at]).collect(), line);
+        aligned(&columns, rows, &lines, &widths)
+    };
+    fit::parts(&widths, 1, [2, 0], line).into_iter().map(part).collect::<Vec<_>>().join("\n\n")
+}
+
+/// Columns side by side, two blanks between them.
+fn aligned(columns: &[String], rows: &[Row], lines: &[Vec<String>], widths: &[usize]) -> String {
     let has_numbers = |column: &String| rows.iter().filter_map(|row| row.get(column)).any(Value::is_number);
     let numbers: Vec<bool> = columns.iter().map(has_numbers).collect();
     let cell = |(i, text): (usize, &String)| {
@@ -268,7 +291,10 @@ fn diff(one: &Overview, other: &Overview) -> String {
     }
     match rows.is_empty() {
         true => "they were asked the same".into(),
-        false => table(&["setting", "one", "other"].map(String::from), &rows),
+        false => {
+            let columns = ["setting", "one", "other"].map(String::from);
+            in_parts(&columns, &rows, streams::stdout_width().unwrap_or(usize::MAX))
+        }
     }
 }
 

@@ -18,6 +18,8 @@ enum Takes {
     Input,
     /// A file or folder.
     Path,
+    /// A file, or a script of the program.
+    Script,
 }
 
 /// A command.
@@ -72,7 +74,7 @@ const COMMANDS: [Command; 13] = [
     Command {
         name: ":run",
         argument: "script",
-        takes: Takes::Path,
+        takes: Takes::Script,
         about: "run a file, or a script by name: what it made stays",
         act: |session, path| session.run_file(Path::new(named(":run", path)?)).map(|()| String::new()),
     },
@@ -202,6 +204,15 @@ pub fn find(input: &str) -> Option<Result<(&'static Command, &str)>> {
     })
 }
 
+/// The command that an input was meant as, where it has the words of one without its colon: `doc shrink`.
+pub fn meant(input: &str) -> Option<String> {
+    let input = input.trim();
+    let plain = |c: char| c.is_alphanumeric() || "_-./ ".contains(c);
+    let word = input.split_whitespace().next().filter(|_| input.chars().all(plain))?;
+    let known = COMMANDS.iter().any(|command| command.name.strip_prefix(':') == Some(word));
+    known.then(|| format!(":{input}"))
+}
+
 /// What can stand at the cursor: a command, its argument, or script text.
 pub fn complete(session: &Session, line: &str, pos: usize) -> (usize, Vec<Completion>) {
     let before = &line[..pos];
@@ -233,6 +244,10 @@ pub fn complete(session: &Session, line: &str, pos: usize) -> (usize, Vec<Comple
             let start = before.rfind(char::is_whitespace).map_or(start, |i| i + 1);
             plain(start, crate::host::complete::paths(&before[start..]))
         }
+        Takes::Script => {
+            let inside = crate::host::bundled::SCRIPTS.iter().map(|(name, _)| name.to_string());
+            plain(start, inside.chain(crate::host::complete::paths(&before[start..])).collect())
+        }
         Takes::Input => {
             let (at, found) = session.complete(&line[start..], pos - start);
             (start + at, found)
@@ -257,6 +272,10 @@ mod tests {
             assert_eq!((found.name, argument), (command.name, "x y"));
         }
         assert!(find("let x = 1;").is_none());
+        let words = ["doc shrink", " run scripts/is_darts.rhai", "scope", "doc = 3", "run(4)", "docs shrink", ""];
+        let expected =
+            [Some(":doc shrink"), Some(":run scripts/is_darts.rhai"), Some(":scope"), None, None, None, None];
+        assert_eq!(words.map(|words| meant(words)), expected.map(|found| found.map(String::from)));
         let Some(Err(error)) = find(":relaod") else { panic!() };
         assert!(error.to_string().contains("did you mean `:reload`?"), "{error}");
     }
@@ -273,6 +292,7 @@ mod tests {
             ("??nas/is", 2, &["nas/is_darts"]),
             (":time superne", 6, &["supernet("]),
             (":run Cargo.to", 5, &["Cargo.toml"]),
+            (":run is_d", 5, &["is_darts"]),
             ("superne", 0, &["supernet("]),
         ] {
             let (at, found) = complete(&session, line, line.len());

@@ -84,7 +84,10 @@ impl Prompt {
             Ok(Outcome::Value(text)) => self.session.borrow().print(&text),
             Ok(Outcome::Nothing) => {}
             Ok(Outcome::Incomplete) => streams::say("error: the input is not finished"),
-            Ok(Outcome::Error(text)) => self.complain(&text),
+            Ok(Outcome::Error(text)) => match commands::meant(input) {
+                Some(command) => self.complain(&format!("{text}\nthe command is called `{command}`")),
+                None => self.complain(&text),
+            },
             Err(error) => self.complain(&error.to_string()),
         }
         ControlFlow::Continue(right)

@@ -3,10 +3,13 @@
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 
+/// The folder that runs are in unasked.
+pub const RUNS: &str = "runs";
+
 #[derive(ClapArgs)]
 pub struct Runs {
     /// Where to look for run folders, at any depth
-    #[arg(default_value = "runs", value_name = "DIR")]
+    #[arg(default_value = RUNS, value_name = "DIR")]
     pub folder: PathBuf,
     /// Only runs of this method (the setting `method`, or else the script's name)
     #[arg(long, value_name = "NAME")]

@@ -6,7 +6,6 @@ use isdarts_host::sweep::Folder;
 use isdarts_host::sweep::status::{self, Standing, State};
 use isdarts_host::sweep::table::{self, Asked, Table};
 use isdarts_host::{Result, interrupt, streams};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +17,7 @@ const SIZE: (usize, usize) = (80, 24);
 
 /// Print how each point stands; on a terminal again and again, until nothing can change by itself or Ctrl-C.
 pub fn status(out: &Path, all: bool, once: bool) -> Result<()> {
-    let live = !once && std::io::stdout().is_terminal();
+    let live = !once && streams::stdout_width().is_some();
     if !live {
         let standings = status::standings(&Folder::open(out)?);
         let lines = status::lines(&chosen(&standings, all), None);
@@ -68,10 +67,7 @@ pub fn table(args: &args::Table) -> Result<()> {
         streams::say(&format!("{missing} of {} runs are not finished", standings.len()));
     }
     print(&table.text(match args.format {
-        Format::Text => {
-            let terminal = std::io::stdout().is_terminal().then(terminal_size::terminal_size).flatten();
-            table::Format::Text(terminal.map(|(width, _)| width.0.into()))
-        }
+        Format::Text => table::Format::Text(streams::stdout_width()),
         Format::Markdown => table::Format::Markdown,
         Format::Csv => table::Format::Csv,
         Format::Latex => table::Format::Latex,

@@ -2,6 +2,7 @@
 
 use super::args::{Engine, Kind, Scale, Start};
 use super::cores;
+use crate::cli::args::RUNS;
 use crate::cli::{device, interrupts, print};
 use isdarts_host::processes::Ended;
 use isdarts_host::sweep::engine::local::{self, Places};
@@ -79,7 +80,7 @@ fn asked(args: &Start) -> Result<Sweep> {
     if let Some(out) = &args.out {
         sweep.out.clone_from(out);
     } else if sweep.out.as_os_str().is_empty() {
-        sweep.out = Path::new("runs").join(what.file_stem().unwrap_or_default());
+        sweep.out = Path::new(RUNS).join(what.file_stem().unwrap_or_default());
     }
     say_over(&mut sweep, args);
     Ok(sweep)

@@ -150,14 +150,20 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// ```
         fn note(text: Dynamic) { host.note(&text.to_string()) }
 
-        /// Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several.
+        /// Name the search that begins now, in metrics.csv, iim.csv and genotype.txt: for scripts that run several. `number`, `of`:
+        /// the how many-th of how many it is, which progress shows.
         ///
         /// ```rhai
-        /// label("i_darts, seed 1");
+        /// label("i_darts, seed 1", 2, 6);
         /// ```
         fn label(text: String) -> Fallible<()> {
             *host.label.borrow_mut() = one_line(&text)?;
             host.progress.label(&text);
+            Ok(())
+        }
+        fn label(text: String, number: usize, of: usize) -> Fallible<()> {
+            *host.label.borrow_mut() = one_line(&text)?;
+            host.progress.label(&format!("{number}/{of} {text}"));
             Ok(())
         }
 

@@ -2,7 +2,7 @@
 //! its folder; any other failure (a full disk) is kept, and makes the run one that failed.
 
 use crate::error::{Error, Result};
-use crate::streams;
+use crate::{fit, streams};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -18,12 +18,13 @@ pub struct Output {
 }
 
 impl Output {
-    /// Write a line.
+    /// Write a line; a Markdown table that is wider than the terminal in parts.
     pub fn line(&self, text: &str) {
         if let Some(sink) = self.sink.borrow().clone() {
             return sink(text);
         }
-        match streams::print(text) {
+        let text = streams::stdout_width().map_or(text.into(), |width| fit::tables(text, width));
+        match streams::print(&text) {
             Ok(()) => {}
             Err(error) if streams::is_gone(&error) => self.gone.set(true),
             Err(error) => {

@@ -51,9 +51,11 @@ pub fn article(kind: &str) -> String {
     format!("{} {kind}", if kind.starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O']) { "an" } else { "a" })
 }
 
-/// The nearest known name, where one is near: one letter off for a short name, a third of them for a long one.
+/// The nearest known name, where one is near: one letter off for a short name, a third of them for a long one. Of one letter,
+/// all others are as near.
 pub fn nearest<'a>(got: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = known.into_iter().map(|k| (strsim::damerau_levenshtein(got, k), k));
-    let best = near.filter(|(distance, k)| *distance <= 1.max(k.len() / 3)).min()?;
+    let letters = got.chars().count();
+    let best = near.filter(|(distance, k)| *distance <= 1.max(k.len() / 3) && *distance < letters).min()?;
     Some(best.1.to_string())
 }

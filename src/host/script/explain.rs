@@ -66,6 +66,9 @@ pub fn explain_among(error: &EvalAltResult, script: &str, docs: &[Doc], names: &
             match names.variables.iter().any(|known| known == name) || declared(&text).iter().any(|known| known == name)
             {
                 true => format!("`{name}` is a variable: a closure in it is called by `{name}.call(...)`"),
+                false if names.keys.iter().any(|known| known == name) && docs.iter().all(|d| d.name != name) => {
+                    format!("{}; a setting is called so: #{{ {name}: ... }}", unknown_function(call, docs))
+                }
                 false => unknown_function(call, docs),
             }
         }

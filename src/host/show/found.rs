@@ -4,6 +4,7 @@ use super::look::{Look, Style, millions, thousands};
 use super::tables;
 use crate::data::nas_bench;
 use crate::error::Result;
+use crate::fit;
 use crate::net::{Cost, Role, Supernet};
 use crate::space::{Candidate, ComparisonSubset, Genotype, NetworkShape, Plan, SearchSpace, Topology};
 
@@ -59,14 +60,15 @@ pub fn genotype(genotype: &Genotype, look: &Look) -> Result<String> {
         millions(cost.multiply_adds)
     );
     if let Ok(row) = nas_bench::query(genotype) {
-        text += &format!(
-            "\nNAS-Bench-201 cell {}: test accuracy {:.2} % on CIFAR-10 (rank {}), {:.2} % on CIFAR-100, {:.2} % on ImageNet16-120",
+        let note = format!(
+            "NAS-Bench-201 cell {}: test accuracy {:.2} % on CIFAR-10 (rank {}), {:.2} % on CIFAR-100, {:.2} % on ImageNet16-120",
             row.index,
             row.cifar10_test,
             nas_bench::rank(&row)?,
             row.cifar100_test,
             row.imagenet16_test
         );
+        text += &format!("\n{}", fit::folded(&note, look.width));
     }
     Ok(text)
 }

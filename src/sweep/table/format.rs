@@ -2,6 +2,7 @@
 
 use super::{Cell, Table};
 use crate::error::{Error, Result};
+use crate::fit;
 
 /// As what a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +40,7 @@ impl Table {
 
     /// Columns, at most `width` wide together where one alone does not take more; those of texts that come first are in each part.
     fn in_parts(&self, width: usize) -> Vec<String> {
-        let widths = self.widths();
-        let keys = self.keys().min(self.header.len() - 1);
-        let room = |columns: &[usize]| columns.iter().map(|&at| widths[at] + 2).sum::<usize>().saturating_sub(2);
-        let mut parts: Vec<Vec<usize>> = vec![(0..=keys).collect()];
-        for at in keys + 1..self.header.len() {
-            let last = parts.len() - 1;
-            let with = [&parts[last][..], &[at]].concat();
-            match room(&with) <= width {
-                true => parts[last] = with,
-                false => parts.push((0..keys).chain([at]).collect()),
-            }
-        }
+        let parts = fit::parts(&self.widths(), self.keys(), [2, 0], width);
         parts.iter().map(|columns| self.aligned(columns, ["", "  ", ""], false)).collect()
     }
 
