@@ -96,7 +96,7 @@ fn mistakes_of_a_letter_or_an_argument_are_found() {
             let name = path.file_name().unwrap_or_default();
             let mut hasher = DefaultHasher::new();
             (name, mutant.kind, &mutant.what).hash(&mut hasher);
-            if !all && hasher.finish() % 5 != 0 {
+            if !all && !hasher.finish().is_multiple_of(5) {
                 continue;
             }
             let is_found = !found(&mutant.text, &path).is_empty();

@@ -275,7 +275,7 @@ mod tests {
         let words = ["doc shrink", " run scripts/is_darts.rhai", "scope", "doc = 3", "run(4)", "docs shrink", ""];
         let expected =
             [Some(":doc shrink"), Some(":run scripts/is_darts.rhai"), Some(":scope"), None, None, None, None];
-        assert_eq!(words.map(|words| meant(words)), expected.map(|found| found.map(String::from)));
+        assert_eq!(words.map(meant), expected.map(|found| found.map(String::from)));
         let Some(Err(error)) = find(":relaod") else { panic!() };
         assert!(error.to_string().contains("did you mean `:reload`?"), "{error}");
     }
