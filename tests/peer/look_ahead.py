@@ -1,6 +1,7 @@
 """Methods that look ahead, or for the worst: FlatDARTS, DARTS of second order (Liu et al., ICLR 2019, arXiv:1806.09055; quark0/darts `cnn/architect.py`) and SDARTS-ADV
 (Chen and Hsieh, ICML 2020, arXiv:2002.05283; xiangning-chen/SmoothDARTS `attacker/perturb.py`)."""
 import copy
+import math
 import torch
 from replay import Adam, Sgd, best_ops, cosine, cross_entropy, genotype
 from darts import bilevel, softmax
@@ -132,7 +133,8 @@ def flat_darts(run, cfg):
 def r_darts(run, cfg):
     """Zela et al., ICLR 2020, arXiv:1909.09656; github.com/automl/RobustDARTS, `train_search.py` (drop path grows to its value, epoch from 0), `EVLocalAvg`:
     the largest eigenvalue of the Hessian of L_valid in alpha, by differences of 0.01 to both sides here, after each epoch on its last validation
-    batch; its mean over a window against that delta epochs before; the cell of delta epochs before the window's middle."""
+    batch; its mean over a window against that delta epochs before; the cell of delta epochs before the window's middle, or `load_checkpoint` of that epoch and
+    `weight_decay *= mul_factor` (early_stop 3), but where it is final_iteration."""
     train, valid = run.halves()
     net = run.supernet(cfg, pool_norm=cfg["pool_norm"], head_norm=cfg["head_norm"])
     alphas = run.architecture(std=cfg.get("arch_init", 1e-3))
@@ -161,8 +163,9 @@ def r_darts(run, cfg):
         h = torch.stack(rows)
         return torch.linalg.eigvalsh((h + h.T) / 2)[-1].item()
 
-    sharp, cells = [], []
-    for epoch in range(1, cfg["epochs"] + 1):
+    checkpoints, sharp, cells, least = {}, [], [], 0
+    while len(cells) < cfg["epochs"]:
+        epoch = len(cells) + 1
         p = cfg["drop_path"] * (epoch - 1) / max(cfg["epochs"] - 1, 1)
         for i, total, fetch in run.epoch("train", train, cfg["batch_size"]):
             count = min(cfg["batch_size"], len(valid) - i * cfg["batch_size"])
@@ -173,12 +176,25 @@ def r_darts(run, cfg):
             w.learn(torch.nn.functional.cross_entropy(net(x, mix, drop=drop), y), cosine(cfg, epoch, i, total))
         cells.append(genotype(run, best_ops(run, softmax(run, alphas))))
         if cfg["factor"]: sharp.append(sharpness(count))
-        run.weights(net)
+        checkpoints[epoch] = copy.deepcopy((net.state_dict(), w.opt.state_dict(), [v.detach() for v in alphas], a.opt.state_dict()))
         window, delta = cfg["window"], cfg["delta"]
         back = window // 2 + delta
-        if len(sharp) >= window + delta and epoch - 1 - back >= cfg["stop_from"]:
+        if epoch < cfg["epochs"] and len(sharp) >= window + delta and epoch - 1 - back >= cfg["stop_from"]:
             now, then = sum(sharp[-window:]) / window, sum(sharp[-window - delta:-delta]) / window
-            if now > cfg["factor"] * then: return cells[-1 - back]
+            final = round(math.log(cfg["max_weight_decay"]) / math.log(w.wd), 1) == 1
+            if now > cfg["factor"] * then and not cfg["adaptive"]:
+                run.weights(net)
+                return cells[-1 - back]
+            if now > cfg["factor"] * then and not final:
+                least = again = max(epoch - back, least)
+                of_net, of_w, values, of_a = copy.deepcopy(checkpoints[again])
+                net.load_state_dict(of_net), w.opt.load_state_dict(of_w), a.opt.load_state_dict(of_a)
+                with torch.no_grad():
+                    for v, value in zip(alphas, values): v.copy_(value)
+                w.wd *= cfg["decay_factor"]
+                for group in w.opt.param_groups: group["weight_decay"] = w.wd
+                cells, sharp = cells[:again], sharp[:again]
+        run.weights(net)
     return cells[-1]
 
 

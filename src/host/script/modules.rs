@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 48] = [
+pub const STDLIB: [(&str, &str); 50] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -68,6 +68,8 @@ pub const STDLIB: [(&str, &str); 48] = [
     ("nas/parts/greedy", include_str!("../../../stdlib/nas/parts/greedy.rhai")),
     ("nas/parts/evolution", include_str!("../../../stdlib/nas/parts/evolution.rhai")),
     ("nas/parts/contributions", include_str!("../../../stdlib/nas/parts/contributions.rhai")),
+    ("nas/parts/schedules", include_str!("../../../stdlib/nas/parts/schedules.rhai")),
+    ("nas/parts/sharpness", include_str!("../../../stdlib/nas/parts/sharpness.rhai")),
     ("nas/parts/growth", include_str!("../../../stdlib/nas/parts/growth.rhai")),
     ("nas/parts/groups", include_str!("../../../stdlib/nas/parts/groups.rhai")),
 ];
