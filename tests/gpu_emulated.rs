@@ -1,4 +1,4 @@
-//! The GPU engine, on a CPU: the tests of the engine, of golden runs, of options and of drawn paths, with the emulator in the GPU's place.
+//! The GPU engine, on a CPU: the tests of the engine, of golden runs, of options, of drawn paths and of skips beside ops, with the emulator in the GPU's place.
 //! `ISDARTS_GOLDEN` names a folder with more golden runs.
 
 #[path = "engine.rs"]
@@ -11,6 +11,8 @@ mod golden_eval;
 mod options;
 #[path = "paths.rs"]
 mod paths;
+#[path = "bench_suite/skips.rs"]
+mod skips;
 
 use engine::{Case, compare};
 use isdarts_host::net::Mode;
