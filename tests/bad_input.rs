@@ -207,7 +207,7 @@ fn an_argument_of_the_wrong_type_shows_the_signature() {
     for (text, parts) in [
         (
             "let net = supernet(\"nas-bench-201\", #{ channels: 2, cells: 1 });\nnet.measure_iim(\"digits\", 200);",
-            &["s.rhai:2:5: measure_iim: got (Supernet, string, integer), expected net.measure_iim(data, samples)"][..],
+            &["s.rhai:2:5: measure_iim: got (string, integer), expected net.measure_iim(data, samples)"][..],
         ),
         ("supernet(\"darts\");", &["s.rhai:1:1: supernet: got (string), expected supernet(space, cfg)"][..]),
         ("supernet(3, #{});", &["s.rhai:1:1: space: got integer 3, expected a Space, or the name of one"][..]),

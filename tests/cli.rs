@@ -339,6 +339,7 @@ fn the_manual_is_searched_by_words_and_has_pages_of_types_settings_and_modules()
             &["Supernet comes from", "supernet(space, cfg) -> Supernet", "Supernet has", "net.train_epoch("],
         ),
         (&["supernet"], &["supernet(space, cfg) -> Supernet\n\n"]),
+        (&["alpha"], &["ArchitectureParameters comes from", "alpha.softmax("]),
         (&["net.measure_iim"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
         (&["MEASURE_IIM()"], &["net.measure_iim(data, samples) -> Importance\n\n"]),
         (&["is_darts"], &["// nas/is_darts", "fn search("]),

@@ -55,6 +55,10 @@ fn list() -> String {
 
 /// What a word may have meant that is neither a file, nor a script of the binary, nor a command.
 pub fn guess(word: &str) -> String {
+    let file = format!("{word}.rhai");
+    if Path::new(&file).is_file() {
+        return format!("did you mean the file `{file}`?");
+    }
     let commands = Args::command();
     let commands: Vec<&str> = commands.get_subcommands().map(|command| command.get_name()).collect();
     let near = |known: Vec<&str>| {

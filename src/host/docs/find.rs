@@ -34,6 +34,10 @@ pub fn find(docs: &[Doc], asked: &str) -> Result<String> {
             }
         }
     }
+    // `alpha` is how the manual calls what `architecture_parameters` gives.
+    if let Some(page) = receiver_type(docs, asked).and_then(|kind| a_type(docs, &kind, exact)) {
+        return Ok(page);
+    }
     let hits = hits(docs, asked);
     if hits.is_empty() {
         return Err(Error::unknown_name("entry of the manual", asked, names(docs).iter().map(String::as_str)));
@@ -66,6 +70,12 @@ pub fn types(docs: &[Doc]) -> Vec<String> {
     names.sort();
     names.dedup();
     names
+}
+
+/// The type of what methods are called of under this name.
+fn receiver_type(docs: &[Doc], name: &str) -> Option<String> {
+    let mut receivers = docs.iter().flat_map(|d| &d.signatures).filter_map(|s| s.receiver.as_ref());
+    receivers.find(|p| p.name == name).map(|p| (p.kind)()).filter(|kind| kind.starts_with(char::is_uppercase))
 }
 
 /// The entries of a name; of those with a receiver only what `receiver` has, where it is called or typed like one.

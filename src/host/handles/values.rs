@@ -76,7 +76,9 @@ pub fn map(text_of: TextOf, map: &Map, look: &Look) -> Result<String> {
     }
     let width = map.keys().map(|k| k.chars().count()).max().unwrap_or_default();
     let line = |(key, value): (&rhai::Identifier, &Dynamic)| {
-        let text = text_of(value)?.replace('\n', &format!("\n{:w$}", "", w = width + 2));
+        // A key without a value is to be seen.
+        let text = if value.is_unit() { "()".to_string() } else { text_of(value)? };
+        let text = text.replace('\n', &format!("\n{:w$}", "", w = width + 2));
         let cut: String = text.chars().take(20 * look.width).collect();
         let more = if cut.len() < text.len() { "..." } else { "" };
         Ok(format!("{}  {cut}{more}", look.paint(Style::Faint, &format!("{key:width$}"))))

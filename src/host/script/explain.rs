@@ -180,7 +180,16 @@ pub fn unknown_function(call: &str, docs: &[Doc]) -> String {
         let kind = types.first().map_or("value", |t| t.as_str());
         return format!("{} has no property `{property}`", article(kind));
     }
-    let signatures: Vec<String> = docs.iter().filter(|d| d.name == name).flat_map(Doc::lines).collect();
+    // Of a value that has such a method, its own.
+    let named = || docs.iter().filter(|d| d.name == name);
+    let is_first = |s: &&Signature| s.receiver.as_ref().is_some_and(|p| types.first() == Some(&(p.kind)()));
+    let own = named().flat_map(|d| &d.signatures).filter(is_first).map(Signature::to_string);
+    let mut own: Vec<String> = own.collect();
+    own.dedup();
+    if !own.is_empty() {
+        return format!("{name}: got ({}), expected {}", types[1..].join(", "), own.join(" or "));
+    }
+    let signatures: Vec<String> = named().flat_map(Doc::lines).collect();
     if !signatures.is_empty() {
         return format!("{name}: got ({}), expected {}", types.join(", "), signatures.join(" or "));
     }

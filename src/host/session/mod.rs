@@ -126,6 +126,9 @@ impl Session {
         let text = match bundled::find(&name) {
             Some((_, text)) if !path.exists() => text.to_string(),
             // A word is a name.
+            None if !path.exists() && Path::new(&format!("{name}.rhai")).is_file() => {
+                return Err(Error::Script(format!("unknown script `{name}`, did you mean the file `{name}.rhai`?")));
+            }
             None if !path.exists() && !name.contains(['/', '.']) => {
                 return Err(Error::unknown_name("script", &name, bundled::SCRIPTS.iter().map(|(name, _)| *name)));
             }
