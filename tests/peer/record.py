@@ -98,6 +98,8 @@ CASES += [
     ("r_darts", "nas-bench-201", "small", SMALL | dict(epochs=3, window=1, delta=1, stop_from=0, factor=0.01, batch_size=15, lr=0.01, arch_init=0.1, arch_lr=0.3)),
     ("r_darts", "nas-bench-201", "wider", WIDER | STRONG | ARCH | dict(epochs=3, cells=1, batch_size=10, factor=0.0)),
     ("r_darts", "darts", "small", DARTS | ARCH | dict(arch_init=0.2, lr=0.004, factor=0.0, drop_path=0.3)),
+    ("dr_nas", "nas-bench-201", "progressive", SMALL | FEW | dict(channels=8, epochs=4, arch_begin=1, partial=4, partial_2=2, ops_2=3)),
+    ("dr_nas", "darts", "progressive", DARTS | FEW | dict(channels=12, epochs=2, lr=0.004, batch_size=5, partial=6, partial_2=4, ops_2=4)),
     ("r_darts", "nas-bench-201", "adaptive", SMALL | dict(epochs=4, window=1, delta=1, stop_from=0, factor=1.1, batch_size=15, lr=0.01, arch_init=0.1, arch_lr=0.3, adaptive=True, weight_decay=0.01, max_weight_decay=0.09)),
     ("r_darts", "s2", "adaptive", DARTS | ARCH | dict(epochs=3, window=1, delta=1, stop_from=0, factor=0.01, lr=0.004, arch_init=0.2, adaptive=True, weight_decay=0.01, max_weight_decay=0.03)),
     ("sgas", "nas-bench-201", "stability", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=0.5, criterion=2, history=2, warmup_epochs=1, decide_every=1, batch_size=15)),

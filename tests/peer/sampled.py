@@ -96,27 +96,78 @@ def reinmax(run, cfg):
     return bilevel(run, cfg, mix)
 
 
+class Gamma(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, concentration, g):
+        ctx.save_for_backward(concentration, g)
+        return g.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        a, g = (t.double() for t in ctx.saved_tensors)
+        by_a = (torch.special.gammainc(a + 1e-4, g) - torch.special.gammainc(a - 1e-4, g)) / 2e-4
+        density = torch.exp((a - 1) * g.log() - g - torch.lgamma(a))
+        return grad * (-by_a / density).to(grad.dtype), None
+
+
 def dr_nas(run, cfg):
     """Chen et al., ICLR 2021, arXiv:2006.10355; github.com/xiangning-chen/DrNAS, `process_step_matrix` and `Architect`: Dirichlet(elu(alpha) + 1) in both
     steps. At the program's gammas g, which are divided by their sum: dg/da = -(dP(a, g)/da) / p(g) (Figurnov et al., NeurIPS 2018), P by
     `torch.special.gammainc`, its derivative a difference in f64."""
-    class Gamma(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, concentration, g):
-            ctx.save_for_backward(concentration, g)
-            return g.clone()
-
-        @staticmethod
-        def backward(ctx, grad):
-            a, g = (t.double() for t in ctx.saved_tensors)
-            by_a = (torch.special.gammainc(a + 1e-4, g) - torch.special.gammainc(a - 1e-4, g)) / 2e-4
-            density = torch.exp((a - 1) * g.log() - g - torch.lgamma(a))
-            return grad * (-by_a / density).to(grad.dtype), None
-
-    def mix(alphas, epoch):
-        g = [Gamma.apply(F.elu(a) + 1, run.draw("gamma_like")) for a in alphas]
+    def mix(alphas, _epoch=None):
+        g = [Gamma.apply(F.elu(a) + 1, run.draw("gamma_like")) * m for a, m in zip(alphas, run.mask)]
         return [x / x.sum(-1, True) for x in g]
-    return bilevel(run, cfg, mix)
+    return progressive(run, cfg, mix) if cfg["ops_2"] else bilevel(run, cfg, mix)
+
+
+def progressive(run, cfg, mix):
+    """`train_search_progressive.py`, in the DARTS space `train_search.py`: `pruning` keeps the num_keep largest alphas of an edge, `wider` gives ops more
+    channels, and their momentum; the scheduler and both optimisers go on. Which channels are copied, and that the weights that read copies are shared out, is the
+    program's way (Net2Wider): channel j of n is channel floor(j m / n) of m."""
+    def widened(v, shape):
+        for axis, (n, m) in enumerate(zip(shape[:2], v.shape[:2])):
+            if n == m: continue
+            index = torch.tensor([j * m // n for j in range(n)])
+            v = v.index_select(axis, index)
+            if axis == 1: v = v / torch.bincount(index)[index].to(v.dtype).reshape(1, -1, *[1] * (v.dim() - 2))
+        return v
+
+    train, valid = run.halves()
+    norms = dict(pool_norm=cfg["pool_norm"], head_norm=cfg["head_norm"])
+    net = run.supernet(cfg, partial=cfg["partial"], **norms)
+    def leave(gone):
+        for t, e, o in gone: run.mask[t][e, o] = 0.0
+        if gone: run.say("drop", candidates=sorted(map(list, gone)))
+    if run.types == 2: leave([c for c in run.candidates if run.op_names[c[2]] == "none"])
+    alphas = run.architecture(std=cfg.get("arch_init", 1e-3))
+    w, a = Sgd(run, net, cfg, cfg["nesterov"]), Adam(run, alphas, cfg)
+    for stage in range(2):
+        if stage == 1:
+            own = lambda t, e: [o for o in range(run.shape[1]) if run.mask[t][e, o] > 0]
+            rank = lambda t, e: sorted(own(t, e), key=lambda o: -alphas[t][e, o].item())
+            leave([(t, e, o) for t in range(run.types) for e in range(run.shape[0]) for o in rank(t, e)[cfg["ops_2"]:]])
+            mask, old = run.mask, dict(net.named_parameters()) | dict(net.named_buffers())
+            momentum = {k: w.opt.state[v].get("momentum_buffer") for k, v in net.named_parameters()}
+            net = run.supernet(cfg, partial=cfg["partial_2"], **norms)
+            run.mask, w = mask, Sgd(run, net, cfg, cfg["nesterov"])
+            w.fresh = False
+            with torch.no_grad():
+                for k, v in net.state_dict().items(): v.copy_(widened(old[k].detach(), v.shape))
+                for k, v in net.named_parameters():
+                    if momentum[k] is not None: w.opt.state[v]["momentum_buffer"] = widened(momentum[k], v.shape).clone()
+        for epoch in range(cfg["epochs"] // 2):
+            for i, total, fetch in run.epoch("train", train, cfg["batch_size"]):
+                if epoch >= cfg["arch_begin"]:
+                    m = mix(alphas)
+                    x, y, _ = run.batch("loss", valid)
+                    loss = cross_entropy(net, x, y, m)
+                    run.say("loss", loss=loss.item())
+                    a.learn(loss)
+                with torch.no_grad(): m = mix(alphas)
+                x, y = fetch()
+                w.learn(cross_entropy(net, x, y, m), cosine(cfg, 1 + epoch + stage * (cfg["epochs"] // 2), i, total))
+            run.weights(net)
+    return genotype(run, best_ops(run, [torch.softmax(v.masked_fill(m == 0, -torch.inf), -1) for v, m in zip(alphas, run.mask)]))
 
 
 METHODS = {"gdas": gdas, "snas": snas, "reinmax": reinmax, "dr_nas": dr_nas}
