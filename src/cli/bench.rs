@@ -5,6 +5,7 @@ use super::{device, interrupts, print};
 use candle_core::{Device, Tensor};
 use isdarts_host::data::Batch;
 use isdarts_host::host::device_name;
+use isdarts_host::net::graph::supernet::mix_of;
 use isdarts_host::net::{Supernet, SupernetConfig};
 use isdarts_host::ops::gpu;
 use isdarts_host::search::{Learner, TrainConfig};
@@ -138,7 +139,7 @@ fn drawn(net: &Supernet, paths: usize, rng: &mut impl Rng) -> Result<Vec<Tensor>
     let mut weights = vec![0f32; space.cell_types().len() * edges * ops];
     for edge in net.mask().alive().chunk_by(|a, b| (a.cell_type, a.edge) == (b.cell_type, b.edge)) {
         for c in edge.choose_multiple(rng, paths) {
-            weights[(c.cell_type * edges + c.edge) * ops + c.op] = 1.0 / paths.min(edge.len()) as f32;
+            weights[mix_of(space, *c).0] = 1.0 / paths.min(edge.len()) as f32;
         }
     }
     let tables = weights.chunks_exact(edges * ops);

@@ -2,6 +2,7 @@
 //! weight and mixing weight. The oracle of faster engines.
 
 use super::graph::{AffineNorm, Graph, Op, PoolKind, Term, Value};
+use super::ids::{MixId, Table};
 use super::{DropPath, Drops, Mode, Params, Pass, Paths};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -9,8 +10,8 @@ use crate::ops::poll::poll;
 use crate::ops::{batch_norm, channels, conv, dropout, head, linear_sum, noise, pool, relu};
 use candle_core::{DType, Tensor, Var};
 
-/// Sees each live candidate's output in each cell: its mixing index, `[b, c, h, w]`; `None` stands for zeros.
-pub type Probe<'a> = &'a mut dyn FnMut(usize, Option<&Tensor>) -> Result<()>;
+/// Sees each live candidate's output in each cell: its mixing weight, `[b, c, h, w]`; `None` stands for zeros.
+pub type Probe<'a> = &'a mut dyn FnMut(MixId, Option<&Tensor>) -> Result<()>;
 
 /// Sees the value of a step (its index, its op, the first value that it reads, its own) and gives it, or another in its place.
 pub type Watch<'a> = &'a dyn Fn(usize, &Op, &Tensor, Tensor) -> Result<Tensor>;
@@ -117,9 +118,9 @@ pub fn auxiliary_head(graph: &Graph, params: &Params, pooled: Tensor, how: How) 
 }
 
 /// For each mixing weight, whether what it weighs is computed; the first `candidates` are candidates'.
-fn drawn(mix: &Tensor, candidates: usize, paths: Paths) -> Result<Vec<bool>> {
+fn drawn(mix: &Tensor, candidates: usize, paths: Paths) -> Result<Table<MixId, bool>> {
     if paths == Paths::All {
-        return Ok(vec![true; mix.elem_count()]);
+        return Ok(Table::filled(mix.elem_count(), true));
     }
     let weights = mix.to_dtype(DType::F32)?.to_vec1::<f32>()?.into_iter().enumerate();
     Ok(weights.map(|(i, weight)| i >= candidates || weight != 0.0).collect())
@@ -233,13 +234,13 @@ impl Steps<'_> {
         &self,
         terms: &[Term],
         mix: &Tensor,
-        drawn: &[bool],
+        drawn: &Table<MixId, bool>,
         size: (usize, usize, usize, usize),
         probe: &mut Option<Probe>,
     ) -> Result<Tensor> {
         let (mut sum, mut ghosts): (Option<Tensor>, Option<Tensor>) = (None, None);
         for &Term { x, coef } in terms {
-            let weight = coef.mix().map(|i| mix.narrow(0, i, 1)).transpose()?;
+            let weight = coef.mix().map(|i| mix.narrow(0, i.0, 1)).transpose()?;
             if coef.mix().is_some_and(|i| !drawn[i]) {
                 if let (Paths::DrawnWithGhosts, Some(weight)) = (self.how.pass.paths, weight) {
                     ghosts = Some(ghosts.map_or(Ok(weight.clone()), |ghosts| ghosts + &weight)?);
@@ -247,7 +248,7 @@ impl Steps<'_> {
                 continue;
             }
             let y = Some(self.value(x)?).filter(|_| !matches!(self.graph.op(x), Op::Zero { .. }));
-            if let (Some(probe), Some(mix)) = (probe.as_mut(), coef.mix().filter(|i| *i < self.graph.n_candidates)) {
+            if let (Some(probe), Some(mix)) = (probe.as_mut(), coef.candidate(self.graph.n_candidates)) {
                 probe(mix, y)?;
             }
             let Some(y) = y else { continue };

@@ -7,6 +7,7 @@
 use super::engine::{Engine, Forward, Input};
 use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
+use super::ids::{MixId, Table};
 use super::lower::{Wanted, lower, tap_of};
 use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
 use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass, watched};
@@ -170,8 +171,8 @@ impl Fast {
         Ok(lock(&self.slot)?.take_gradients())
     }
 
-    /// Sums over the images of a batch, and over the cells of a type, of each live candidate's score, by mixing index.
-    pub fn score(&self, net: &Runnable, x: &Tensor, mix: &Tensor) -> Result<Vec<f64>> {
+    /// Sums over the images of a batch, and over the cells of a type, of each live candidate's score.
+    pub fn score(&self, net: &Runnable, x: &Tensor, mix: &Tensor) -> Result<Table<MixId, f64>> {
         let (mix, x) = (mix.to_vec1::<f32>()?, x.contiguous()?);
         let mut slot = lock(&self.slot)?;
         Ok(run((&mut slot, &self.gpu), net, &x, &mix, Mode::Eval.into(), (None, None), false, true)?.scores)

@@ -34,6 +34,9 @@ ids! {
     NodeId;
     /// A convolution of a program.
     ConvId;
+    /// A mixing weight: of the tables of all cell types (or of all cells) one after the other, `[table][edge][op]`; behind them those
+    /// that edges have besides their candidates'.
+    MixId;
 }
 
 /// A list with one kind of index.
@@ -44,6 +47,14 @@ pub struct Table<I, T> {
 }
 
 impl<I: Id, T> Table<I, T> {
+    /// `n` times the same.
+    pub fn filled(n: usize, item: T) -> Self
+    where
+        T: Clone,
+    {
+        Table { items: vec![item; n], of: PhantomData }
+    }
+
     /// Adds an item; its index.
     pub fn push(&mut self, item: T) -> I {
         self.items.push(item);
@@ -78,6 +89,11 @@ impl<I: Id, T> Table<I, T> {
     /// The items, to be changed.
     pub fn items_mut(&mut self) -> &mut [T] {
         &mut self.items
+    }
+
+    /// The items without their indices.
+    pub fn into_items(self) -> Vec<T> {
+        self.items
     }
 
     /// A list beside this one, with something for each index.

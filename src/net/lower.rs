@@ -293,7 +293,7 @@ impl Lowering<'_> {
                 }
                 let node = self.program.add_sum(co, self.sizes[value.0]);
                 self.program.nodes[node].mixed =
-                    terms.iter().filter_map(|t| t.coef.mix()).filter(|i| *i < graph.n_candidates).collect();
+                    terms.iter().filter_map(|t| t.coef.candidate(graph.n_candidates)).collect();
                 for &Added { x, coef } in terms {
                     let coef = if self.wanted.scaled { coef } else { coef.unscaled() };
                     self.add(node, x, self.get(x)?, coef)?;

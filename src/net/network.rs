@@ -4,6 +4,7 @@ use super::definition::{self, Given, How, Probe};
 use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
+use super::ids::{MixId, Table};
 use super::pass::{Logits, Pass};
 use super::{DropPath, Drops, Gradients, Mode, Param, Params, Paths, watched};
 use crate::error::{Error, Result};
@@ -192,9 +193,8 @@ impl Network {
         Ok(definition::forward_given(graph, params, x, mix.unwrap_or(&none), how, None, given)?.0)
     }
 
-    /// Sums over the images, and over the cells of a type, of each live candidate's IIM score, by mixing index; none without
-    /// the engine.
-    pub fn scores(&self, x: &Tensor, mix: &Tensor) -> Option<Result<Vec<f64>>> {
+    /// Sums over the images, and over the cells of a type, of each live candidate's IIM score; none without the engine.
+    pub fn scores(&self, x: &Tensor, mix: &Tensor) -> Option<Result<Table<MixId, f64>>> {
         self.fast.as_ref().map(|fast| fast.score(&self.run, x, mix))
     }
 

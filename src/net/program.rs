@@ -10,7 +10,7 @@ mod origin;
 mod paths;
 
 pub use super::graph::{AffineNorm, Coef};
-pub use super::ids::{ConvId, NodeId};
+pub use super::ids::{ConvId, MixId, NodeId};
 pub use origin::{Origin, Term};
 
 use super::Mode;
@@ -130,7 +130,7 @@ pub struct Node {
     /// Nodes that are made of it without being a sum.
     pub derived: Vec<NodeId>,
     /// Mixing weights of the live candidates into it, `none` (which has no term) among them.
-    pub mixed: Vec<usize>,
+    pub mixed: Vec<MixId>,
 }
 
 /// The end: batch norm and ReLU (or neither), mean, linear, on the last node.

@@ -97,7 +97,7 @@ impl<K: PartialEq> Slot<K> {
         } else {
             add(gradients, back.params);
         }
-        Ok(back.mix)
+        Ok(back.mix.into_items())
     }
 
     /// Gradients that backward passes left since the last call, by position in [`Params`].

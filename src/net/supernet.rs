@@ -2,7 +2,8 @@
 
 use super::gpu::Trained;
 use super::graph::Graph;
-use super::graph::supernet::{self, mix_of};
+use super::graph::supernet::{self, candidate_of, mix_of};
+use super::ids::{MixId, Table};
 use super::network::{Backend, Learns, Network, image_sizes};
 use super::{DropPath, Drops, Gradients, Logits, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
@@ -226,8 +227,8 @@ impl Supernet {
         let scores = match self.network.scores(x, &mix) {
             Some(scores) => scores?,
             None => {
-                let mut scores = vec![0.0; mix.elem_count()];
-                let mut probe = |mix: usize, output: Option<&Tensor>| {
+                let mut scores = Table::filled(mix.elem_count(), 0.0);
+                let mut probe = |mix: MixId, output: Option<&Tensor>| {
                     scores[mix] += output.map_or(Ok(f64::INFINITY), iim::tensor::score_sum)?;
                     Ok(())
                 };
@@ -248,11 +249,11 @@ impl Supernet {
     pub fn outputs(&self, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<(Candidate, Tensor, Tensor)>> {
         self.check_input(x, mixing)?;
         self.check_one_per_type(mixing)?;
-        let (mix, (edges, ops)) = (self.flat(mixing)?, (self.space.n_edges(), self.space.ops().len()));
+        let mix = self.flat(mixing)?;
         let weights = mix.to_vec1::<f32>()?;
         let mut nodes: Vec<((usize, usize), Vec<(Candidate, Option<Tensor>)>)> = vec![];
-        let mut probe = |mix: usize, output: Option<&Tensor>| {
-            let candidate = Candidate { cell_type: mix / ops / edges, edge: mix / ops % edges, op: mix % ops };
+        let mut probe = |mix: MixId, output: Option<&Tensor>| {
+            let candidate = candidate_of(&self.space, mix);
             let node = (candidate.cell_type, self.space.edges()[candidate.edge].to);
             // What a node sums up comes at once; a candidate comes again in the next cell.
             match nodes.last_mut() {
@@ -269,7 +270,7 @@ impl Supernet {
             let mut sum: Option<Tensor> = None;
             for (candidate, output) in &found {
                 let Some(output) = output else { continue };
-                let part = (output * f64::from(weights[mix_of(&self.space, *candidate)]))?;
+                let part = (output * f64::from(weights[mix_of(&self.space, *candidate).0]))?;
                 sum = Some(sum.map_or(Ok(part.clone()), |sum| sum + &part)?);
             }
             let Some(sum) = sum else { continue };

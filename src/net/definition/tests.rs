@@ -150,7 +150,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let x = noise::draw(1, "x", &[3, 3, 8, 8], &Device::Cpu).unwrap();
         let mix = Tensor::full(0.3f32, graph.n_mix, &Device::Cpu).unwrap();
         let mut seen = std::collections::BTreeSet::new();
-        let mut probe = |mix: usize, y: Option<&Tensor>| {
+        let mut probe = |mix: MixId, y: Option<&Tensor>| {
             assert!(y.is_some());
             seen.insert(mix);
             Ok(())
@@ -158,7 +158,7 @@ fn a_network_of_ones_own_space_computes_each_candidate_alone_as_its_layer() {
         let run = |probe: Option<Probe>| forward(&graph, &params, &x, &mix, how(), probe).unwrap().0;
         let logits = run(Some(&mut probe));
         assert_eq!(logits.dims(), [3, 10]);
-        let all: Vec<usize> = space.candidates().into_iter().map(|c| supernet::mix_of(&space, c)).collect();
+        let all: Vec<MixId> = space.candidates().into_iter().map(|c| supernet::mix_of(&space, c)).collect();
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), all);
         let again = run(None);
         assert_eq!(

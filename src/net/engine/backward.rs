@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::Paths;
 use crate::net::ids::Table;
-use crate::net::program::{ConvId, NodeId, Norm, Term};
+use crate::net::program::{ConvId, MixId, NodeId, Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
 use crate::ops::head;
@@ -25,7 +25,7 @@ pub struct Backward {
     /// The gradients of the weights, by position in [`crate::net::Params`]; `None` where nothing flows.
     pub params: Vec<Option<Vec<f32>>>,
     /// The gradient of the mixing weights; zero unless asked for.
-    pub mix: Vec<f32>,
+    pub mix: Table<MixId, f32>,
 }
 
 /// State of a backward pass on its way.
@@ -40,7 +40,7 @@ struct BackwardPass<'a> {
     dy: Table<NodeId, Buffer>,
     /// For each convolution whose `dst` is done, how the gradient at its output is made.
     norms: Table<ConvId, Option<DzMap>>,
-    mix: Vec<f64>,
+    mix: Table<MixId, f64>,
     params: Vec<Option<Vec<f32>>>,
 }
 
@@ -89,7 +89,7 @@ impl Engine {
             tapped: &gradient[self.batch * self.program.head.classes..],
             dy: self.program.nodes.beside(|_| Buffer::default()),
             norms: self.program.convs.beside(|_| None),
-            mix: vec![0.0; self.program.n_mix],
+            mix: Table::filled(self.program.n_mix, 0.0),
             params: vec![None; values.len()],
         };
         let dlogits = &gradient[..self.batch * self.program.head.classes];
@@ -104,7 +104,7 @@ impl Engine {
             self.pool.give(buffer);
         }
         self.pool.give(from_head.dn);
-        Ok(Backward { params: pass.params, mix: pass.mix.iter().map(|&g| g as f32).collect() })
+        Ok(Backward { params: pass.params, mix: pass.mix.into_iter().map(|g| g as f32).collect() })
     }
 
     /// Give back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.

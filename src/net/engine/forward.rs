@@ -7,7 +7,8 @@ use super::{Engine, Input, Values, in_pool};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
-use crate::net::program::{Coef, ConvId, NodeId, Norm, Term};
+use crate::net::ids::Table;
+use crate::net::program::{Coef, ConvId, MixId, NodeId, Norm, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::{head, iim, linear_sum, pool};
 use rayon::prelude::*;
@@ -19,8 +20,8 @@ pub struct Forward {
     pub logits: Vec<f32>,
     /// New values of running statistics, by position in [`crate::net::Params`] (train mode).
     pub running: Vec<(usize, Vec<f32>)>,
-    /// If asked for: the sum over images, and over the cells of a type, of the score of each candidate, by mixing index.
-    pub scores: Vec<f64>,
+    /// If asked for: the sum over images, and over the cells of a type, of the score of each candidate.
+    pub scores: Table<MixId, f64>,
     /// What goes out through the tap, `[b, h, w, c]`.
     pub tapped: Vec<f32>,
 }
@@ -38,7 +39,7 @@ struct ForwardBlock<'a> {
     /// The outputs of the convolutions that read the node.
     z: Vec<&'a mut [f32]>,
     stats: Vec<&'a mut [f64]>,
-    scores: &'a mut Vec<(usize, f64)>,
+    scores: &'a mut Vec<(MixId, f64)>,
 }
 
 /// What a pass writes for one node.
@@ -49,8 +50,8 @@ struct ForwardWork {
     z: Vec<Buffer>,
     /// Per convolution, block by block.
     stats: Vec<Vec<f64>>,
-    /// Per block: mixing index and score.
-    scores: Vec<Vec<(usize, f64)>>,
+    /// Per block: whose, and the score.
+    scores: Vec<Vec<(MixId, f64)>>,
 }
 
 impl Engine {
@@ -62,7 +63,7 @@ impl Engine {
     fn forward_pass(&mut self, values: Values<'_>, input: Input<'_>, score: bool) -> Result<Forward> {
         self.program.check_statistics(self.batch, input.mode)?;
         self.route(input.mix, input.paths)?;
-        self.mix = input.mix.to_vec();
+        self.mix = input.mix.iter().copied().collect();
         self.scales = input.scales.to_vec();
         self.dropout = input.dropout;
         (self.mode, self.paths) = (input.mode, input.paths);
@@ -77,7 +78,7 @@ impl Engine {
         let mut out = Forward {
             logits: Vec::new(),
             running: Vec::new(),
-            scores: vec![0.0; self.program.n_mix],
+            scores: Table::filled(self.program.n_mix, 0.0),
             tapped: Vec::new(),
         };
         for stage in self.stages.clone() {

@@ -44,7 +44,7 @@ mod route;
 mod tap;
 
 use super::ids::Table;
-use super::program::{Coef, ConvId, Filter, Node, NodeId, Origin, Program};
+use super::program::{Coef, ConvId, Filter, MixId, Node, NodeId, Origin, Program};
 use super::{Dropout, Mode, Paths};
 use crate::error::Result;
 use crate::ops::buffer::{Buffer, BufferPool};
@@ -83,7 +83,7 @@ pub struct Engine {
     /// The part of it that is computed now.
     program: Program,
     /// The mixing weights of the candidates that are left out now.
-    left_out: Vec<bool>,
+    left_out: Table<MixId, bool>,
     stages: Vec<Vec<NodeId>>,
     batch: usize,
     /// Whether nodes are computed that the logits do not depend on.
@@ -107,7 +107,7 @@ pub struct Engine {
     head_norm: NormState,
     /// Input of the linear map, `[b, c]`.
     pooled: Vec<f32>,
-    mix: Vec<f32>,
+    mix: Table<MixId, f32>,
     scales: Vec<f32>,
     dropout: Option<Dropout>,
     /// The terms of these nodes, or what arrives at them, differ from image to image.
@@ -138,7 +138,7 @@ impl Engine {
             blocks: program.nodes.beside(|i| block(&program, i, batch)),
             program: program.clone(),
             full: program,
-            left_out: Vec::new(),
+            left_out: Table::default(),
             batch,
             all,
             wanted: Table::default(),
@@ -148,7 +148,7 @@ impl Engine {
             x: Table::default(),
             z: Table::default(),
             pooled: Vec::new(),
-            mix: Vec::new(),
+            mix: Table::default(),
             scales: Vec::new(),
             dropout: None,
             mode: Mode::Eval,
@@ -181,8 +181,8 @@ impl Engine {
     }
 
     /// The mixing weight in it, if that is a candidate's.
-    fn candidate(&self, coef: Coef) -> Option<usize> {
-        coef.mix().filter(|i| *i < self.program.n_candidates)
+    fn candidate(&self, coef: Coef) -> Option<MixId> {
+        coef.candidate(self.program.n_candidates)
     }
 
     /// The part of it that is the same for all images.

@@ -16,22 +16,17 @@ impl Engine {
     pub(super) fn compute_all(&mut self) -> Result<()> {
         let wanted = if self.all { self.full.nodes.beside(|_| true) } else { self.full.useful() };
         self.place(self.full.clone(), wanted, BufferPool::take)?;
-        self.left_out = vec![false; self.full.n_mix];
+        self.left_out = Table::filled(self.full.n_mix, false);
         Ok(())
     }
 
     /// From now on computes what `paths` asks for of a mix; does nothing where that is computed already.
     pub(super) fn route(&mut self, mix: &[f32], paths: Paths) -> Result<()> {
-        let mut out = vec![false; self.full.n_mix];
-        if paths != Paths::All {
-            for &i in self.full.nodes.items().iter().flat_map(|n| &n.mixed) {
-                out[i] = mix[i] == 0.0;
-            }
-        }
+        let out = self.full.left_out(mix, paths);
         if out == self.left_out {
             return Ok(());
         }
-        if !out.contains(&true) {
+        if !out.items().contains(&true) {
             return self.compute_all();
         }
         let (program, wanted) = self.full.without(&out);
@@ -53,7 +48,7 @@ impl Engine {
         (self.program, self.wanted) = (program, wanted);
         self.groups = self.computed(&self.wanted);
         // Nothing that a later pass may take for placed, should the memory not suffice.
-        self.left_out.clear();
+        self.left_out = Table::default();
         for buffer in take(&mut self.x).into_iter().chain(take(&mut self.z)) {
             self.pool.give(buffer);
         }

@@ -8,7 +8,7 @@ use super::places::{Places, sums};
 use super::tape::Tape;
 use crate::error::Result;
 use crate::net::ids::Table;
-use crate::net::program::{Conv, Filter, NodeId, Norm, Program};
+use crate::net::program::{Conv, Filter, MixId, NodeId, Norm, Program};
 use crate::ops::gpu::jobs::{self, Address, HeadBackJob, MixJob, blocks_of};
 
 /// Where the gradients stand that a backward pass leaves.
@@ -32,7 +32,7 @@ struct Writing<'a, 'p> {
     dn: Address,
     left: Left,
     /// Parts of the gradients of mixing weights: which, and where, in f64s from `values`.
-    slots: Vec<(usize, usize)>,
+    slots: Vec<(MixId, usize)>,
     values: Address,
     used: usize,
 }
@@ -164,7 +164,7 @@ impl Writing<'_, '_> {
     }
 
     /// Room for what the groups of channels add to the gradient of a mixing weight.
-    fn slot(&mut self, mix: usize, groups: usize) -> Address {
+    fn slot(&mut self, mix: MixId, groups: usize) -> Address {
         self.slots.extend((self.used..self.used + groups).map(|at| (mix, at)));
         let address = self.values + 8 * self.used as u64;
         self.used += groups;
@@ -192,11 +192,11 @@ impl Writing<'_, '_> {
         if n == 0 {
             return Ok(());
         }
-        let mut by_mix: Vec<Vec<i32>> = vec![vec![]; n];
+        let mut by_mix: Table<MixId, Vec<i32>> = Table::filled(n, vec![]);
         // In the order of the nodes, so that the bits are those of any other way to write the pass.
         self.slots.iter().for_each(|&(mix, at)| by_mix[mix].push(at as i32));
-        let start: Vec<i32> = (0..=n).map(|i| by_mix[..i].iter().map(Vec::len).sum::<usize>() as i32).collect();
-        let (start, slots) = (tape.table(&start)?, tape.table(&by_mix.concat())?);
+        let start: Vec<i32> = (0..=n).map(|i| by_mix.items()[..i].iter().map(Vec::len).sum::<usize>() as i32).collect();
+        let (start, slots) = (tape.table(&start)?, tape.table(&by_mix.items().concat())?);
         let (values, out, blocks) = (self.values, self.left.mix, blocks_of(n, 256));
         tape.launch(&[MixJob { start, slots, values, out, n: n as i32, blocks }])
     }

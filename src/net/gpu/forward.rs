@@ -5,7 +5,7 @@ use super::tape::Tape;
 use crate::error::Result;
 use crate::net::graph::PoolKind;
 use crate::net::ids::Table;
-use crate::net::program::{Coef, ConvId, Filter, NodeId, Origin, Term};
+use crate::net::program::{Coef, ConvId, Filter, MixId, NodeId, Origin, Term};
 use crate::ops::gpu::jobs::{
     ConvForwardJob, DeriveJob, FillJob, FillTerm, Groups, HeadJob, MomentsJob, PackJob, PoolForwardJob, ScoreJob,
     SeparableForwardJob, TapJob, Window, blocks_of,
@@ -15,7 +15,7 @@ use crate::ops::gpu::jobs::{
 pub struct Scored {
     /// Index in the results.
     pub slot: usize,
-    pub mix: usize,
+    pub mix: MixId,
 }
 
 impl Places<'_> {
@@ -291,8 +291,7 @@ impl Places<'_> {
                 let before = scored.len();
                 scored.extend(
                     coefs
-                        .filter_map(Coef::mix)
-                        .filter(|&mix| mix < program.n_candidates)
+                        .filter_map(|coef| coef.candidate(program.n_candidates))
                         .map(|mix| Scored { slot: jobs.len(), mix }),
                 );
                 if scored.len() > before {

@@ -19,7 +19,7 @@ mod tape;
 mod train;
 
 use super::ids::Table;
-use super::program::{Conv, ConvId, Filter, NodeId, Norm, Program};
+use super::program::{Conv, ConvId, Filter, MixId, NodeId, Norm, Program};
 use super::{Mode, Params, Paths};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -52,7 +52,7 @@ pub struct GpuEngine {
     /// How the last forward pass was made.
     paths: Paths,
     /// The mixing weights of the candidates that count for nothing.
-    left_out: Vec<bool>,
+    left_out: Table<MixId, bool>,
     /// The weights that something flows to; those of candidates that count for nothing get nothing.
     flows: Vec<bool>,
     live: Live,
@@ -126,7 +126,7 @@ impl GpuEngine {
             scores,
             paths: Paths::All,
             // Not what the device holds: the first pass brings it.
-            left_out: Vec::new(),
+            left_out: Table::default(),
             live: Live { flags: Vec::new() },
             flows,
             training: None,
@@ -150,7 +150,7 @@ impl GpuEngine {
         let moves = |_: &&Running| input.mode == Mode::Train;
         let moved = |r: &Running| Ok((r.position, download(gpu, r.at, r.len)?));
         let running = self.running.iter().filter(moves).map(moved).collect::<Result<_>>()?;
-        let scores = if score { self.scores()? } else { vec![0.0; self.program.n_mix] };
+        let scores = if score { self.scores()? } else { Table::filled(self.program.n_mix, 0.0) };
         gpu.synchronize()?;
         Ok(Forward { logits, running, scores, tapped })
     }
@@ -160,7 +160,7 @@ impl GpuEngine {
         interrupt::check()?;
         let gpu = &*self.gpu;
         upload(gpu, self.at.outward, gradient)?;
-        if self.left_out.contains(&true) {
+        if self.left_out.items().contains(&true) {
             // A node that is left out leaves nothing, not what was there.
             gpu.zero(self.left.parts.0, 8 * self.left.parts.1)?;
         }
@@ -169,7 +169,7 @@ impl GpuEngine {
             |((&at, &len), &flows): ((&Address, &usize), &bool)| flows.then(|| download(gpu, at, len)).transpose();
         let weights = self.left.weights.iter().zip(&self.lens).zip(&self.flows);
         let params = weights.map(weight).collect::<Result<_>>()?;
-        let mix = if want_mix { self.mix_gradient()? } else { vec![0.0; self.program.n_mix] };
+        let mix = if want_mix { self.mix_gradient()? } else { Table::filled(self.program.n_mix, 0.0) };
         gpu.synchronize()?;
         Ok(Backward { params, mix })
     }
@@ -189,7 +189,7 @@ impl GpuEngine {
             Mode::Batch => 1,
             Mode::Eval => 2,
         };
-        let (gpu, drawn) = (&*self.gpu, self.left_out.contains(&true).into());
+        let (gpu, drawn) = (&*self.gpu, self.left_out.items().contains(&true).into());
         upload(gpu, self.at.pass, &[Pass { mode, images: self.batch as i32, drawn, ..pass }])?;
         upload(gpu, self.at.input, input.x)?;
         upload(gpu, self.at.mix, input.mix)?;
@@ -199,12 +199,7 @@ impl GpuEngine {
     /// Which candidates count for nothing.
     fn route(&mut self, mix: &[f32], paths: Paths) -> Result<()> {
         self.paths = paths;
-        let mut out = vec![false; self.program.n_mix];
-        if paths != Paths::All {
-            for &i in self.program.nodes.items().iter().flat_map(|n| &n.mixed) {
-                out[i] = mix[i] == 0.0;
-            }
-        }
+        let out = self.program.left_out(mix, paths);
         if out != self.left_out {
             let (drawn, _) = self.program.without(&out);
             self.flows = flows(&drawn, &drawn.useful(), self.lens.len());
@@ -215,21 +210,22 @@ impl GpuEngine {
         Ok(())
     }
 
-    fn scores(&self) -> Result<Vec<f64>> {
+    fn scores(&self) -> Result<Table<MixId, f64>> {
         let slots = self.scored.iter().map(|s| s.slot + 1).max().unwrap_or(0);
         let values: Vec<f64> = download(&*self.gpu, self.scores, slots)?;
-        let mut scores = vec![0.0; self.program.n_mix];
+        let mut scores = Table::filled(self.program.n_mix, 0.0);
         self.scored.iter().for_each(|s| scores[s.mix] += values[s.slot]);
         Ok(scores)
     }
 
-    fn mix_gradient(&self) -> Result<Vec<f32>> {
+    fn mix_gradient(&self) -> Result<Table<MixId, f32>> {
         let gpu = &*self.gpu;
-        let mut mix: Vec<f32> = download(gpu, self.left.mix, self.program.n_mix)?;
+        let mix: Vec<f32> = download(gpu, self.left.mix, self.program.n_mix)?;
+        let mut mix: Table<MixId, f32> = mix.into_iter().collect();
         if self.paths == Paths::All {
             return Ok(mix);
         }
-        mix.iter_mut().zip(&self.left_out).filter(|(_, out)| **out).for_each(|(g, _)| *g = 0.0);
+        self.left_out.ids().filter(|&i| self.left_out[i]).for_each(|i| mix[i] = 0.0);
         if self.paths == Paths::DrawnWithGhosts {
             for &(at, groups, node) in &self.left.ghosts {
                 let sum: f64 = download::<f64>(gpu, at, groups)?.iter().sum();

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::net::Params;
 use crate::net::ids::Table;
 use crate::net::program::{
-    AffineNorm, Coef, Conv, ConvId, Filter, Node, NodeId, Norm as Behind, Origin, Program, Term,
+    AffineNorm, Coef, Conv, ConvId, Filter, MixId, Node, NodeId, Norm as Behind, Origin, Program, Term,
 };
 use crate::ops::conv::{ConvShape, gpu::packed_len};
 use crate::ops::depthwise::SeparableShape;
@@ -153,7 +153,7 @@ impl<'a> Places<'a> {
 
     /// The weight of a term, and its scale by image; 0 where it has none.
     pub fn coef(&self, coef: Coef) -> (Address, Address) {
-        let mix = coef.mix().map_or(0, |i| self.mix + 4 * i as u64);
+        let mix = coef.mix().map_or(0, |i| self.mix + 4 * i.0 as u64);
         (mix, coef.image().map_or(0, |i| self.scales + 4 * (i * self.batch) as u64))
     }
 
@@ -272,8 +272,8 @@ impl Live {
     }
 
     /// Where the mixing weights that `out` names count for nothing; everything, where none is.
-    pub fn new(program: &Program, out: &[bool]) -> Self {
-        if !out.contains(&true) {
+    pub fn new(program: &Program, out: &Table<MixId, bool>) -> Self {
+        if !out.items().contains(&true) {
             return Live { flags: vec![1; Live::len(program)] };
         }
         let (drawn, wanted) = program.without(out);

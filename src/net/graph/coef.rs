@@ -1,30 +1,37 @@
 //! The coefficient that a term of a sum is multiplied by.
 
+use crate::net::ids::MixId;
+
 /// The weight of a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coef {
     /// 1
     One,
-    /// An entry of the mixing weights, all cell types one after the other: `[cell type][edge][op]`.
-    Mix(usize),
+    /// A mixing weight.
+    Mix(MixId),
     /// One of the scales given with a batch, which differs from image to image (drop path).
     Image(usize),
-    /// Both: an entry of the mixing weights, times one of the scales.
+    /// Both: a mixing weight times one of the scales.
     MixImage {
         /// As [`Coef::Mix`].
-        mix: usize,
+        mix: MixId,
         /// As [`Coef::Image`].
         image: usize,
     },
 }
 
 impl Coef {
-    /// The entry of the mixing weights in it.
-    pub fn mix(self) -> Option<usize> {
+    /// The mixing weight in it.
+    pub fn mix(self) -> Option<MixId> {
         match self {
             Coef::Mix(mix) | Coef::MixImage { mix, .. } => Some(mix),
             Coef::One | Coef::Image(_) => None,
         }
+    }
+
+    /// The mixing weight in it, if it is one of the first `candidates`: those of candidates, which stand before those of edges.
+    pub fn candidate(self, candidates: usize) -> Option<MixId> {
+        self.mix().filter(|mix| mix.0 < candidates)
     }
 
     /// The scale in it.

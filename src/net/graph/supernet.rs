@@ -6,6 +6,7 @@
 use super::build::{Builder, OpStyle};
 use super::{Coef, Dropped, Graph, Order, Term, Value};
 use crate::net::SupernetConfig;
+use crate::net::ids::MixId;
 use crate::space::primitive::Form;
 use crate::space::{Candidate, Edge, Mask, Primitive, SearchSpace, Topology};
 use std::collections::HashMap;
@@ -94,9 +95,15 @@ pub fn cell_type(space: &SearchSpace, config: &SupernetConfig, block: usize) -> 
     }
 }
 
-/// Where the mixing weight of a candidate is among all of them; of a cell, with its number in place of its type.
-pub fn mix_of(space: &SearchSpace, c: Candidate) -> usize {
-    (c.cell_type * space.n_edges() + c.edge) * space.ops().len() + c.op
+/// The mixing weight of a candidate; of a cell, with its number in place of its type.
+pub fn mix_of(space: &SearchSpace, c: Candidate) -> MixId {
+    MixId((c.cell_type * space.n_edges() + c.edge) * space.ops().len() + c.op)
+}
+
+/// The candidate that has a mixing weight, back from [`mix_of`].
+pub fn candidate_of(space: &SearchSpace, mix: MixId) -> Candidate {
+    let (edges, ops) = (space.n_edges(), space.ops().len());
+    Candidate { cell_type: mix.0 / ops / edges, edge: mix.0 / ops % edges, op: mix.0 % ops }
 }
 
 /// The name of a candidate in a block.
@@ -243,7 +250,7 @@ impl BuiltCell<'_> {
     }
 
     /// `x` with a mixing weight, dropped image by image with the edge.
-    fn term(&self, x: Value, edge: Edge, mix: usize) -> Term {
+    fn term(&self, x: Value, edge: Edge, mix: MixId) -> Term {
         Term { x, coef: Coef::MixImage { mix, image: self.k * self.space.n_edges() + edge.index } }
     }
 
@@ -268,7 +275,7 @@ impl BuiltCell<'_> {
 
     /// The skip beside the candidates on `x`, if the network has them.
     fn auxiliary_skip(&self, b: &mut Builder, x: Value, edge: Edge) -> Option<Term> {
-        let mix = self.mix_of_edge(edge);
+        let mix = self.mix_of_edge(edge, 0);
         self.config.auxiliary_skip.then(|| {
             let x = b.primitive(&skip_of(self.space, self.k, edge), Primitive::SkipConnect, x, self.stride(edge));
             self.term(x, edge, mix)
@@ -277,17 +284,17 @@ impl BuiltCell<'_> {
 
     /// What goes past the candidates of an edge out of node `x`, with partial channels.
     fn rest(&self, b: &mut Builder, x: Value, edge: Edge) -> Option<Term> {
-        let mix = self.mix_of_edge(edge) + usize::from(self.config.auxiliary_skip);
+        let mix = self.mix_of_edge(edge, usize::from(self.config.auxiliary_skip));
         (self.config.partial > 1).then(|| {
             let x = if self.stride(edge) == 2 { b.halved(x) } else { x };
             self.term(x, edge, mix)
         })
     }
 
-    /// Where the mixing weights are that an edge has besides its candidates': [`SupernetConfig::edge_weights`] of them.
-    fn mix_of_edge(&self, edge: Edge) -> usize {
+    /// Of the [`SupernetConfig::edge_weights`] that an edge has besides its candidates', the one at `nth`.
+    fn mix_of_edge(&self, edge: Edge, nth: usize) -> MixId {
         let (edges, ops) = (self.space.n_edges(), self.space.ops().len());
-        self.tables * edges * ops + (self.table * edges + edge.index) * self.config.edge_weights()
+        MixId(self.tables * edges * ops + (self.table * edges + edge.index) * self.config.edge_weights() + nth)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Parts of a program: what a node depends on, and what is left where candidates are not computed.
 
-use super::{Coef, NodeId, Norm, Origin, Program, Term};
+use super::{Coef, MixId, NodeId, Norm, Origin, Program, Term};
+use crate::net::Paths;
 use crate::net::ids::Table;
 
 impl Program {
@@ -21,12 +22,23 @@ impl Program {
         behind
     }
 
+    /// For each of the mixing weights `mix`, whether it is that of a candidate that a pass with `paths` leaves out.
+    pub fn left_out(&self, mix: &[f32], paths: Paths) -> Table<MixId, bool> {
+        let mut out = Table::filled(self.n_mix, false);
+        if paths != Paths::All {
+            for &i in self.nodes.items().iter().flat_map(|n| &n.mixed) {
+                out[i] = mix[i.0] == 0.0;
+            }
+        }
+        out
+    }
+
     /// The program without the candidates whose mixing weights `out` names, and for each node whether it has to be computed.
     /// Nodes and convolutions keep their numbers.
     ///
     /// Where nothing that is left joins the image to the last node, the norms with running statistics are computed all the same:
     /// these move as if every candidate were.
-    pub fn without(&self, out: &[bool]) -> (Program, Table<NodeId, bool>) {
+    pub fn without(&self, out: &Table<MixId, bool>) -> (Program, Table<NodeId, bool>) {
         let mut part = self.clone();
         let stays = |coef: Coef| coef.mix().is_none_or(|i| !out[i]);
         let mut gone = self.convs.beside(|_| false);
