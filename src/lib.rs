@@ -64,6 +64,8 @@ pub use error::{Error, Result};
 #[doc(inline)]
 pub use host::embed::{Host, HostBuilder, Ran};
 #[doc(inline)]
+pub use net::ids::{ParamId, Table};
+#[doc(inline)]
 pub use net::{
     Cost, DropPath, Gradients, Logits, Mode, Param, Params, Pass, Paths, Role, ScoreSums, Subnet, SubnetConfig,
     Supernet, SupernetConfig,

@@ -13,6 +13,7 @@ use candle_core::{DType, Device, Tensor, Var};
 use isdarts_host::Result;
 use isdarts_host::net::definition::{self, How};
 use isdarts_host::net::graph::supernet;
+use isdarts_host::net::ids::{ParamId, Table};
 use isdarts_host::net::{Drops, Mode, Params, Pass, Paths, Role, Supernet, SupernetConfig};
 use isdarts_host::search::loss::cross_entropy;
 use isdarts_host::space::{Mask, Primitive, SearchSpace, Topology};
@@ -47,15 +48,15 @@ struct Setup {
 
 /// What is moved by the step times these numbers.
 enum Along {
-    /// Weights, by position.
-    Weights(Vec<(usize, Vec<f64>)>),
+    /// Weights.
+    Weights(Vec<(ParamId, Vec<f64>)>),
     /// One entry: cell type, and place in `[edges, ops]`.
     Mix(usize, usize),
 }
 
-/// `by[position]` of weights, `mix[cell type]` of mixing weights.
+/// Of weights, and `mix[cell type]` of mixing weights.
 struct Gradient {
-    by: Vec<Vec<f64>>,
+    by: Table<ParamId, Vec<f64>>,
     mix: Vec<Vec<f64>>,
 }
 
@@ -111,7 +112,7 @@ impl Setup {
     }
 
     /// The loss by the definition in f64, moved by `step`, and what the weights moved by: they are f32.
-    fn loss(&self, along: &Along, step: f64) -> Result<(f64, Vec<(usize, Vec<f64>)>)> {
+    fn loss(&self, along: &Along, step: f64) -> Result<(f64, Vec<(ParamId, Vec<f64>)>)> {
         // A copy: differences are taken side by side, and a pass in train mode moves running statistics.
         let graph = supernet::graph(&self.case.space, &self.config, &self.mask);
         let params = Params::of_specs(graph.params.clone(), self.config.seed, &Device::Cpu)?;
@@ -126,11 +127,11 @@ impl Setup {
                 mixing[cell_type] = Tensor::from_vec(values, mixing[cell_type].shape(), &Device::Cpu)?;
             }
             Along::Weights(weights) => {
-                for (position, direction) in weights {
-                    let var = &params.at(*position).var;
+                for (id, direction) in weights {
+                    let var = &params.at(*id).var;
                     let old = wide(var);
                     let new: Vec<f32> = old.iter().zip(direction).map(|(w, d)| (w + step * d) as f32).collect();
-                    moved.push((*position, new.iter().zip(old).map(|(&n, o)| f64::from(n) - o).collect()));
+                    moved.push((*id, new.iter().zip(old).map(|(&n, o)| f64::from(n) - o).collect()));
                     var.set(&Tensor::from_vec(new, var.shape(), &Device::Cpu)?)?;
                 }
             }
@@ -144,10 +145,10 @@ impl Setup {
     }
 
     /// The difference of the loss, and what the weights moved by from one side to the other.
-    fn difference(&self, along: &Along) -> Result<(f64, Vec<(usize, Vec<f64>)>)> {
+    fn difference(&self, along: &Along) -> Result<(f64, Vec<(ParamId, Vec<f64>)>)> {
         let ((high, up), (low, down)) = (self.loss(along, STEP)?, self.loss(along, -STEP)?);
-        let minus = |((position, up), (_, down)): ((usize, Vec<f64>), (usize, Vec<f64>))| {
-            (position, up.iter().zip(down).map(|(u, d)| (u - d) / (2.0 * STEP)).collect())
+        let minus = |((id, up), (_, down)): ((ParamId, Vec<f64>), (ParamId, Vec<f64>))| {
+            (id, up.iter().zip(down).map(|(u, d)| (u - d) / (2.0 * STEP)).collect())
         };
         Ok(((high - low) / (2.0 * STEP), up.into_iter().zip(down).map(minus).collect()))
     }
@@ -155,9 +156,9 @@ impl Setup {
     /// Each weight in a random direction, and in one that its gradient does not cancel in; all at once; mixing weights one by one.
     fn directions(&self, gradient: &Gradient, rng: &mut impl Rng) -> Vec<Along> {
         let specs = supernet::graph(&self.case.space, &self.config, &self.mask).params;
-        let learnt: Vec<usize> =
-            (0..specs.len()).filter(|&i| specs[i].role == Role::Weight && !specs[i].cancelled).collect();
-        let mut random = |i: usize, signed: bool| {
+        let learnt: Vec<ParamId> =
+            specs.ids().filter(|&i| specs[i].role == Role::Weight && !specs[i].cancelled).collect();
+        let mut random = |i: ParamId, signed: bool| {
             let one = |g: &f64| {
                 rng.random_range(0.5..1.5) * if signed { g.signum() } else { [-1.0, 1.0][rng.random_range(0..2)] }
             };
@@ -174,10 +175,10 @@ impl Setup {
 }
 
 /// How far `gradient`, `factor` times as large, is from each difference, in tolerances.
-fn errors(gradient: &Gradient, found: &[(Along, (f64, Vec<(usize, Vec<f64>)>))], factor: f64) -> Vec<f64> {
+fn errors(gradient: &Gradient, found: &[(Along, (f64, Vec<(ParamId, Vec<f64>)>))], factor: f64) -> Vec<f64> {
     // A gradient that is nothing but rounding (of what batch norm cancels) has no direction.
-    let floor = 1e-3 * norm(&gradient.by.concat());
-    let one = |(along, (difference, moved)): &(Along, (f64, Vec<(usize, Vec<f64>)>))| {
+    let floor = 1e-3 * norm(&gradient.by.items().concat());
+    let one = |(along, (difference, moved)): &(Along, (f64, Vec<(ParamId, Vec<f64>)>))| {
         let (got, spread) = match along {
             &Along::Mix(cell_type, entry) => {
                 let all = &gradient.mix[cell_type];

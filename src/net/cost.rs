@@ -1,6 +1,7 @@
 //! Parameters and multiply-adds of a network, read off its graph.
 
 use super::graph::{Graph, Op, Role, subnet};
+use super::ids::ParamId;
 use super::{Subnet, SubnetConfig};
 use crate::error::{Error, Result};
 use crate::space::{NetworkShape, Plan};
@@ -24,12 +25,12 @@ impl Cost {
     /// The cost of a network for images of `h x w`; with `auxiliary`, that of the auxiliary head is counted, as it is in training.
     pub fn of(graph: &Graph, (h, w): (usize, usize), auxiliary: bool) -> Self {
         let (sizes, needed) = (graph.sizes(h, w), graph.needed(auxiliary, |_| true));
-        let numbers = |position: usize| graph.params[position].shape.iter().map(|&n| n as u128).product::<u128>();
-        let counts = |i: &usize| {
+        let numbers = |id: ParamId| graph.params[id].shape.iter().map(|&n| n as u128).product::<u128>();
+        let counts = |i: &ParamId| {
             let spec = &graph.params[*i];
             spec.role == Role::Weight && !spec.cancelled && (auxiliary || !spec.name.starts_with("auxiliary_head."))
         };
-        let parameters: u128 = (0..graph.params.len()).filter(counts).map(numbers).sum();
+        let parameters: u128 = graph.params.ids().filter(counts).map(numbers).sum();
         let steps = graph.steps.iter().enumerate().filter(|(i, _)| needed[*i]);
         let multiply_adds: u128 = steps
             .map(|(i, step)| match step.op {

@@ -2,7 +2,7 @@
 //! weight and mixing weight. The oracle of faster engines.
 
 use super::graph::{AffineNorm, Graph, Op, PoolKind, Term, Value};
-use super::ids::{MixId, Table};
+use super::ids::{MixId, ParamId, Table};
 use super::{DropPath, Drops, Mode, Params, Pass, Paths};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -13,14 +13,14 @@ use candle_core::{DType, Tensor, Var};
 /// Sees each live candidate's output in each cell: its mixing weight, `[b, c, h, w]`; `None` stands for zeros.
 pub type Probe<'a> = &'a mut dyn FnMut(MixId, Option<&Tensor>) -> Result<()>;
 
-/// Sees the value of a step (its index, its op, the first value that it reads, its own) and gives it, or another in its place.
-pub type Watch<'a> = &'a dyn Fn(usize, &Op, &Tensor, Tensor) -> Result<Tensor>;
+/// Sees the value of a step (the value that it computes, its op, the first value that it reads, its own) and gives it, or another in its place.
+pub type Watch<'a> = &'a dyn Fn(Value, &Op, &Tensor, Tensor) -> Result<Tensor>;
 
 /// What measures of a network put in place of its own.
 #[derive(Clone, Copy, Default)]
 pub struct Given<'a> {
-    /// In place of weights and buffers, by position, in [`How::dtype`].
-    pub weights: Option<&'a [Tensor]>,
+    /// In place of weights and buffers, in [`How::dtype`].
+    pub weights: Option<&'a Table<ParamId, Tensor>>,
     /// What sees the steps that read something.
     pub watch: Option<Watch<'a>>,
 }
@@ -88,7 +88,7 @@ pub fn forward_given(
             Op::Noise { place, .. } => {
                 noise::draw(draws, place, &[size.0, size.1, size.2, size.3], x.device())?.to_dtype(how.dtype)?
             }
-            op => steps.watched(i, op)?,
+            op => steps.watched(Value(i), op)?,
         });
         // Without a graph, this frees what nothing reads any more.
         for read in step.op.inputs().iter().filter(|x| last_use[x.0] == i) {
@@ -141,18 +141,18 @@ impl Steps<'_> {
             .ok_or_else(|| Error::invalid("network", format!("step {} too late", x.0), "it before"))
     }
 
-    fn weight(&self, position: usize) -> Result<Tensor> {
+    fn weight(&self, id: ParamId) -> Result<Tensor> {
         if let Some(weights) = self.given.weights {
-            return Ok(weights[position].clone());
+            return Ok(weights[id].clone());
         }
-        let var = &self.params.at(position).var;
+        let var = &self.params.at(id).var;
         let weight = if self.how.track { var.as_tensor().clone() } else { var.as_detached_tensor() };
         // Every step with weights is a place to stop at, on the way there and back.
         Ok(poll(&weight).map_err(interrupt::or)?.to_dtype(self.how.dtype)?)
     }
 
     /// A step, and what is made of it by who watches.
-    fn watched(&self, i: usize, op: &Op) -> Result<Tensor> {
+    fn watched(&self, i: Value, op: &Op) -> Result<Tensor> {
         let value = self.step(op)?;
         match (self.given.watch, op.inputs().first()) {
             (Some(watch), Some(x)) => watch(i, op, self.value(*x)?, value),
@@ -208,7 +208,7 @@ impl Steps<'_> {
 
     /// A convolution's weights. A cancelled bias is left out, unless it is not finite, which the weights of the channel then
     /// are, too.
-    fn filter(&self, weight: usize, cancelled: Option<usize>) -> Result<Tensor> {
+    fn filter(&self, weight: ParamId, cancelled: Option<ParamId>) -> Result<Tensor> {
         let weight = self.weight(weight)?;
         let Some(bias) = cancelled else { return Ok(weight) };
         let bias = self.params.at(bias).var.as_detached_tensor().to_dtype(self.how.dtype)?;

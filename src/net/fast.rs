@@ -7,7 +7,7 @@
 use super::engine::{Engine, Forward, Input};
 use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
-use super::ids::{MixId, Table};
+use super::ids::{MixId, ParamId, Table};
 use super::lower::{Wanted, lower, tap_of};
 use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
 use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass, watched};
@@ -100,7 +100,7 @@ impl Fast {
         parts(net, x, &out)
     }
 
-    /// The gradients of the weights, by position, in a pass of training of the loss that `loss` makes of what [`Fast::forward`]
+    /// The gradients of the weights in a pass of training of the loss that `loss` makes of what [`Fast::forward`]
     /// gives, and the gradients of everything else that the loss is made of; that of the mixing weights is not made.
     pub fn learn(
         &self,
@@ -110,7 +110,7 @@ impl Fast {
         drops: Drops,
         auxiliary: bool,
         loss: impl FnOnce(Tensor, Option<Tensor>) -> Result<Tensor>,
-    ) -> Result<(Vec<Option<Vec<f32>>>, GradStore)> {
+    ) -> Result<(Table<ParamId, Option<Vec<f32>>>, GradStore)> {
         let how = pass::Pass { mode: Mode::Train, paths: Paths::Drawn };
         let scales = drops.paths.map(DropPath::all_factors);
         let left_out = (scales.as_deref(), drops.values);
@@ -128,7 +128,7 @@ impl Fast {
     }
 
     /// A whole step of training on the mean cross-entropy, where a GPU makes it without coming back; none where there is no GPU,
-    /// and where something is not finite: then nothing has moved. `momentum`: [`crate::ops::sgd::Sgd::addresses`] by position.
+    /// and where something is not finite: then nothing has moved. `momentum`: [`crate::ops::sgd::Sgd::addresses`], 0 for what is not trained.
     pub fn train(
         &self,
         net: &Runnable,
@@ -137,7 +137,7 @@ impl Fast {
         drop: Option<&DropPath>,
         target: (&[u32], f64),
         how: (&Step, f64),
-        momentum: &[u64],
+        momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
         let mut slot = lock(&self.slot)?;
         let pass = pass::Pass { mode: Mode::Train, paths: Paths::Drawn };
@@ -166,8 +166,8 @@ impl Fast {
         }
     }
 
-    /// Gradients that backward passes left since the last call, by position in [`Params`].
-    pub fn take_gradients(&self) -> Result<Vec<Option<Vec<f32>>>> {
+    /// Gradients that backward passes left since the last call.
+    pub fn take_gradients(&self) -> Result<Table<ParamId, Option<Vec<f32>>>> {
         Ok(lock(&self.slot)?.take_gradients())
     }
 
@@ -263,7 +263,7 @@ struct NetworkOp {
     want_mix: bool,
     number: Mutex<u64>,
     /// Running statistics that the pass moved, for [`Fast::forward`] to write.
-    running: Arc<Mutex<Vec<(usize, Vec<f32>)>>>,
+    running: Arc<Mutex<Vec<(ParamId, Vec<f32>)>>>,
 }
 
 impl CustomOp1 for NetworkOp {

@@ -1,5 +1,6 @@
 //! What a backward pass left, as a vector: sums, multiples, norms and products.
 
+use super::ids::{ParamId, Table};
 use crate::error::{Error, Result};
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;
@@ -7,8 +8,8 @@ use candle_core::backprop::GradStore;
 /// What a backward pass left; or any other direction in the space of the weights.
 #[derive(Default)]
 pub struct Gradients {
-    /// The gradients of the weights, by position in [`super::Params`]; `None` where nothing flowed (count it as zero).
-    pub params: Vec<Option<Tensor>>,
+    /// The gradients of the weights; `None` where nothing flowed (count it as zero).
+    pub params: Table<ParamId, Option<Tensor>>,
     /// The gradients of everything else in the graph: of architecture parameters.
     pub graph: GradStore,
 }
@@ -70,10 +71,10 @@ impl Gradients {
         self.params.iter().flatten().map(one).sum()
     }
 
-    /// Those of the weights at `positions` alone.
-    pub fn only(&self, positions: &[usize]) -> Self {
-        let mut params = vec![None; self.params.len()];
-        positions.iter().for_each(|&i| params[i] = self.params[i].clone());
+    /// Those of these parameters alone.
+    pub fn only(&self, these: &[ParamId]) -> Self {
+        let mut params = self.params.beside(|_| None);
+        these.iter().for_each(|&i| params[i] = self.params[i].clone());
         Gradients { params, graph: GradStore::default() }
     }
 

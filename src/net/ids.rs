@@ -37,6 +37,8 @@ ids! {
     /// A mixing weight: of the tables of all cell types (or of all cells) one after the other, `[table][edge][op]`; behind them those
     /// that edges have besides their candidates'.
     MixId;
+    /// A parameter of a network, a weight or a buffer, in state-dict order.
+    ParamId;
 }
 
 /// A list with one kind of index.
@@ -82,6 +84,11 @@ impl<I: Id, T> Table<I, T> {
     }
 
     /// The items in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, T> {
+        self.items.iter()
+    }
+
+    /// The same as a slice.
     pub fn items(&self) -> &[T] {
         &self.items
     }
@@ -130,6 +137,14 @@ impl<I: Id, T> IndexMut<I> for Table<I, T> {
 impl<I, T> FromIterator<T> for Table<I, T> {
     fn from_iter<F: IntoIterator<Item = T>>(items: F) -> Self {
         Table { items: items.into_iter().collect(), of: PhantomData }
+    }
+}
+
+impl<'a, I: Id, T> IntoIterator for &'a Table<I, T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.items.iter()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lowering: the steps of a network, for one size of images, become a [`Program`] for the CPU engine.
 
 use super::graph::{AffineNorm, Coef, Dropped, Graph, Op, Order, PoolKind, Term as Added, Value};
-use super::program::{AuxiliaryTap, Conv, Filter, Head, NodeId, Norm, Origin, Program, Term};
+use super::program::{AuxiliaryTap, Conv, Filter, Head, NodeId, Norm, Origin, ParamId, Program, Term};
 use crate::error::{Error, Result};
 use crate::ops::conv::ConvShape;
 use crate::ops::depthwise::SeparableShape;
@@ -20,13 +20,13 @@ enum Made {
         relu: bool,
         filter: Filter,
         norm: Norm,
-        cancelled: [Option<usize>; 2],
+        cancelled: [Option<ParamId>; 2],
     },
     /// The first half of a separable convolution.
     Depthwise {
         src: NodeId,
         relu: bool,
-        weight: usize,
+        weight: ParamId,
         window: Window,
     },
     /// ReLU of a node, one pixel off.
@@ -34,8 +34,8 @@ enum Made {
     /// Half of a factorised reduction: a 1x1 convolution of stride 2 of the ReLU of a node.
     Half {
         src: NodeId,
-        weight: usize,
-        cancelled: Option<usize>,
+        weight: ParamId,
+        cancelled: Option<ParamId>,
     },
     /// 3x3 average pool of a node.
     Average {

@@ -4,7 +4,7 @@ use super::definition::{self, Given, How, Probe};
 use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
-use super::ids::{MixId, Table};
+use super::ids::{MixId, ParamId, Table};
 use super::pass::{Logits, Pass};
 use super::{DropPath, Drops, Gradients, Mode, Param, Params, Paths, watched};
 use crate::error::{Error, Result};
@@ -153,7 +153,7 @@ impl Network {
     }
 
     /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
-    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands, by position.
+    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands.
     pub fn train(
         &self,
         graph: Option<&Arc<Graph>>,
@@ -162,7 +162,7 @@ impl Network {
         drop: Option<&DropPath>,
         target: (&[u32], f64),
         how: (&Step, f64),
-        momentum: &[u64],
+        momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
         let Some(fast) = self.fast.as_ref().filter(|_| self.is_on_gpu()) else { return Ok(None) };
         let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
@@ -208,14 +208,14 @@ impl Network {
             };
             return Err(Error::invalid("backward, loss", got, "one number made of logits: net.loss(batch)"));
         }
-        let take = || self.fast.as_ref().map_or(Ok(vec![]), |fast| fast.take_gradients());
+        let take = || self.fast.as_ref().map_or(Ok(Table::default()), |fast| fast.take_gradients());
         take()?;
         let graph = watched::backward(loss)?;
         self.gradients(take()?, graph)
     }
 
-    /// Those of the weights, by position, are the engine's, or (the auxiliary head, the definition) the graph's.
-    fn gradients(&self, left: Vec<Option<Vec<f32>>>, mut graph: GradStore) -> Result<Gradients> {
+    /// Those of the weights are the engine's, or (the auxiliary head, the definition) the graph's.
+    fn gradients(&self, left: Table<ParamId, Option<Vec<f32>>>, mut graph: GradStore) -> Result<Gradients> {
         let mut left = left.into_iter();
         let tensor = |p: &Param| match left.next().flatten() {
             Some(gradient) => Tensor::from_vec(gradient, p.var.shape(), &self.device).map(Some),

@@ -1,6 +1,7 @@
 //! Named weights and buffers, under the names of the authors' PyTorch state dict.
 
 use super::graph::{Init, ParamSpec, Role};
+use super::ids::{ParamId, Table};
 use super::sealed;
 use crate::error::{Error, Result};
 use crate::files;
@@ -26,15 +27,15 @@ pub struct Param {
 
 /// All weights and buffers of a network, in state-dict order.
 pub struct Params {
-    list: Vec<Param>,
-    index: HashMap<String, usize>,
+    list: Table<ParamId, Param>,
+    index: HashMap<String, ParamId>,
 }
 
 impl Params {
     /// The parameters of `specs`, initialised as PyTorch does (uniform in +-1/sqrt(fan_in); batch norm 1, 0; running 0, 1), by `seed`.
-    pub fn of_specs(specs: Vec<ParamSpec>, seed: u64, device: &Device) -> Result<Self> {
+    pub fn of_specs(specs: Table<ParamId, ParamSpec>, seed: u64, device: &Device) -> Result<Self> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let list: Result<Vec<Param>> = specs
+        let list: Result<Table<ParamId, Param>> = specs
             .into_iter()
             .map(|spec| {
                 let values = initial_values(&spec, &mut random);
@@ -43,7 +44,7 @@ impl Params {
             })
             .collect();
         let list = list?;
-        let index = list.iter().enumerate().map(|(i, p)| (p.name.clone(), i)).collect();
+        let index = list.ids().map(|i| (list[i].name.clone(), i)).collect();
         Ok(Params { list, index })
     }
 
@@ -62,25 +63,35 @@ impl Params {
         self.list.is_empty()
     }
 
-    /// Position of a name in [`Params::iter`]; unknown names are an error with the nearest.
-    pub fn position(&self, name: &str) -> Result<usize> {
+    /// The indices in order.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = ParamId> + use<> {
+        self.list.ids()
+    }
+
+    /// A list beside this one, with something for each parameter.
+    pub fn beside<T>(&self, f: impl FnMut(ParamId) -> T) -> Table<ParamId, T> {
+        self.list.beside(f)
+    }
+
+    /// The index of a name; unknown names are an error with the nearest.
+    pub fn position(&self, name: &str) -> Result<ParamId> {
         self.find(name).ok_or_else(|| {
             // A network has hundreds of names: show those that look like this one.
-            let mut names: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
+            let mut names: Vec<&str> = self.iter().map(|p| p.name.as_str()).collect();
             names.sort_by_key(|known| strsim::damerau_levenshtein(name, known));
             names.truncate(5);
             Error::unknown_name("parameter", name, names)
         })
     }
 
-    /// Position of a name, if it is one.
-    pub fn find(&self, name: &str) -> Option<usize> {
+    /// The index of a name, if it is one.
+    pub fn find(&self, name: &str) -> Option<ParamId> {
         self.index.get(name).copied()
     }
 
-    /// By position.
-    pub fn at(&self, position: usize) -> &Param {
-        &self.list[position]
+    /// By index.
+    pub fn at(&self, id: ParamId) -> &Param {
+        &self.list[id]
     }
 
     /// By name.
@@ -92,7 +103,7 @@ impl Params {
     /// and then nothing has been copied.
     pub fn assign(&self, tensors: &HashMap<String, Tensor>) -> Result<()> {
         self.check(tensors.iter().map(|(name, t)| (name.as_str(), t.dims())))?;
-        for param in &self.list {
+        for param in self.iter() {
             param.var.set(&tensors[&param.name].to_dtype(DType::F32)?.to_device(param.var.device())?)?;
         }
         Ok(())
@@ -100,7 +111,7 @@ impl Params {
 
     /// All as named tensors: copies, which later training does not change.
     pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
-        self.list.iter().map(|p| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
+        self.iter().map(|p| Ok((p.name.clone(), p.var.as_tensor().copy()?.detach()))).collect()
     }
 
     /// An error that names the first parameter with a number that is not finite.
@@ -116,7 +127,7 @@ impl Params {
     /// Write a safetensors file. An error, and no file, if a weight is not finite.
     pub fn save(&self, path: &Path) -> Result<()> {
         self.check_finite()?;
-        files::replace(path, &sealed::seal(self.list.iter().map(|p| (&p.name, p.var.as_tensor())), None)?)
+        files::replace(path, &sealed::seal(self.iter().map(|p| (&p.name, p.var.as_tensor())), None)?)
     }
 
     /// Read a safetensors file. An error (also for numbers that are not finite) leaves the weights as they were.
@@ -148,7 +159,7 @@ impl Params {
     /// Whether names and shapes are exactly those of this network.
     fn check<'a>(&self, tensors: impl Iterator<Item = (&'a str, &'a [usize])>) -> Result<()> {
         let found: HashMap<&str, &[usize]> = tensors.filter(|(name, _)| !is_counter(name)).collect();
-        for param in &self.list {
+        for param in self.iter() {
             let what = || format!("parameter `{}`", param.name);
             match found.get(param.name.as_str()) {
                 None => {

@@ -10,7 +10,7 @@ mod origin;
 mod paths;
 
 pub use super::graph::{AffineNorm, Coef};
-pub use super::ids::{ConvId, MixId, NodeId};
+pub use super::ids::{ConvId, MixId, NodeId, ParamId};
 pub use origin::{Origin, Term};
 
 use super::Mode;
@@ -22,7 +22,7 @@ use crate::ops::depthwise::SeparableShape;
 use crate::ops::pool::Image;
 use crate::ops::window::Window;
 
-/// The batch norm behind a convolution or before the head. Numbers are positions in [`super::Params`].
+/// The batch norm behind a convolution or before the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Norm {
     /// None.
@@ -33,7 +33,7 @@ pub enum Norm {
     Affine(AffineNorm),
 }
 
-/// What a convolution multiplies by. Weights are positions in [`super::Params`].
+/// What a convolution multiplies by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
     /// All input channels to all output channels.
@@ -41,7 +41,7 @@ pub enum Filter {
         /// Its size.
         shape: ConvShape,
         /// `[c_out, c_in, k, k]`
-        weight: usize,
+        weight: ParamId,
     },
     /// 1x1 on [`Origin::Halves`]: the first half of the output channels (rounded down) sees the first pixels, the others see
     /// the second ones.
@@ -49,16 +49,16 @@ pub enum Filter {
         /// Its size; `c_in` counts both pixels.
         shape: ConvShape,
         /// `[c_out of the half, c_in / 2, 1, 1]`
-        weights: [usize; 2],
+        weights: [ParamId; 2],
     },
     /// Depthwise, then 1x1.
     Separable {
         /// Its size.
         shape: SeparableShape,
         /// `[c_in, 1, k, k]`
-        depthwise: usize,
+        depthwise: ParamId,
         /// `[c_out, c_in, 1, 1]`
-        pointwise: usize,
+        pointwise: ParamId,
     },
     /// None: a 3x3 pool with a norm behind it, which is like a convolution in all but its weights.
     Pool {
@@ -138,10 +138,10 @@ pub struct Node {
 pub struct Head {
     /// Norm; without one there is no ReLU.
     pub norm: Option<AffineNorm>,
-    /// Position of the linear map's weight.
-    pub weight: usize,
-    /// Position of its bias.
-    pub bias: usize,
+    /// The linear map's weight.
+    pub weight: ParamId,
+    /// Its bias.
+    pub bias: ParamId,
     /// Number of logits.
     pub classes: usize,
 }
@@ -162,8 +162,8 @@ pub struct Program {
     pub nodes: Table<NodeId, Node>,
     /// All convolutions.
     pub convs: Table<ConvId, Conv>,
-    /// For each convolution, the positions of the biases that its norm cancels: they are read only for whether they are finite.
-    pub cancelled: Table<ConvId, Vec<usize>>,
+    /// For each convolution, the biases that its norm cancels: they are read only for whether they are finite.
+    pub cancelled: Table<ConvId, Vec<ParamId>>,
     /// The end.
     pub head: Head,
     /// The node that the auxiliary head reads, in training.
@@ -231,8 +231,8 @@ impl Program {
         })
     }
 
-    /// Add a convolution as a term of its `dst`; `cancelled`: positions of the biases that its norm cancels.
-    pub fn add_conv(&mut self, conv: Conv, coef: Coef, cancelled: Vec<usize>) {
+    /// Add a convolution as a term of its `dst`; `cancelled`: the biases that its norm cancels.
+    pub fn add_conv(&mut self, conv: Conv, coef: Coef, cancelled: Vec<ParamId>) {
         let id = self.convs.push(conv);
         self.cancelled.push(cancelled);
         self.push_term(conv.dst, Term::Conv { conv: id, coef });
@@ -334,7 +334,7 @@ impl Program {
     /// An error if a batch norm would have one value a channel to take statistics of: their variance does not exist.
     pub fn check_statistics(&self, batch: usize, mode: Mode) -> Result<()> {
         let head = (self.head.norm.map_or(Norm::None, Norm::Affine), self.nodes.last());
-        for (norm, node) in self.convs.items().iter().map(|c| (c.norm, c.dst)).chain([head]) {
+        for (norm, node) in self.convs.iter().map(|c| (c.norm, c.dst)).chain([head]) {
             let size = self.nodes[node].size;
             let of_batch = match norm {
                 Norm::None => false,

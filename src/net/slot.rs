@@ -2,8 +2,9 @@
 //! [`super::fast`].
 
 use super::Params;
-use super::engine::{Backward, Engine, Forward, Input};
+use super::engine::{Backward, Engine, Forward, Input, Values};
 use super::gpu::GpuEngine;
+use super::ids::{ParamId, Table};
 use crate::error::{Error, Result};
 use crate::ops::buffer::BufferPool;
 use crate::ops::finite::all_finite;
@@ -50,12 +51,12 @@ pub struct Slot<K> {
     engine: Option<(K, Machine)>,
     /// Counts forward passes: tells whether the engine still holds the one that a backward pass wants.
     pass: u64,
-    gradients: Vec<Option<Vec<f32>>>,
+    gradients: Table<ParamId, Option<Vec<f32>>>,
 }
 
 impl<K> Default for Slot<K> {
     fn default() -> Self {
-        Slot { engine: None, pass: 0, gradients: Vec::new() }
+        Slot { engine: None, pass: 0, gradients: Table::default() }
     }
 }
 
@@ -95,13 +96,13 @@ impl<K: PartialEq> Slot<K> {
         if gradients.is_empty() {
             *gradients = back.params;
         } else {
-            add(gradients, back.params);
+            add(gradients.items_mut(), back.params);
         }
         Ok(back.mix.into_items())
     }
 
-    /// Gradients that backward passes left since the last call, by position in [`Params`].
-    pub fn take_gradients(&mut self) -> Vec<Option<Vec<f32>>> {
+    /// Gradients that backward passes left since the last call.
+    pub fn take_gradients(&mut self) -> Table<ParamId, Option<Vec<f32>>> {
         std::mem::take(&mut self.gradients)
     }
 }
@@ -114,19 +115,19 @@ pub fn check_again<'a>(again: impl Iterator<Item = &'a f32>, first: &[f32]) -> R
     Err(Error::invalid("backward", "weights that changed since the forward pass", "the same weights"))
 }
 
-/// Running statistics that a pass moved, by position. Where some are not finite, the last good ones all stay.
-pub fn write_running(params: &Params, running: &[(usize, Vec<f32>)]) -> Result<()> {
+/// Running statistics that a pass moved. Where some are not finite, the last good ones all stay.
+pub fn write_running(params: &Params, running: &[(ParamId, Vec<f32>)]) -> Result<()> {
     if !running.iter().all(|(_, values)| all_finite(values)) {
         return Ok(());
     }
-    for (position, values) in running {
-        let var = &params.at(*position).var;
+    for (id, values) in running {
+        let var = &params.at(*id).var;
         var.set(&Tensor::from_slice(values, var.shape(), var.device())?)?;
     }
     Ok(())
 }
 
-fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
+fn add(to: &mut [Option<Vec<f32>>], from: Table<ParamId, Option<Vec<f32>>>) {
     for (to, from) in to.iter_mut().zip(from) {
         match (to.as_mut(), from) {
             (Some(to), Some(from)) => to.iter_mut().zip(from).for_each(|(t, f)| *t += f),
@@ -137,9 +138,9 @@ fn add(to: &mut [Option<Vec<f32>>], from: Vec<Option<Vec<f32>>>) {
 }
 
 /// The values of all parameters, for as long as `f` runs.
-pub fn with_values<R>(params: &Params, f: impl FnOnce(&[&[f32]]) -> Result<R>) -> Result<R> {
+pub fn with_values<R>(params: &Params, f: impl FnOnce(Values<'_>) -> Result<R>) -> Result<R> {
     let tensors: Vec<&Tensor> = params.iter().map(|p| p.var.as_tensor()).collect();
-    with_slices(&tensors, f)
+    with_slices(&tensors, |slices| f(&slices.iter().copied().collect()))
 }
 
 /// The values of contiguous tensors, for as long as `f` runs.

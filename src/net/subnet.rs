@@ -6,7 +6,8 @@ pub use super::{DropPath, Logits, SubnetConfig};
 pub use crate::space::{Family, Plan};
 
 use super::definition::Given;
-use super::graph::{self, Graph, Op, ParamSpec};
+use super::graph::{self, Graph, Op, ParamSpec, Value};
+use super::ids::{ParamId, Table};
 use super::network::{Backend, Learns, Network, image_sizes};
 use super::{Drops, Gradients, Mode, Param, Params, Role, size};
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ impl Subnet {
     }
 
     /// The parameters of such a network, without making any.
-    pub fn specs(plan: &Plan, config: &SubnetConfig) -> Result<Vec<ParamSpec>> {
+    pub fn specs(plan: &Plan, config: &SubnetConfig) -> Result<Table<ParamId, ParamSpec>> {
         Self::check(plan, config)?;
         Ok(graph::subnet::graph(plan, config).params)
     }
@@ -114,7 +115,7 @@ impl Subnet {
     pub fn features(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
         self.check_input(x, mode, None)?;
         let features = std::cell::RefCell::new(None);
-        let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+        let watch = |_: Value, op: &Op, x: &Tensor, y: Tensor| {
             if let Op::Mean { .. } = op {
                 *features.borrow_mut() = Some(x.clone());
             }

@@ -3,7 +3,7 @@
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::graph::supernet::{self, candidate_of, mix_of};
-use super::ids::{MixId, Table};
+use super::ids::{MixId, ParamId, Table};
 use super::network::{Backend, Learns, Network, image_sizes};
 use super::{DropPath, Drops, Gradients, Logits, Mode, Params, Pass, Paths, SupernetConfig, size};
 use crate::error::{Error, Result};
@@ -120,9 +120,9 @@ impl Supernet {
         self.flat(&self.mask_mixing)
     }
 
-    /// Of a number for each parameter, by position, the sum over those of each candidate, over all cells of its type; NaN where
+    /// Of a number for each parameter, the sum over those of each candidate, over all cells of its type; NaN where
     /// it is dead.
-    pub(crate) fn per_candidate(&self, numbers: &[f64]) -> PerCandidate<f64> {
+    pub(crate) fn per_candidate(&self, numbers: &Table<ParamId, f64>) -> PerCandidate<f64> {
         let mut sums = PerCandidate::filled(&self.space, f64::NAN);
         for candidate in self.mask.alive() {
             let edge = self.space.edges()[candidate.edge];
@@ -165,8 +165,8 @@ impl Supernet {
     }
 
     /// A whole step of training on the mean cross-entropy of the labels, where a GPU makes it without coming back; none where there
-    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands on the GPU, by position
-    /// of the parameters, 0 for what is not trained.
+    /// is no such GPU, and where something is not finite: then nothing has moved. `momentum`: where it stands on the GPU, 0 for
+    /// what is not trained.
     pub(crate) fn train(
         &self,
         x: &Tensor,
@@ -174,7 +174,7 @@ impl Supernet {
         drop: Option<&DropPath>,
         y: &[u32],
         how: (&Step, f64),
-        momentum: &[u64],
+        momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
         self.check_pass(x, mixing, drop.into())?;
         self.network.train(self.graph_of(mixing), x, Some(&self.flat(mixing)?), drop, (y, 0.0), how, momentum)

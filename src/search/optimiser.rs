@@ -2,6 +2,7 @@
 
 use super::{State, finite};
 use crate::error::{Error, Result};
+use crate::net::ids::{ParamId, Table};
 use crate::net::{Gradients, Params, Role};
 use crate::ops::finite::not_finite;
 use crate::ops::sgd::{self, Sgd, Step};
@@ -11,21 +12,21 @@ use std::collections::{BTreeSet, HashMap};
 /// Momentum of all weights of one network.
 pub struct Optimiser {
     sgd: Sgd,
-    /// Positions of the trained weights in the parameters, in the order of `sgd`.
-    weights: Vec<usize>,
-    /// Positions of those that stay as they are.
-    frozen: BTreeSet<usize>,
+    /// The trained weights, in the order of `sgd`.
+    weights: Vec<ParamId>,
+    /// Those that stay as they are.
+    frozen: BTreeSet<ParamId>,
 }
 
 impl Optimiser {
     /// Zero momentum.
     pub fn new(params: &Params) -> Self {
-        let weights: Vec<usize> = (0..params.len()).filter(|&i| params.at(i).role == Role::Weight).collect();
+        let weights: Vec<ParamId> = params.ids().filter(|&i| params.at(i).role == Role::Weight).collect();
         Optimiser { sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)), weights, frozen: BTreeSet::new() }
     }
 
     /// Which weights stay as they are: as in PyTorch without a gradient, they count in no norm, and their momentum stays.
-    pub fn freeze(&mut self, frozen: BTreeSet<usize>) {
+    pub fn freeze(&mut self, frozen: BTreeSet<ParamId>) {
         self.frozen = frozen;
     }
 
@@ -42,8 +43,8 @@ impl Optimiser {
         (clip, decay_unused): (f64, bool),
         place: impl Fn() -> String,
     ) -> Result<()> {
-        let moving = |i: &&usize| !self.frozen.contains(i);
-        let gradient = |i: &usize| gradients.params[*i].as_ref();
+        let moving = |i: &&ParamId| !self.frozen.contains(i);
+        let gradient = |i: &ParamId| gradients.params[*i].as_ref();
         let norm = sgd::norm(self.weights.iter().filter(moving).filter_map(gradient))?;
         if !norm.is_finite() {
             for i in self.weights.iter().filter(moving).copied() {
@@ -62,24 +63,24 @@ impl Optimiser {
         self.sgd.step_each(&each)
     }
 
-    /// Positions of the trained weights.
-    pub fn weights(&self) -> &[usize] {
+    /// The trained weights.
+    pub fn weights(&self) -> &[ParamId] {
         &self.weights
     }
 
-    /// The momentum of each parameter, by position; none for what is not trained.
-    pub fn momentum(&self, params: &Params) -> Result<Vec<Option<Tensor>>> {
-        let mut found = vec![None; params.len()];
+    /// The momentum of each parameter; none for what is not trained.
+    pub fn momentum(&self, params: &Params) -> Result<Table<ParamId, Option<Tensor>>> {
+        let mut found = params.beside(|_| None);
         for (position, &i) in self.weights.iter().enumerate() {
             found[i] = Some(self.sgd.momentum(position, &params.at(i).var)?);
         }
         Ok(found)
     }
 
-    /// Where the momentum of each parameter stands on its device, by position; 0 for what is not trained, or frozen.
-    pub fn addresses(&mut self, params: &Params) -> Result<Vec<u64>> {
+    /// Where the momentum of each parameter stands on its device; 0 for what is not trained, or frozen.
+    pub fn addresses(&mut self, params: &Params) -> Result<Table<ParamId, u64>> {
         let weights: Vec<_> = self.weights.iter().map(|&i| &params.at(i).var).collect();
-        let mut addresses = vec![0; params.len()];
+        let mut addresses = params.beside(|_| 0);
         for (&i, address) in self.weights.iter().zip(self.sgd.addresses(&weights)?) {
             addresses[i] = if self.frozen.contains(&i) { 0 } else { address };
         }

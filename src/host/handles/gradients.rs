@@ -8,6 +8,7 @@ use crate::host::script::errors::{Fallible, raise, raise_tensor, wrong};
 use crate::host::script::value::shown;
 use crate::net::gradients::Both;
 use crate::net::graph::supernet::owners;
+use crate::net::ids::{ParamId, Table};
 use crate::net::{Gradients, Supernet, watched};
 use crate::space::{Candidate, SearchSpace};
 use candle_core::Tensor;
@@ -18,7 +19,7 @@ use std::rc::Rc;
 pub struct Family {
     space: Rc<SearchSpace>,
     /// Of each parameter, its candidate and block.
-    owners: Vec<Option<(Candidate, usize)>>,
+    owners: Table<ParamId, Option<(Candidate, usize)>>,
 }
 
 impl Family {
@@ -87,9 +88,9 @@ impl GradientsHandle {
         let is_of = |owner: &Option<(Candidate, usize)>| {
             owner.is_some_and(|(c, b)| c == place && block.is_none_or(|block| b == block))
         };
-        let positions = self.family.owners.iter().enumerate().filter(|(_, owner)| is_of(owner));
-        let positions: Vec<usize> = positions.map(|(i, _)| i).collect();
-        Ok(self.with(self.gradients.only(&positions)))
+        let owners = &self.family.owners;
+        let own: Vec<ParamId> = owners.ids().filter(|i| is_of(&owners[*i])).collect();
+        Ok(self.with(self.gradients.only(&own)))
     }
 
     /// An error for gradients of another network than `family`.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::Paths;
 use crate::net::ids::Table;
-use crate::net::program::{ConvId, MixId, NodeId, Norm, Term};
+use crate::net::program::{ConvId, MixId, NodeId, Norm, ParamId, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::conv::Dz;
 use crate::ops::head;
@@ -22,8 +22,8 @@ use rayon::prelude::*;
 
 /// What a backward pass comes to.
 pub struct Backward {
-    /// The gradients of the weights, by position in [`crate::net::Params`]; `None` where nothing flows.
-    pub params: Vec<Option<Vec<f32>>>,
+    /// The gradients of the weights; `None` where nothing flows.
+    pub params: Table<ParamId, Option<Vec<f32>>>,
     /// The gradient of the mixing weights; zero unless asked for.
     pub mix: Table<MixId, f32>,
 }
@@ -41,7 +41,7 @@ struct BackwardPass<'a> {
     /// For each convolution whose `dst` is done, how the gradient at its output is made.
     norms: Table<ConvId, Option<DzMap>>,
     mix: Table<MixId, f64>,
-    params: Vec<Option<Vec<f32>>>,
+    params: Table<ParamId, Option<Vec<f32>>>,
 }
 
 /// One block of images of a pass over a node.
@@ -90,7 +90,7 @@ impl Engine {
             dy: self.program.nodes.beside(|_| Buffer::default()),
             norms: self.program.convs.beside(|_| None),
             mix: Table::filled(self.program.n_mix, 0.0),
-            params: vec![None; values.len()],
+            params: values.beside(|_| None),
         };
         let dlogits = &gradient[..self.batch * self.program.head.classes];
         let from_head = timed(|| elsewhere("head", true), || self.backward_head(&mut pass, dlogits))?;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
 use crate::net::ids::Table;
-use crate::net::program::{Coef, ConvId, MixId, NodeId, Norm, Term};
+use crate::net::program::{Coef, ConvId, MixId, NodeId, Norm, ParamId, Term};
 use crate::ops::buffer::Buffer;
 use crate::ops::{head, iim, linear_sum, pool};
 use rayon::prelude::*;
@@ -18,8 +18,8 @@ use std::mem::take;
 pub struct Forward {
     /// `[b, classes]`
     pub logits: Vec<f32>,
-    /// New values of running statistics, by position in [`crate::net::Params`] (train mode).
-    pub running: Vec<(usize, Vec<f32>)>,
+    /// New values of running statistics (train mode).
+    pub running: Vec<(ParamId, Vec<f32>)>,
     /// If asked for: the sum over images, and over the cells of a type, of the score of each candidate.
     pub scores: Table<MixId, f64>,
     /// What goes out through the tap, `[b, h, w, c]`.

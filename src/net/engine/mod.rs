@@ -43,7 +43,7 @@ pub mod profile;
 mod route;
 mod tap;
 
-use super::ids::Table;
+use super::ids::{ParamId, Table};
 use super::program::{Coef, ConvId, Filter, MixId, Node, NodeId, Origin, Program};
 use super::{Dropout, Mode, Paths};
 use crate::error::Result;
@@ -56,8 +56,8 @@ use std::sync::{Arc, Mutex};
 pub use backward::Backward;
 pub use forward::Forward;
 
-/// Parameter values by position in [`super::Params`].
-pub type Values<'a> = &'a [&'a [f32]];
+/// The values of all parameters.
+pub type Values<'a> = &'a Table<ParamId, &'a [f32]>;
 
 /// The input of a forward pass.
 #[derive(Clone, Copy)]
@@ -238,7 +238,7 @@ impl Engine {
 fn check_memory(program: &Program, batch: usize, wanted: &Table<NodeId, bool>, pool: &BufferPool) -> Result<()> {
     let len = |i: NodeId| program.nodes[i].size.len() as u128;
     let nodes = program.nodes.ids().filter(|&i| wanted[i]).map(|i| if program.is_kept(i) { len(i) } else { 0 });
-    let convs = program.convs.items().iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));
+    let convs = program.convs.iter().filter(|c| wanted[c.dst]).map(|c| len(c.dst));
     let numbers = batch as u128 * nodes.chain(convs).sum::<u128>();
     let bytes = (4 * numbers).saturating_sub(pool.bytes() as u128);
     let what = format!("{batch} images on their way through the network");
@@ -262,7 +262,7 @@ fn plans(program: &Program, batch: usize, strict: bool) -> Table<ConvId, Arc<Pla
         made.push((filter, Arc::clone(&plan)));
         plan
     };
-    program.convs.items().iter().map(|c| plan(&c.filter)).collect()
+    program.convs.iter().map(|c| plan(&c.filter)).collect()
 }
 
 /// Images in a block of the pass over a node, few enough for its data to stay in cache: for dense convolutions enough

@@ -1,7 +1,7 @@
 //! Batch norm as numbers per channel: `n = a z + t` forward, `dz = a dn + b z + g` backward.
 
 use super::Values;
-use crate::net::program::AffineNorm;
+use crate::net::program::{AffineNorm, ParamId};
 
 const EPS: f64 = 1e-5;
 const MOMENTUM: f64 = 0.1;
@@ -69,7 +69,7 @@ impl NormState {
 
     /// An affine norm with its running statistics.
     pub fn running(norm: &AffineNorm, values: Values<'_>, padded: usize) -> Self {
-        let wide = |p: usize| values[p].iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
+        let wide = |p: ParamId| values[p].iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
         let affine = Some((values[norm.gamma], values[norm.beta]));
         let state = Self::new(&wide(norm.mean), &wide(norm.var), affine, values[norm.gamma].len(), padded);
         NormState { of_batch: false, ..state }

@@ -3,7 +3,7 @@
 use super::Values;
 use crate::net::graph::PoolKind;
 use crate::net::ids::Table;
-use crate::net::program::{ConvId, Filter};
+use crate::net::program::{ConvId, Filter, ParamId};
 use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
 use crate::ops::linear_sum::{Source, linear_sum, sums};
@@ -46,9 +46,9 @@ impl Plan {
         }
     }
 
-    /// The gradients of the weights, by position, from the sum of the blocks' ones.
-    pub fn unpack(&self, filter: &Filter, dw: &[f32], values: Values<'_>) -> Vec<(usize, Vec<f32>)> {
-        let zeros = |position: usize| vec![0.0; values[position].len()];
+    /// The gradients of the weights, from the sum of the blocks' ones.
+    pub fn unpack(&self, filter: &Filter, dw: &[f32], values: Values<'_>) -> Vec<(ParamId, Vec<f32>)> {
+        let zeros = |id: ParamId| vec![0.0; values[id].len()];
         match (self, *filter) {
             (Plan::Dense(plan), Filter::Dense { weight, .. }) => {
                 let mut gradient = zeros(weight);

@@ -40,7 +40,7 @@ impl Engine {
         let kept = |g: &Vec<ConvId>| g.iter().copied().filter(|&c| nodes[self.program.convs[c].dst]).collect();
         let groups =
             |groups: &Vec<Vec<ConvId>>| groups.iter().map(kept).filter(|g: &Vec<ConvId>| !g.is_empty()).collect();
-        self.program.nodes.items().iter().map(|node| groups(&node.convs)).collect()
+        self.program.nodes.iter().map(|node| groups(&node.convs)).collect()
     }
 
     /// Compute this, in memory of the pool instead of what there was.
@@ -58,8 +58,8 @@ impl Engine {
             self.x.push(memory(pool, len)?);
         }
         let mut computed = program.convs.beside(|_| false);
-        self.groups.items().iter().flatten().flatten().for_each(|&c| computed[c] = true);
-        for (conv, computed) in program.convs.items().iter().zip(computed) {
+        self.groups.iter().flatten().flatten().for_each(|&c| computed[c] = true);
+        for (conv, computed) in program.convs.iter().zip(computed) {
             self.z.push(memory(pool, if computed { *batch * program.nodes[conv.dst].size.len() } else { 0 })?);
         }
         Ok(())

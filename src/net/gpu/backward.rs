@@ -8,13 +8,13 @@ use super::places::{Places, sums};
 use super::tape::Tape;
 use crate::error::Result;
 use crate::net::ids::Table;
-use crate::net::program::{Conv, Filter, MixId, NodeId, Norm, Program};
+use crate::net::program::{Conv, Filter, MixId, NodeId, Norm, ParamId, Program};
 use crate::ops::gpu::jobs::{self, Address, HeadBackJob, MixJob, blocks_of};
 
 /// Where the gradients stand that a backward pass leaves.
 pub struct Left {
-    /// Of each weight, by position; 0 where nothing flows.
-    pub weights: Vec<Address>,
+    /// Of each weight; 0 where nothing flows.
+    pub weights: Table<ParamId, Address>,
     /// Of the mixing weights, f32s.
     pub mix: Address,
     /// For each sum that has candidates, what arrives at it, summed over all of it: f64s, and whose they are, to be asked for
@@ -74,38 +74,38 @@ impl Places<'_> {
     }
 
     /// Buffers for the gradients of all weights that something flows to.
-    fn gradients(&self, tape: &mut Tape, useful: &Table<NodeId, bool>) -> Result<Vec<Address>> {
+    fn gradients(&self, tape: &mut Tape, useful: &Table<NodeId, bool>) -> Result<Table<ParamId, Address>> {
         let flows = flows(self.program, useful, self.lens.len());
-        let mut buffer = |(&len, flows)| if flows { tape.floats("gradients of weights", len) } else { Ok(0) };
-        self.lens.iter().zip(flows).map(&mut buffer).collect()
+        let mut buffer = |i| if flows[i] { tape.floats("gradients of weights", self.lens[i]) } else { Ok(0) };
+        flows.ids().map(&mut buffer).collect()
     }
 }
 
-/// The trained parameters of a convolution and of the norm behind it, by position.
-pub fn weights_of(conv: &Conv) -> Vec<usize> {
-    let mut positions = match conv.filter {
+/// The trained parameters of a convolution and of the norm behind it.
+pub fn weights_of(conv: &Conv) -> Vec<ParamId> {
+    let mut ids = match conv.filter {
         Filter::Dense { weight, .. } => vec![weight],
         Filter::Halves { weights, .. } => weights.to_vec(),
         Filter::Separable { depthwise, pointwise, .. } => vec![depthwise, pointwise],
         Filter::Pool { .. } => vec![],
     };
     if let Norm::Affine(n) = conv.norm {
-        positions.extend([n.gamma, n.beta]);
+        ids.extend([n.gamma, n.beta]);
     }
-    positions
+    ids
 }
 
-/// Which of `n` parameters a gradient flows to, by position, where the nodes that are `useful` are computed.
-pub fn flows(program: &Program, useful: &Table<NodeId, bool>, n: usize) -> Vec<bool> {
+/// Which of `n` parameters a gradient flows to, where the nodes that are `useful` are computed.
+pub fn flows(program: &Program, useful: &Table<NodeId, bool>, n: usize) -> Table<ParamId, bool> {
     let head = program.head;
-    let mut flows = vec![false; n];
+    let mut flows = Table::filled(n, false);
     (flows[head.weight], flows[head.bias]) = (true, true);
     if let Some(norm) = head.norm {
         (flows[norm.gamma], flows[norm.beta]) = (true, true);
     }
-    let convs = program.nodes.items().iter().flat_map(|n| n.convs.iter().flatten()).map(|&c| &program.convs[c]);
-    for position in convs.filter(|c| useful[c.dst]).flat_map(weights_of) {
-        flows[position] = true;
+    let convs = program.nodes.iter().flat_map(|n| n.convs.iter().flatten()).map(|&c| &program.convs[c]);
+    for id in convs.filter(|c| useful[c.dst]).flat_map(weights_of) {
+        flows[id] = true;
     }
     flows
 }

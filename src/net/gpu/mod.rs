@@ -19,7 +19,7 @@ mod tape;
 mod train;
 
 use super::ids::Table;
-use super::program::{Conv, ConvId, Filter, MixId, NodeId, Norm, Program};
+use super::program::{Conv, ConvId, Filter, MixId, NodeId, Norm, ParamId, Program};
 use super::{Mode, Params, Paths};
 use crate::error::{Error, Result};
 use crate::interrupt;
@@ -54,10 +54,10 @@ pub struct GpuEngine {
     /// The mixing weights of the candidates that count for nothing.
     left_out: Table<MixId, bool>,
     /// The weights that something flows to; those of candidates that count for nothing get nothing.
-    flows: Vec<bool>,
+    flows: Table<ParamId, bool>,
     live: Live,
     /// Numbers of each parameter.
-    lens: Vec<usize>,
+    lens: Table<ParamId, usize>,
     training: Option<Training>,
     /// What all addresses lie in.
     _memory: Vec<Memory>,
@@ -71,16 +71,16 @@ struct Ends {
     scales: Address,
     live: Address,
     live_conv_back: Address,
-    /// Parameters, by position.
-    values: Vec<Address>,
+    /// Parameters.
+    values: Table<ParamId, Address>,
     logits: Address,
     tapped: Address,
     outward: Address,
 }
 
-/// Running statistics: position, where the new ones stand, how many.
+/// Running statistics: which, where the new ones stand, how many.
 struct Running {
-    position: usize,
+    id: ParamId,
     at: Address,
     len: usize,
 }
@@ -148,7 +148,7 @@ impl GpuEngine {
         let logits = download(gpu, self.at.logits, self.batch * self.program.head.classes)?;
         let tapped = download(gpu, self.at.tapped, tapped_len(&self.program, self.batch))?;
         let moves = |_: &&Running| input.mode == Mode::Train;
-        let moved = |r: &Running| Ok((r.position, download(gpu, r.at, r.len)?));
+        let moved = |r: &Running| Ok((r.id, download(gpu, r.at, r.len)?));
         let running = self.running.iter().filter(moves).map(moved).collect::<Result<_>>()?;
         let scores = if score { self.scores()? } else { Table::filled(self.program.n_mix, 0.0) };
         gpu.synchronize()?;
@@ -165,10 +165,8 @@ impl GpuEngine {
             gpu.zero(self.left.parts.0, 8 * self.left.parts.1)?;
         }
         gpu.launch(&self.backward, self.at.pass)?;
-        let weight =
-            |((&at, &len), &flows): ((&Address, &usize), &bool)| flows.then(|| download(gpu, at, len)).transpose();
-        let weights = self.left.weights.iter().zip(&self.lens).zip(&self.flows);
-        let params = weights.map(weight).collect::<Result<_>>()?;
+        let weight = |i| self.flows[i].then(|| download(gpu, self.left.weights[i], self.lens[i])).transpose();
+        let params = self.lens.ids().map(weight).collect::<Result<_>>()?;
         let mix = if want_mix { self.mix_gradient()? } else { Table::filled(self.program.n_mix, 0.0) };
         gpu.synchronize()?;
         Ok(Backward { params, mix })
@@ -308,7 +306,7 @@ pub fn is_small(program: &Program, batch: usize) -> bool {
         Filter::Separable { shape, .. } => shape.macs(),
         Filter::Pool { .. } => 0,
     };
-    program.convs.items().iter().all(|c| macs(c) * batch as u64 <= SMALL)
+    program.convs.iter().all(|c| macs(c) * batch as u64 <= SMALL)
 }
 
 /// The running statistics that a pass moves.
@@ -317,8 +315,8 @@ fn running(places: &Places<'_>, wanted: &Table<NodeId, bool>) -> Vec<Running> {
     let mut running = Vec::new();
     let mut add = |norm: Norm, place: &places::NormPlace, len: usize| {
         if let Norm::Affine(n) = norm {
-            for (position, at) in [n.mean, n.var].into_iter().zip(place.moved) {
-                running.push(Running { position, at, len });
+            for (id, at) in [n.mean, n.var].into_iter().zip(place.moved) {
+                running.push(Running { id, at, len });
             }
         }
     };
@@ -364,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_the_kernels_do_not_count_to_is_refused_in_words() {
-        let head = Head { norm: None, weight: 0, bias: 0, classes: 2 };
+        let head = Head { norm: None, weight: ParamId(0), bias: ParamId(1), classes: 2 };
         for (channels, k, hw, batch, want) in [
             (1024, 7, 8, 2, None),
             (1032, 3, 8, 2, Some("got 1032 channels, 3 x 3 taps, expected at most 1024 channels")),
@@ -374,7 +372,7 @@ mod tests {
             let mut program = Program::new(channels, hw, hw, head, (0, 0));
             let dst = program.add_sum(channels, (hw, hw));
             let shape = SeparableShape { k, stride: 1, dilation: 1, c_in: channels, c_out: channels, h: hw, w: hw };
-            let filter = Filter::Separable { shape, depthwise: 0, pointwise: 1 };
+            let filter = Filter::Separable { shape, depthwise: ParamId(2), pointwise: ParamId(3) };
             program.add_conv(Conv { src: NodeId(0), dst, relu: true, filter, norm: Norm::Batch }, Coef::One, vec![]);
             let got = check_sizes(&program, batch).err().map(|e| e.to_string());
             assert_eq!(got.is_some(), want.is_some(), "{got:?}");

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::net::Params;
 use crate::net::ids::Table;
 use crate::net::program::{
-    AffineNorm, Coef, Conv, ConvId, Filter, MixId, Node, NodeId, Norm as Behind, Origin, Program, Term,
+    AffineNorm, Coef, Conv, ConvId, Filter, MixId, Node, NodeId, Norm as Behind, Origin, ParamId, Program, Term,
 };
 use crate::ops::conv::{ConvShape, gpu::packed_len};
 use crate::ops::depthwise::SeparableShape;
@@ -39,9 +39,9 @@ pub struct PackedPlace {
 pub struct Places<'a> {
     pub program: &'a Program,
     pub batch: usize,
-    /// Parameters, by position, and how many numbers each has.
-    pub values: Vec<Address>,
-    pub lens: Vec<usize>,
+    /// Parameters, and how many numbers each has.
+    pub values: Table<ParamId, Address>,
+    pub lens: Table<ParamId, usize>,
     pub input: Address,
     pub mix: Address,
     pub scales: Address,
@@ -209,12 +209,12 @@ impl<'a> Places<'a> {
         Norm { gamma, beta, running_mean, running_var, ..norm }
     }
 
-    /// A norm on its way back; `gradients` by position; the weight of its term, and where its gradient goes.
+    /// A norm on its way back; `gradients` of the parameters; the weight of its term, and where its gradient goes.
     pub fn norm_back(
         &self,
         behind: Behind,
         (channels, place): (usize, &NormPlace),
-        gradients: &[Address],
+        gradients: &Table<ParamId, Address>,
         (mix, dmix): (Address, Address),
     ) -> NormGradient {
         let [a, b, g] = place.back;
@@ -279,7 +279,7 @@ impl Live {
         let (drawn, wanted) = program.without(out);
         let useful = drawn.useful();
         let mut there = drawn.convs.beside(|_| false);
-        drawn.nodes.items().iter().flat_map(|n| n.convs.iter().flatten()).for_each(|&c| there[c] = true);
+        drawn.nodes.iter().flat_map(|n| n.convs.iter().flatten()).for_each(|&c| there[c] = true);
         let convs = |nodes: &Table<NodeId, bool>| {
             let live: Vec<bool> = drawn.convs.ids().map(|c| there[c] && nodes[drawn.convs[c].dst]).collect();
             live

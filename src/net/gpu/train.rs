@@ -6,6 +6,7 @@ use super::{GpuEngine, Input};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
+use crate::net::ids::{ParamId, Table};
 use crate::ops::gpu::jobs::{Address, CommitJob, CommitJobs, LossJob, Pass, SgdJob, SgdState, blocks_of};
 use crate::ops::gpu::{Graph, Memory, download, upload};
 use crate::ops::sgd::Step;
@@ -20,8 +21,8 @@ pub struct Trained {
 
 /// The rest of a step, besides forward and backward pass.
 pub(super) struct Training {
-    /// Where the momentum of each weight stands, by position; 0 where it has none.
-    momentum: Vec<Address>,
+    /// Where the momentum of each weight stands; 0 where it has none.
+    momentum: Table<ParamId, Address>,
     labels: Address,
     loss: Address,
     state: Address,
@@ -33,18 +34,18 @@ pub(super) struct Training {
 const RUN: usize = 4096;
 
 impl GpuEngine {
-    /// One step on the mean cross-entropy of the labels `y`; `momentum` by position of the weights, 0 for what is not trained. Where
+    /// One step on the mean cross-entropy of the labels `y`; `momentum` of the weights, 0 for what is not trained. Where
     /// a gradient or the loss is not finite nothing moves, and the answer is none.
     pub fn train(
         &mut self,
         input: Input<'_>,
         (y, smoothing): (&[u32], f64),
         (step, clip): (&Step, f64),
-        momentum: &[Address],
+        momentum: &Table<ParamId, Address>,
     ) -> Result<Option<Trained>> {
         self.program.check_statistics(self.batch, Mode::Train)?;
         interrupt::check()?;
-        if self.training.as_ref().is_none_or(|t| t.momentum != momentum) {
+        if self.training.as_ref().is_none_or(|t| t.momentum != *momentum) {
             self.training = None;
             self.training = Some(self.write_training(momentum)?);
         }
@@ -71,7 +72,7 @@ impl GpuEngine {
         Ok(finite.then(|| Trained { loss: loss[0] as f32, logits }))
     }
 
-    fn write_training(&self, momentum: &[Address]) -> Result<Training> {
+    fn write_training(&self, momentum: &Table<ParamId, Address>) -> Result<Training> {
         let mut tape = Tape::new(self.gpu.clone());
         let (classes, batch) = (self.program.head.classes, self.batch);
         let labels = tape.take("labels", 4 * batch)?;
@@ -91,18 +92,18 @@ impl GpuEngine {
         launches.extend(tape.part());
         launches.extend(&self.backward);
         // A weight of a candidate that was not drawn has no gradient.
-        let mut live = vec![0; momentum.len()];
+        let mut live = momentum.beside(|_| 0);
         for c in self.program.convs.ids() {
-            for position in weights_of(&self.program.convs[c]) {
-                live[position] = self.at.live_conv_back + 4 * c.0 as u64;
+            for id in weights_of(&self.program.convs[c]) {
+                live[id] = self.at.live_conv_back + 4 * c.0 as u64;
             }
         }
         let mut jobs: Vec<SgdJob> = Vec::new();
         let mut first = 0;
-        for position in (0..momentum.len()).filter(|&p| momentum[p] != 0) {
-            let (n, g) = (self.lens[position], self.left.weights[position]);
+        for id in momentum.ids().filter(|&i| momentum[i] != 0) {
+            let (n, g) = (self.lens[id], self.left.weights[id]);
             let blocks = blocks_of(n, RUN);
-            let (w, m, live) = (self.at.values[position], momentum[position], live[position]);
+            let (w, m, live) = (self.at.values[id], momentum[id], live[id]);
             jobs.push(SgdJob { w, m, g, live, n: n as i32, first, state, blocks, ..SgdJob::default() });
             first += blocks;
         }
@@ -111,7 +112,7 @@ impl GpuEngine {
         tape.launch_as("sgd_norm", &jobs)?;
         tape.launch_as("sgd_step", &jobs)?;
         let commit =
-            |r: &super::Running| CommitJob { from: r.at, to: self.at.values[r.position], n: r.len as i32, unused: 0 };
+            |r: &super::Running| CommitJob { from: r.at, to: self.at.values[r.id], n: r.len as i32, unused: 0 };
         let commits: Vec<CommitJob> = self.running.iter().map(commit).collect();
         if !commits.is_empty() {
             let (jobs, n) = (tape.table(&commits)?, commits.len() as i32);
@@ -120,6 +121,6 @@ impl GpuEngine {
         launches.extend(tape.part());
         let _memory = tape.finish()?;
         let graph = self.gpu.graph(&launches, self.at.pass)?;
-        Ok(Training { momentum: momentum.to_vec(), labels, loss, state, graph, _memory })
+        Ok(Training { momentum: momentum.clone(), labels, loss, state, graph, _memory })
     }
 }

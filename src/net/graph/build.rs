@@ -5,6 +5,7 @@
 //! `xautodl/models/cell_operations.py` (NAS-Bench-201), and, for supernets, of the IS-DARTS authors' code.
 
 use super::{AffineNorm, Coef, Dropped, Graph, Op, Order, ParamSpec, PoolKind, Step, Term, Value};
+use crate::net::ids::{ParamId, Table};
 use crate::ops::window::Window;
 use crate::space::Primitive;
 use crate::space::primitive::{Form, strides};
@@ -27,9 +28,9 @@ pub enum OpStyle {
 pub struct Builder {
     style: OpStyle,
     steps: Vec<Step>,
-    params: Vec<ParamSpec>,
-    /// Positions of the parameters by name.
-    index: HashMap<String, usize>,
+    params: Table<ParamId, ParamSpec>,
+    /// The parameters by name.
+    index: HashMap<String, ParamId>,
     drop_paths: usize,
     /// Pools with a norm behind them: computed once for all that read them.
     pools: HashMap<(Value, PoolKind, usize), Value>,
@@ -47,7 +48,7 @@ impl Builder {
     /// A graph of an input of `channels` alone.
     pub fn of_input(style: OpStyle, channels: usize) -> Self {
         let steps = vec![Step { op: Op::Input, channels }];
-        Builder { style, steps, params: vec![], index: HashMap::new(), drop_paths: 0, pools: HashMap::new() }
+        Builder { style, steps, params: Table::default(), index: HashMap::new(), drop_paths: 0, pools: HashMap::new() }
     }
 
     /// The graph of an evaluation network.
@@ -70,14 +71,15 @@ impl Builder {
         Value(self.steps.len() - 1)
     }
 
-    /// The position of a parameter, which is registered unless it is already.
-    fn param(&mut self, spec: ParamSpec) -> usize {
-        if let Some(&position) = self.index.get(&spec.name) {
-            return position;
+    /// A parameter, which is registered unless it is already.
+    fn param(&mut self, spec: ParamSpec) -> ParamId {
+        if let Some(&id) = self.index.get(&spec.name) {
+            return id;
         }
-        self.index.insert(spec.name.clone(), self.params.len());
-        self.params.push(spec);
-        self.params.len() - 1
+        let name = spec.name.clone();
+        let id = self.params.push(spec);
+        self.index.insert(name, id);
+        id
     }
 
     fn channels(&self, x: Value) -> usize {

@@ -12,6 +12,7 @@ pub mod supernet;
 pub use coef::Coef;
 pub use spec::{Init, ParamSpec, Role};
 
+use crate::net::ids::{ParamId, Table};
 use crate::ops::window::Window;
 
 /// Index of a step in [`Graph::steps`]: the value it computes.
@@ -36,17 +37,17 @@ pub enum Dropped {
     Pool,
 }
 
-/// Positions of an affine batch norm's parameters in [`Graph::params`].
+/// The parameters of an affine batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AffineNorm {
     /// `weight`
-    pub gamma: usize,
+    pub gamma: ParamId,
     /// `bias`
-    pub beta: usize,
+    pub beta: ParamId,
     /// `running_mean`
-    pub mean: usize,
+    pub mean: ParamId,
     /// `running_var`
-    pub var: usize,
+    pub var: ParamId,
 }
 
 /// A term of a sum.
@@ -58,7 +59,7 @@ pub struct Term {
     pub coef: Coef,
 }
 
-/// What a step computes. `x`: what it reads; positions are those of the parameters in [`Graph::params`].
+/// What a step computes. `x`: what it reads.
 #[allow(missing_docs, reason = "the fields are said once, above")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Op {
@@ -68,7 +69,7 @@ pub enum Op {
     Relu { x: Value },
     /// Convolution by a window that goes `down` the rows and `across` the columns: `weight` is `[co, ci, kh, kw]`, or
     /// `[c, 1, k, k]` if depthwise (and square then). A bias that a batch norm behind it cancels is not added.
-    Conv { x: Value, weight: usize, cancelled: Option<usize>, down: Window, across: Window, depthwise: bool },
+    Conv { x: Value, weight: ParamId, cancelled: Option<ParamId>, down: Window, across: Window, depthwise: bool },
     /// Batch norm: affine with running statistics, or neither (then by the batch's statistics in every mode).
     Norm { x: Value, affine: Option<AffineNorm> },
     /// Pool over the pixels of the image: padding counts in neither kind.
@@ -96,7 +97,7 @@ pub enum Op {
     /// `[b, c, 1, 1]` to `[b, c]`
     Flatten { x: Value },
     /// Affine map of `[b, c]`.
-    Linear { x: Value, weight: usize, bias: usize },
+    Linear { x: Value, weight: ParamId, bias: ParamId },
 }
 
 /// A step and the channels of its value.
@@ -114,7 +115,7 @@ pub struct Graph {
     /// The steps.
     pub steps: Vec<Step>,
     /// Parameters in state-dict order, those of candidates that the mask leaves out among them.
-    pub params: Vec<ParamSpec>,
+    pub params: Table<ParamId, ParamSpec>,
     /// The logits, `[b, classes]`.
     pub logits: Value,
     /// Logits of the auxiliary head, which only training computes.

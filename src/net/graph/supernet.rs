@@ -6,7 +6,7 @@
 use super::build::{Builder, OpStyle};
 use super::{Coef, Dropped, Graph, Order, Term, Value};
 use crate::net::SupernetConfig;
-use crate::net::ids::MixId;
+use crate::net::ids::{MixId, ParamId, Table};
 use crate::space::primitive::Form;
 use crate::space::{Candidate, Edge, Mask, Primitive, SearchSpace, Topology};
 use std::collections::HashMap;
@@ -115,12 +115,12 @@ pub fn name_of(space: &SearchSpace, block: usize, edge: Edge, op: usize) -> Stri
     }
 }
 
-/// Of each parameter by name, the candidate and the block that it belongs to; none for stem, reductions and head.
+/// Of each parameter, whose names are given in order, the candidate and the block that it belongs to; none for stem, reductions and head.
 pub fn owners<'a>(
     space: &SearchSpace,
     config: &SupernetConfig,
     names: impl Iterator<Item = &'a str>,
-) -> Vec<Option<(Candidate, usize)>> {
+) -> Table<ParamId, Option<(Candidate, usize)>> {
     let edges = space.edges();
     let in_block = |block| {
         let cell_type = cell_type(space, config, block);
@@ -313,7 +313,7 @@ mod tests {
         ] {
             let space = SearchSpace::by_name(space).unwrap();
             let config = SupernetConfig { channels, cells, ..Default::default() };
-            let list = graph(&space, &config, &space.full_mask()).params;
+            let list = graph(&space, &config, &space.full_mask()).params.into_items();
             let weights = list.iter().filter(|p| p.role == Role::Weight);
             let mut crc = flate2::Crc::new();
             for p in &list {
@@ -328,7 +328,7 @@ mod tests {
     fn only_biases_in_front_of_a_batch_norm_without_affine_part_are_cancelled() {
         let space = SearchSpace::darts();
         let config = SupernetConfig { channels: 5, cells: 1, ..Default::default() };
-        let list = graph(&space, &config, &space.full_mask()).params;
+        let list = graph(&space, &config, &space.full_mask()).params.into_items();
         let cancelled = list.iter().filter(|p| p.cancelled).map(|p| p.name.as_str());
         let first: Vec<&str> = cancelled.take_while(|n| !n.starts_with("cells.0.edges.0<-1")).collect();
         let of_edge = ["op_a.op.2", "op_b.op.2"].map(|part| [2, 3].map(|op| format!("{op}.{part}.bias"))).concat();

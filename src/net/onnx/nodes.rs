@@ -3,6 +3,7 @@
 use super::proto::Message;
 use crate::error::{Error, Result};
 use crate::net::graph::{AffineNorm, Graph, Op, PoolKind, Term, Value};
+use crate::net::ids::ParamId;
 use crate::net::{Params, Subnet};
 use crate::ops::batch_norm::EPS;
 use crate::ops::window::Window;
@@ -92,8 +93,8 @@ impl<'a> Nodes<'a> {
             Op::Norm { x, .. } if self.gone[value.0] => self.names[value.0] = name(x),
             Op::Norm { x, affine: Some(norm) } => {
                 let mut inputs = vec![name(x)];
-                for position in [norm.gamma, norm.beta, norm.mean, norm.var] {
-                    inputs.push(self.parameter(position)?);
+                for id in [norm.gamma, norm.beta, norm.mean, norm.var] {
+                    inputs.push(self.parameter(id)?);
                 }
                 self.node("BatchNormalization", &inputs, value, vec![float("epsilon", EPS as f32)]);
             }
@@ -172,7 +173,7 @@ impl<'a> Nodes<'a> {
         &mut self,
         value: Value,
         x: String,
-        weight: usize,
+        weight: ParamId,
         [down, across]: [&Window; 2],
         depthwise: bool,
     ) -> Result<()> {
@@ -208,7 +209,7 @@ impl<'a> Nodes<'a> {
 
     /// The map of a norm by its running statistics, in f64.
     fn affine(&self, norm: AffineNorm) -> Result<Affine> {
-        let values = |i: usize| -> Result<Vec<f64>> {
+        let values = |i: ParamId| -> Result<Vec<f64>> {
             Ok(self.params.at(i).var.to_vec1::<f32>()?.into_iter().map(f64::from).collect())
         };
         let (gamma, beta) = (values(norm.gamma)?, values(norm.beta)?);
@@ -219,8 +220,8 @@ impl<'a> Nodes<'a> {
     }
 
     /// A parameter as an initializer, under its PyTorch name.
-    fn parameter(&mut self, position: usize) -> Result<String> {
-        let param = self.params.at(position);
+    fn parameter(&mut self, id: ParamId) -> Result<String> {
+        let param = self.params.at(id);
         let values: Vec<f32> = param.var.flatten_all()?.to_vec1()?;
         self.initializers.push(floats(&param.name, param.var.dims(), &values));
         Ok(param.name.clone())

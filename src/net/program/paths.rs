@@ -26,7 +26,7 @@ impl Program {
     pub fn left_out(&self, mix: &[f32], paths: Paths) -> Table<MixId, bool> {
         let mut out = Table::filled(self.n_mix, false);
         if paths != Paths::All {
-            for &i in self.nodes.items().iter().flat_map(|n| &n.mixed) {
+            for &i in self.nodes.iter().flat_map(|n| &n.mixed) {
                 out[i] = mix[i.0] == 0.0;
             }
         }
@@ -58,7 +58,7 @@ impl Program {
             node.convs.retain(|group| !group.is_empty());
         }
         let useful = self.useful();
-        let moving = self.convs.items().iter().filter(|c| matches!(c.norm, Norm::Affine(_)) && useful[c.dst]);
+        let moving = self.convs.iter().filter(|c| matches!(c.norm, Norm::Affine(_)) && useful[c.dst]);
         let wanted = part.behind(moving.map(|c| c.dst).chain([self.nodes.last()]));
         (part, wanted)
     }

@@ -95,7 +95,7 @@ fn clipped_steps_are_those_recorded_from_torch() {
         for (g, recorded) in gradients.iter().zip(recorded) {
             let g = Tensor::from_vec(g.to_vec(), (3, 2), &Device::Cpu).unwrap();
             let loss = (arch.vars[0].as_tensor() * g).unwrap().sum_all().unwrap();
-            arch.step(&Gradients { params: vec![], graph: loss.backward().unwrap() }, String::new).unwrap();
+            arch.step(&Gradients { graph: loss.backward().unwrap(), ..Default::default() }, String::new).unwrap();
             for (a, b) in arch.vars[0].flatten_all().unwrap().to_vec1::<f32>().unwrap().iter().zip(recorded) {
                 assert!((a - b).abs() < 5e-8, "{a}, torch {b}");
             }
@@ -179,7 +179,7 @@ fn a_loss_without_them_is_an_error_and_state_comes_back_to_the_bit() {
     let (space, mut arch) = edge_values();
     let mask = space.full_mask();
     let other = Var::new(&[1f32], &Device::Cpu).unwrap();
-    let backward = |loss: &Tensor| Gradients { params: vec![], graph: loss.backward().unwrap() };
+    let backward = |loss: &Tensor| Gradients { graph: loss.backward().unwrap(), ..Default::default() };
     let error = arch.step(&backward(&other.sum_all().unwrap()), String::new).unwrap_err().to_string();
     assert!(error.starts_with("step of architecture parameters: got a loss that does not depend on them"), "{error}");
 

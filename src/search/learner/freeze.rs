@@ -20,8 +20,7 @@ impl Learner {
         let names = self.net.params().iter().map(|p| p.name.as_str());
         let owners = owners(self.net.space(), self.net.config(), names);
         let is_frozen = |owner: &Option<(Candidate, usize)>| owner.is_some_and(|owner| frozen.contains(&owner));
-        let positions = owners.iter().enumerate().filter(|(_, owner)| is_frozen(owner)).map(|(i, _)| i).collect();
-        self.training.optimiser.freeze(positions);
+        self.training.optimiser.freeze(owners.ids().filter(|i| is_frozen(&owners[*i])).collect());
         self.frozen = frozen;
         Ok(())
     }

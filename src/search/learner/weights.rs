@@ -34,7 +34,8 @@ impl Learner {
 
     /// The weights themselves, as a direction; buffers are none.
     pub fn weights(&self) -> Result<Gradients> {
-        let (params, mut found) = (self.net.params(), vec![None; self.net.params().len()]);
+        let params = self.net.params();
+        let mut found = params.beside(|_| None);
         for i in self.training.optimiser.weights() {
             found[*i] = Some(params.at(*i).var.as_detached_tensor().copy()?);
         }

@@ -5,7 +5,8 @@ use super::{Images, Subject};
 use crate::error::{Error, Result};
 use crate::net::Mode;
 use crate::net::definition::{Given, Watch};
-use crate::net::graph::{Op, Role};
+use crate::net::graph::{Op, Role, Value};
+use crate::net::ids::{ParamId, Table};
 use crate::ops::noise;
 use crate::search::loss::cross_entropy;
 use candle_core::{DType, Tensor, Var};
@@ -21,17 +22,23 @@ const MIXUP: f64 = 1e-2;
 const MOMENTUM: f64 = 0.1;
 
 /// The logits of a watched pass, by the statistics of the batch.
-fn watched(subject: &Subject, x: &Tensor, dtype: DType, weights: Option<&[Tensor]>, watch: Watch) -> Result<Tensor> {
+fn watched(
+    subject: &Subject,
+    x: &Tensor,
+    dtype: DType,
+    weights: Option<&Table<ParamId, Tensor>>,
+    watch: Watch,
+) -> Result<Tensor> {
     let given = Given { weights, watch: Some(watch) };
     subject.network.measured(x, subject.mix.as_ref(), Mode::Batch, dtype, given)
 }
 
 /// Of each layer, the sum over channels. An output is multiplied by 1 for each image and channel; the gradient of that 1 is
 /// `sum over pixels a dL/da`.
-pub fn fisher(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
-    let ones: RefCell<Vec<(usize, Var)>> = RefCell::default();
+pub fn fisher(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
+    let ones: RefCell<Vec<(ParamId, Var)>> = RefCell::default();
     let layers = subject.layers();
-    let watch = |i: usize, _: &Op, _: &Tensor, y: Tensor| {
+    let watch = |i: Value, _: &Op, _: &Tensor, y: Tensor| {
         let Some(layer) = layers.iter().find(|layer| layer.step == i) else { return Ok(y) };
         let mut shape = y.dims().to_vec();
         shape[2..].fill(1);
@@ -42,7 +49,7 @@ pub fn fisher(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
     };
     let logits = watched(subject, &images.x, DType::F32, None, &watch)?;
     let gradients = cross_entropy(&logits, &images.y, 0.0)?.backward()?;
-    let mut numbers = vec![0.0; subject.network.params().len()];
+    let mut numbers = subject.network.params().beside(|_| 0.0);
     for (weight, one) in ones.into_inner() {
         let Some(gradient) = gradients.get(&one) else { continue };
         let squares: f64 = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?;
@@ -86,7 +93,7 @@ pub fn jacob_cov(subject: &Subject, images: &Images) -> Result<f64> {
 pub fn naswot(subject: &Subject, images: &Images) -> Result<f64> {
     let n = several("naswot", images)?;
     let agreed: RefCell<Vec<f64>> = RefCell::new(vec![0.0; n * n]);
-    let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+    let watch = |_: Value, op: &Op, x: &Tensor, y: Tensor| {
         if matches!(op, Op::Relu { .. }) {
             let codes: Vec<Vec<u64>> = x.flatten_from(1)?.to_vec2::<f32>()?.iter().map(|row| code(row)).collect();
             let units = x.elem_count() / n;
@@ -117,8 +124,8 @@ fn code(row: &[f32]) -> Vec<u64> {
 
 /// What zen draws: all weights, an image and the one that is mixed in.
 pub struct Draws {
-    /// By position: weights of layers normal, biases 0, norms 1 and 0.
-    pub weights: Vec<Tensor>,
+    /// Weights of layers normal, biases 0, norms 1 and 0.
+    pub weights: Table<ParamId, Tensor>,
     /// As the images of the batch.
     pub x: [Tensor; 2],
 }
@@ -127,9 +134,10 @@ impl Draws {
     /// By `seed`.
     pub fn of(subject: &Subject, images: &Images, seed: u64) -> Result<Self> {
         let device = images.x.device();
-        let layers: Vec<usize> = subject.layers().into_iter().map(|layer| layer.weight).collect();
-        let mut weights = vec![];
-        for (i, param) in subject.network.params().iter().enumerate() {
+        let layers: Vec<ParamId> = subject.layers().into_iter().map(|layer| layer.weight).collect();
+        let (params, mut weights) = (subject.network.params(), Table::default());
+        for i in params.ids() {
+            let param = params.at(i);
             weights.push(match param.role {
                 Role::Weight if layers.contains(&i) => noise::draw(seed, &param.name, param.var.dims(), device)?,
                 Role::Weight if param.name.ends_with(".bias") => param.var.zeros_like()?.detach(),
@@ -144,10 +152,10 @@ impl Draws {
 
 /// See [`super::Proxy::Zen`]: running variances as the two passes leave them.
 pub fn zen(subject: &Subject, images: &Images, draws: &Draws) -> Result<f64> {
-    let running: RefCell<Vec<(usize, Vec<f64>)>> = RefCell::default();
+    let running: RefCell<Vec<(ParamId, Vec<f64>)>> = RefCell::default();
     let features: RefCell<Vec<Tensor>> = RefCell::default();
     let params = subject.network.params();
-    let watch = |_: usize, op: &Op, x: &Tensor, y: Tensor| {
+    let watch = |_: Value, op: &Op, x: &Tensor, y: Tensor| {
         if let Op::Mean { .. } = op {
             features.borrow_mut().push(x.clone());
         }

@@ -12,7 +12,8 @@ mod weights;
 
 use crate::data::Batch;
 use crate::error::{Error, Result};
-use crate::net::graph::Op;
+use crate::net::graph::{Op, Value};
+use crate::net::ids::{ParamId, Table};
 use crate::net::network::{Learns, Network};
 use crate::net::{Subnet, Supernet};
 use crate::ops::finite::not_finite;
@@ -118,12 +119,12 @@ pub fn score(net: &Subnet, proxy: Proxy, batches: &[&Batch], seed: u64) -> Resul
 pub fn per_candidate(net: &Supernet, proxy: Proxy, batches: &[&Batch]) -> Result<PerCandidate<f64>> {
     let subject = Subject { network: net.network(), mix: Some(net.flat_mixing()?) };
     let images = subject.checked(proxy.name(), batches)?;
-    let mut sums = vec![0.0; net.params().len()];
+    let mut sums = net.params().beside(|_| 0.0);
     for images in &images {
         let saliencies = subject.saliencies(proxy, images)?;
-        sums.iter_mut().zip(saliencies).for_each(|(sum, own)| *sum += own / batches.len() as f64);
+        sums.ids().for_each(|i| sums[i] += saliencies[i] / batches.len() as f64);
     }
-    if let Some(i) = sums.iter().position(|sum| !sum.is_finite()) {
+    if let Some(i) = sums.ids().find(|i| !sums[*i].is_finite()) {
         let what = format!("{} of `{}`", proxy.name(), net.params().at(i).name);
         return Err(Error::invalid(what, sums[i], "a finite number"));
     }
@@ -132,20 +133,19 @@ pub fn per_candidate(net: &Supernet, proxy: Proxy, batches: &[&Batch]) -> Result
 
 /// Weights of each live candidate, of one cell of its type after the other.
 pub fn weights_per_candidate(net: &Supernet) -> PerCandidate<f64> {
-    let layers: Vec<usize> =
-        Subject { network: net.network(), mix: None }.layers().into_iter().map(|l| l.weight).collect();
-    let count = |(i, param): (usize, &crate::net::Param)| {
-        if layers.contains(&i) { param.var.elem_count() as f64 } else { 0.0 }
-    };
-    net.per_candidate(&net.params().iter().enumerate().map(count).collect::<Vec<f64>>())
+    let mut counts = net.params().beside(|_| 0.0);
+    for Layer { weight, .. } in (Subject { network: net.network(), mix: None }).layers() {
+        counts[weight] = net.params().at(weight).var.elem_count() as f64;
+    }
+    net.per_candidate(&counts)
 }
 
 /// A step with weights that count.
 struct Layer {
     /// The step.
-    step: usize,
-    /// Position of its weights.
-    weight: usize,
+    step: Value,
+    /// Its weights.
+    weight: ParamId,
 }
 
 impl Subject<'_> {
@@ -153,14 +153,14 @@ impl Subject<'_> {
     fn layers(&self) -> Vec<Layer> {
         let steps = self.network.graph().steps.iter().enumerate();
         let layer = |(step, s): (usize, &crate::net::graph::Step)| match s.op {
-            Op::Conv { weight, .. } | Op::Linear { weight, .. } => Some(Layer { step, weight }),
+            Op::Conv { weight, .. } | Op::Linear { weight, .. } => Some(Layer { step: Value(step), weight }),
             _ => None,
         };
         steps.filter_map(layer).collect()
     }
 
-    /// By position of the parameters; those that are no layer's have 0. Their sum is the proxy.
-    fn saliencies(&self, proxy: Proxy, images: &Images) -> Result<Vec<f64>> {
+    /// Of each parameter; those that are no layer's have 0. Their sum is the proxy.
+    fn saliencies(&self, proxy: Proxy, images: &Images) -> Result<Table<ParamId, f64>> {
         match proxy {
             Proxy::GradNorm => weights::grad_norm(self, images),
             Proxy::Snip => weights::snip(self, images),

@@ -3,7 +3,8 @@
 use super::{Images, Subject};
 use crate::error::{Error, Result};
 use crate::net::definition::Given;
-use crate::net::graph::{Op, PoolKind, Role};
+use crate::net::graph::{Op, PoolKind, Role, Value};
+use crate::net::ids::{ParamId, Table};
 use crate::net::{Drops, Mode};
 use crate::search::loss::cross_entropy;
 use candle_core::{DType, Tensor, Var};
@@ -13,8 +14,8 @@ use std::collections::BTreeMap;
 /// How far the weights are moved for the product of Hessian and gradient, as a part of their norm.
 const STEP: f64 = 1e-6;
 
-/// Gradients of the loss by position, those of layers alone, on the engine where it can.
-fn gradients(subject: &Subject, images: &Images) -> Result<Vec<(usize, Option<Tensor>)>> {
+/// Gradients of the loss, those of layers alone, on the engine where it can.
+fn gradients(subject: &Subject, images: &Images) -> Result<Vec<(ParamId, Option<Tensor>)>> {
     let network = subject.network;
     let logits =
         network.forward(None, &images.x, subject.mix.as_ref(), Mode::Batch.into(), Drops::default(), false)?.logits;
@@ -27,8 +28,8 @@ fn by_layer(
     subject: &Subject,
     images: &Images,
     number: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
-) -> Result<Vec<f64>> {
-    let mut numbers = vec![0.0; subject.network.params().len()];
+) -> Result<Table<ParamId, f64>> {
+    let mut numbers = subject.network.params().beside(|_| 0.0);
     for (weight, gradient) in gradients(subject, images)? {
         if let Some(gradient) = gradient {
             let w = subject.network.params().at(weight).var.as_detached_tensor().to_dtype(DType::F64)?;
@@ -39,12 +40,12 @@ fn by_layer(
 }
 
 /// `|g|_2` of each layer.
-pub fn grad_norm(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+pub fn grad_norm(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
     by_layer(subject, images, |_, g| g.sqr()?.sum_all()?.sqrt())
 }
 
 /// `sum |w g|` of each layer.
-pub fn snip(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+pub fn snip(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
     by_layer(subject, images, |w, g| (w * g)?.abs()?.sum_all())
 }
 
@@ -57,7 +58,7 @@ pub fn zico(subject: &Subject, batches: &[Images]) -> Result<f64> {
             "two or more: it holds their gradients against each other",
         ));
     }
-    let mut seen: BTreeMap<usize, Vec<Vec<f32>>> = BTreeMap::new();
+    let mut seen: BTreeMap<ParamId, Vec<Vec<f32>>> = BTreeMap::new();
     for images in batches {
         for (weight, gradient) in gradients(subject, images)? {
             if let Some(gradient) = gradient {
@@ -88,10 +89,11 @@ pub fn zico(subject: &Subject, batches: &[Images]) -> Result<f64> {
 fn variables(
     subject: &Subject,
     value: impl Fn(&Tensor) -> candle_core::Result<Tensor>,
-) -> Result<(Vec<(usize, Var)>, Vec<Tensor>)> {
-    let layers: Vec<usize> = subject.layers().into_iter().map(|layer| layer.weight).collect();
-    let (mut variables, mut all) = (vec![], vec![]);
-    for (i, param) in subject.network.params().iter().enumerate() {
+) -> Result<(Vec<(ParamId, Var)>, Table<ParamId, Tensor>)> {
+    let layers: Vec<ParamId> = subject.layers().into_iter().map(|layer| layer.weight).collect();
+    let (params, mut variables, mut all) = (subject.network.params(), vec![], Table::default());
+    for i in params.ids() {
+        let param = params.at(i);
         let given = value(&param.var.as_detached_tensor().to_dtype(DType::F64)?)?;
         if param.role == Role::Weight && layers.contains(&i) {
             let variable = Var::from_tensor(&given)?;
@@ -105,16 +107,16 @@ fn variables(
 }
 
 /// `sum |w dR/dw|` of each layer: in f64, for R is a product over the layers.
-pub fn synflow(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+pub fn synflow(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
     let (variables, weights) = variables(subject, Tensor::abs)?;
     let no_norms =
-        |_: usize, op: &Op, x: &Tensor, y: Tensor| Ok(if matches!(op, Op::Norm { .. }) { x.clone() } else { y });
+        |_: Value, op: &Op, x: &Tensor, y: Tensor| Ok(if matches!(op, Op::Norm { .. }) { x.clone() } else { y });
     let (_, c, h, w) = images.x.dims4()?;
     let ones = Tensor::ones((1, c, h, w), DType::F64, images.x.device())?;
     let given = Given { weights: Some(&weights), watch: Some(&no_norms) };
     let logits = subject.network.measured(&ones, subject.mix.as_ref(), Mode::Eval, DType::F64, given)?;
     let gradients = logits.sum_all()?.backward()?;
-    let mut numbers = vec![0.0; weights.len()];
+    let mut numbers = weights.beside(|_| 0.0);
     for (i, variable) in variables {
         if let Some(gradient) = gradients.get(&variable) {
             numbers[i] = (variable.as_tensor() * gradient)?.abs()?.sum_all()?.to_scalar()?;
@@ -126,10 +128,10 @@ pub fn synflow(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
 /// What each ReLU and each maximum lets through: of one pass for all, so that between them the loss is smooth in the weights. With
 /// moving gates a difference of gradients counts the units that switch, which the Hessian of autograd does not.
 #[derive(Default)]
-struct Gates(RefCell<BTreeMap<usize, Vec<Tensor>>>);
+struct Gates(RefCell<BTreeMap<Value, Vec<Tensor>>>);
 
 impl Gates {
-    fn watch(&self, i: usize, op: &Op, x: &Tensor, y: Tensor) -> Result<Tensor> {
+    fn watch(&self, i: Value, op: &Op, x: &Tensor, y: Tensor) -> Result<Tensor> {
         let taps = |fill| match op {
             Op::Relu { .. } => Ok(vec![x.clone()]),
             Op::Pool { kind: PoolKind::Maximum, window, .. } => window.taps(x, fill),
@@ -160,11 +162,11 @@ impl Gates {
 }
 
 /// `-sum w (H g)` of each layer; H g is the central difference of gradients, in f64, with the gates of the middle.
-pub fn grasp(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+pub fn grasp(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
     let gates = Gates::default();
-    let watch = |i: usize, op: &Op, x: &Tensor, y: Tensor| gates.watch(i, op, x, y);
+    let watch = |i: Value, op: &Op, x: &Tensor, y: Tensor| gates.watch(i, op, x, y);
     // Gradients of the layers at weights moved by `step` times `along`.
-    let at = |step: f64, along: &BTreeMap<usize, Tensor>| -> Result<BTreeMap<usize, (Tensor, Tensor)>> {
+    let at = |step: f64, along: &BTreeMap<ParamId, Tensor>| -> Result<BTreeMap<ParamId, (Tensor, Tensor)>> {
         let (mut variables, mut weights) = variables(subject, |w| Ok(w.clone()))?;
         for (i, variable) in &mut variables {
             if let Some(direction) = along.get(i) {
@@ -175,7 +177,7 @@ pub fn grasp(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
         let given = Given { weights: Some(&weights), watch: Some(&watch) };
         let logits = subject.network.measured(&images.x, subject.mix.as_ref(), Mode::Batch, DType::F64, given)?;
         let gradients = cross_entropy(&logits, &images.y, 0.0)?.backward()?;
-        let with = |(i, var): (usize, Var)| gradients.get(&var).map(|g| (i, (var.as_detached_tensor(), g.clone())));
+        let with = |(i, var): (ParamId, Var)| gradients.get(&var).map(|g| (i, (var.as_detached_tensor(), g.clone())));
         Ok(variables.into_iter().filter_map(with).collect())
     };
     let middle = at(0.0, &BTreeMap::new())?;
@@ -185,12 +187,12 @@ pub fn grasp(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
     };
     let (weights, gradient) = (norm(|pair| &pair.0)?, norm(|pair| &pair.1)?);
     if gradient == 0.0 {
-        return Ok(vec![0.0; subject.network.params().len()]);
+        return Ok(subject.network.params().beside(|_| 0.0));
     }
     let step = STEP * weights / gradient;
     let along = middle.iter().map(|(i, (_, g))| (*i, g.clone())).collect();
     let (above, below) = (at(step, &along)?, at(-step, &along)?);
-    let mut numbers = vec![0.0; subject.network.params().len()];
+    let mut numbers = subject.network.params().beside(|_| 0.0);
     for (i, (w, _)) in &middle {
         if let (Some((_, above)), Some((_, below))) = (above.get(i), below.get(i)) {
             numbers[*i] = -(w * (above - below)?)?.sum_all()?.to_scalar::<f64>()? / (2.0 * step);

@@ -5,7 +5,7 @@ use crate::net::engine::Engine;
 use crate::net::engine::forward::{add_blocks, same_stride};
 use crate::net::engine::norm::narrow;
 use crate::net::engine::profile::{elsewhere, timed};
-use crate::net::program::{ConvId, Norm, Term};
+use crate::net::program::{ConvId, Norm, ParamId, Term};
 use crate::ops::linear_sum;
 use rayon::prelude::*;
 
@@ -21,7 +21,7 @@ impl Engine {
         let parts: Vec<(ConvId, usize, usize)> =
             work.convs.iter().zip(begins).zip(&lens).map(|((&c, at), &len)| (c, at, len)).collect();
         let values = pass.values;
-        let gradients: Vec<Vec<(usize, Vec<f32>)>> = parts
+        let gradients: Vec<Vec<(ParamId, Vec<f32>)>> = parts
             .into_par_iter()
             .map(|(c, at, len)| {
                 let mut total = vec![0f64; len];
@@ -36,8 +36,8 @@ impl Engine {
                 timed(what, || self.plans[c].unpack(&self.program.convs[c].filter, &narrow(&total), values))
             })
             .collect();
-        for (position, gradient) in gradients.into_iter().flatten() {
-            pass.params[position] = Some(gradient);
+        for (id, gradient) in gradients.into_iter().flatten() {
+            pass.params[id] = Some(gradient);
         }
     }
 
