@@ -89,7 +89,7 @@ def setn(run, cfg):
     by the sum of log-probabilities, and the best of them on single batches. DARTS space: `genotype()` of `search_model_setn_nasnet.py`."""
     train, valid = run.halves()
     net = run.supernet(cfg)
-    alphas = run.architecture()
+    alphas = run.architecture(std=cfg.get("arch_init", 1e-3))
     w, a = Sgd(run, net, cfg), Adam(run, alphas, cfg)
     for epoch in range(1, cfg["epochs"] + 1):
         for i, total, fetch in run.epoch("train", train, cfg["batch_size"]):

@@ -86,7 +86,7 @@ for method, own, last in [
     CASES += [
         (method, "nas-bench-201", "small", SMALL | dict(epochs=2) | own),
         (method, "nas-bench-201", "wider", WIDER | STRONG | (ARCH if method not in ("rsps", "spos") else {}) | dict(epochs=3, cells=1, batch_size=10) | own),
-        (method, "darts", "small", DARTS | (ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
+        (method, "darts", "small", DARTS | (ARCH if method == "setn" else ARCH | dict(arch_init=0.2, lr=0.004) if method not in ("rsps", "spos") else {}) | own | last),
     ]
 SHAPLEY = dict(epochs=2, warmup_epochs=1, orders=2, sample_images=6, shapley_step=0.5, lr=0.01, arch_init=0.1)
 STAGES = dict(epochs=2, arch_begin=1, arch_lr=0.05, arch_init=0.1, lr=0.01)
