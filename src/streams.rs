@@ -46,8 +46,10 @@ pub fn coloured(text: &str) -> String {
 
 /// A line on stderr, on a terminal folded at blanks to its width. Nobody can be told that it cannot be written.
 pub fn say(text: &str) {
-    let text = coloured(text);
-    let text = stderr_width().map_or(text.clone(), |width| fit::folded(&text, width));
+    let mut text = coloured(text);
+    if let Some(width) = stderr_width() {
+        text = fit::folded(&text, width);
+    }
     writeln!(std::io::stderr().lock(), "{text}").ok();
 }
 

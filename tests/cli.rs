@@ -323,10 +323,14 @@ fn a_word_that_is_no_script_and_no_command_is_told_what_it_may_have_meant() {
         (&["scripts/is_dart.rhai"], "did you mean the script `is_darts`?"),
         (&["my_method.rhai"], "isdarts-host scripts lists those inside the program"),
         (&["--threads", "1", "doc", "lr"], "the command `doc` comes first, and its options behind it"),
+        (&["--quiet", "doc", "lr"], "the command `doc` comes first"),
     ] {
         let (code, _, errors) = run(words);
         assert!(code != Some(0) && errors.contains(hint), "{words:?}: {errors}");
     }
+    // A value is no command.
+    let (_, _, errors) = run(&["--data", "runs", "--sede", "3"]);
+    assert!(errors.contains("unexpected argument '--sede'") && !errors.contains("comes first"), "{errors}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The GPU engine, on a CPU: the tests of the engine, of golden runs, of options, of drawn paths and of skips beside ops, with the emulator in the GPU's place.
+//! The GPU engine, on a CPU: the tests of the engine, of golden runs, of options, of drawn paths and of skips beside ops, with the
+//! emulator in the GPU's place.
 //! `ISDARTS_GOLDEN` names a folder with more golden runs.
 
 #[path = "engine.rs"]

@@ -126,6 +126,11 @@ fn every_format_has_the_same_rows() {
     );
     let nothing: Value = serde_json::from_str(&list(dir.path(), &["--seed", "9", "--format", "json"])).unwrap();
     assert_eq!(nothing, json!([]));
+    // Where nothing was run yet.
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(list(empty.path(), &["--format", "json"]), "[]\n");
+    let said = String::from_utf8(program(empty.path(), &["runs"]).stderr).unwrap();
+    assert!(said.starts_with("no such run in runs, which is not there"), "{said}");
 }
 
 #[test]

@@ -65,17 +65,36 @@ pub fn main() -> ExitCode {
 /// Where the first word is no command and no script either, what it may have meant: `quary 3`; a command behind options, where a
 /// script is expected.
 fn misread() -> Option<String> {
-    let word = std::env::args_os().nth(1)?.into_string().ok()?;
-    if word.starts_with('-') {
-        let words = || std::env::args_os().skip(2).filter_map(|word| word.into_string().ok());
-        let command = words().find(|word| Args::command().get_subcommands().any(|c| c.get_name() == word))?;
-        return Some(format!(
-            "the command `{command}` comes first, and its options behind it: isdarts-host {command} ..."
-        ));
+    let mut words = std::env::args_os().skip(1).map_while(|word| word.into_string().ok()).peekable();
+    let program = Args::command();
+    // Options before the first word that is none, and is none's value.
+    let takes = |option: &str| {
+        let long = option.strip_prefix("--");
+        let short = option.strip_prefix('-').filter(|letters| letters.chars().count() == 1);
+        let is = |a: &clap::Arg| {
+            long.is_some() && a.get_long() == long
+                || short.is_some() && a.get_short() == short.and_then(|s| s.chars().next())
+        };
+        program.get_arguments().any(|a| is(a) && a.get_action().takes_values())
+    };
+    let behind = words.peek()?.starts_with('-');
+    let word = loop {
+        let word = words.next()?;
+        match word.starts_with('-') {
+            true if takes(&word) => drop(words.next()),
+            true => {}
+            false => break word,
+        }
+    };
+    match program.get_subcommands().any(|command| command.get_name() == word) {
+        true if behind => {
+            Some(format!("the command `{word}` comes first, and its options behind it: isdarts-host {word} ..."))
+        }
+        false if !behind && !scripts::exists(Path::new(&word)) => {
+            Some(format!("`{word}` is no command and no script: {}", scripts::guess(&word)))
+        }
+        _ => None,
     }
-    let unknown = !scripts::exists(Path::new(&word));
-    let command = Args::command().get_subcommands().any(|command| command.get_name() == word);
-    (unknown && !command).then(|| format!("`{word}` is no command and no script: {}", scripts::guess(&word)))
 }
 
 /// Help, or what is wrong with the words.

@@ -29,11 +29,8 @@ pub fn runs(args: &Runs) -> Result<()> {
     if let [one, other] = &args.diff[..] {
         return print(&diff(&Overview::read(one)?, &Overview::read(other)?));
     }
-    if args.folder == Path::new(RUNS) && !args.folder.exists() {
-        streams::say("no runs: there is no folder `runs` here; `isdarts-host runs FOLDER` looks elsewhere");
-        return Ok(());
-    }
-    let found = Overview::find(&args.folder)?;
+    let none_yet = args.folder == Path::new(RUNS) && !args.folder.exists();
+    let found = if none_yet { Vec::new() } else { Overview::find(&args.folder)? };
     let mut runs = Vec::new();
     for path in &found {
         match Overview::read(path) {
@@ -68,7 +65,11 @@ pub fn runs(args: &Runs) -> Result<()> {
     columns.retain(|column| column != "run" && (args.searches || !args.columns.is_empty() || column != "search"));
     columns.insert(0, "run".into());
     if rows.is_empty() && args.format != TableFormat::Json {
-        let among = if found.is_empty() { String::new() } else { format!("; {} of others", found.len()) };
+        let among = match found.len() {
+            _ if none_yet => ", which is not there; `isdarts-host runs DIR` looks elsewhere".to_string(),
+            0 => String::new(),
+            others => format!("; {others} of others"),
+        };
         streams::say(&format!("no such run in {}{among}", args.folder.display()));
         return Ok(());
     }
@@ -335,4 +336,27 @@ fn remove(runs: &[Overview], yes: bool) -> Result<()> {
 
 fn folders(n: usize) -> String {
     if n == 1 { "1 folder".into() } else { format!("{n} folders") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_that_do_not_fit_stand_below_beside_the_runs() {
+        let row = |run: &str, seed: u64| {
+            Row::from_iter([
+                ("run".to_string(), run.into()),
+                ("seed".into(), seed.into()),
+                ("data".into(), "digits".into()),
+            ])
+        };
+        let (columns, rows) = (["run", "seed", "data"].map(String::from), [row("one", 0), row("other", 11)]);
+        for (line, expected) in [
+            (19, "run    seed  data\none       0  digits\nother    11  digits"),
+            (18, "run    seed\none       0\nother    11\n\nrun    data\none    digits\nother  digits"),
+        ] {
+            assert_eq!(in_parts(&columns, &rows, line), expected, "{line}");
+        }
+    }
 }

@@ -55,8 +55,7 @@ fn list() -> String {
 
 /// What a word may have meant that is neither a file, nor a script of the binary, nor a command.
 pub fn guess(word: &str) -> String {
-    let file = format!("{word}.rhai");
-    if Path::new(&file).is_file() {
+    if let Some(file) = bundled::file_meant(word) {
         return format!("did you mean the file `{file}`?");
     }
     let commands = Args::command();

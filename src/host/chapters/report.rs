@@ -46,6 +46,13 @@ fn cells(context: &NativeCallContext, header: &Array, rows: &Array) -> Fallible<
     Ok(lines)
 }
 
+/// What follows belongs to the search of this name; progress shows what stands before it.
+fn label(host: &Run, name: &str, before: &str) -> Fallible<()> {
+    *host.label.borrow_mut() = one_line(name)?;
+    host.progress.label(&format!("{before}{name}"));
+    Ok(())
+}
+
 /// A Markdown table whose columns line up.
 fn table(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
@@ -156,15 +163,9 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// ```rhai
         /// label("i_darts, seed 1", 2, 6);
         /// ```
-        fn label(text: String) -> Fallible<()> {
-            *host.label.borrow_mut() = one_line(&text)?;
-            host.progress.label(&text);
-            Ok(())
-        }
+        fn label(text: String) -> Fallible<()> { label(&host, &text, "") }
         fn label(text: String, number: usize, of: usize) -> Fallible<()> {
-            *host.label.borrow_mut() = one_line(&text)?;
-            host.progress.label(&format!("{number}/{of} {text}"));
-            Ok(())
+            label(&host, &text, &format!("{number}/{of} "))
         }
 
         fn mean(numbers: Vec<f64>) -> Fallible<f64> { some(&numbers, "mean").map(|()| mean(&numbers)) }

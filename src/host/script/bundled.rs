@@ -30,6 +30,11 @@ pub fn find(name: &str) -> Option<(&'static str, &'static str)> {
     SCRIPTS.into_iter().find(|(known, _)| *known == file.unwrap_or(name))
 }
 
+/// The file that a word names without its ending: `mine`, where mine.rhai is.
+pub fn file_meant(word: &str) -> Option<String> {
+    Some(format!("{word}.rhai")).filter(|file| std::path::Path::new(file).is_file())
+}
+
 /// What a script is for: the first sentence of its `//!` lines.
 pub fn about(text: &str) -> String {
     let header: Vec<&str> = text.lines().map_while(|l| l.strip_prefix("//!")).map(str::trim).collect();

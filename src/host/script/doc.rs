@@ -34,8 +34,13 @@ impl Doc {
 
     /// The signatures in words, each once.
     pub fn lines(&self) -> Vec<String> {
+        self.lines_of(|_| true)
+    }
+
+    /// Those of the signatures that are wanted.
+    pub fn lines_of(&self, wanted: impl Fn(&Signature) -> bool) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
-        for line in self.signatures.iter().map(Signature::to_string) {
+        for line in self.signatures.iter().filter(|s| wanted(s)).map(Signature::to_string) {
             if !lines.contains(&line) {
                 lines.push(line);
             }

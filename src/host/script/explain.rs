@@ -182,10 +182,8 @@ pub fn unknown_function(call: &str, docs: &[Doc]) -> String {
     }
     // Of a value that has such a method, its own.
     let named = || docs.iter().filter(|d| d.name == name);
-    let is_first = |s: &&Signature| s.receiver.as_ref().is_some_and(|p| types.first() == Some(&(p.kind)()));
-    let own = named().flat_map(|d| &d.signatures).filter(is_first).map(Signature::to_string);
-    let mut own: Vec<String> = own.collect();
-    own.dedup();
+    let is_first = |s: &Signature| s.receiver.as_ref().is_some_and(|p| types.first() == Some(&(p.kind)()));
+    let own: Vec<String> = named().flat_map(|d| d.lines_of(is_first)).collect();
     if !own.is_empty() {
         return format!("{name}: got ({}), expected {}", types[1..].join(", "), own.join(" or "));
     }

@@ -126,11 +126,11 @@ impl Session {
         let text = match bundled::find(&name) {
             Some((_, text)) if !path.exists() => text.to_string(),
             // A word is a name.
-            None if !path.exists() && Path::new(&format!("{name}.rhai")).is_file() => {
-                return Err(Error::Script(format!("unknown script `{name}`, did you mean the file `{name}.rhai`?")));
-            }
             None if !path.exists() && !name.contains(['/', '.']) => {
-                return Err(Error::unknown_name("script", &name, bundled::SCRIPTS.iter().map(|(name, _)| *name)));
+                return Err(match bundled::file_meant(&name) {
+                    Some(file) => Error::Script(format!("unknown script `{name}`, did you mean the file `{file}`?")),
+                    None => Error::unknown_name("script", &name, bundled::SCRIPTS.iter().map(|(name, _)| *name)),
+                });
             }
             _ => files::read_text(path).map_err(Error::io("read", path))?,
         };

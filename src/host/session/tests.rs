@@ -90,10 +90,14 @@ fn a_name_that_there_is_not_is_guessed_among_variables_and_keys() {
         ("outer()", "functions do not see the variables outside them"),
         ("fn late() { let score = 1; scroe } late()", "unknown variable `scroe`, did you mean `score`?"),
         ("quite_other", "unknown variable `quite_other`"),
+        // Any other letter would be as near.
+        ("g", "unknown variable `g`\n"),
+        ("net.resize(3)", "a setting is called so: #{ resize: ... }"),
+        ("let s = space(\"darts\"); s.candidate(1)", "candidate: got (integer), expected space.candidate("),
         ("help", "unknown variable `help`; it is a function: help("),
     ] {
         let Outcome::Error(text) = session.eval_line(input) else { panic!("{input}") };
-        assert!(text.contains(part), "{input}: {text}");
+        assert!(format!("{text}\n").contains(part), "{input}: {text}");
         assert!(!text.contains("outside") || input == "outer()", "{input}: {text}");
     }
 }
