@@ -25,6 +25,8 @@ settings! {
         arch_beta1: f64 = 0.5, BelowOne;
         /// Second beta of Adam.
         arch_beta2: f64 = 0.999, BelowOne;
+        /// What Adam adds to the root of its second moment, so that it divides by no zero.
+        arch_epsilon: f64 = 1e-8, NotNegative;
         /// Momentum of SGD.
         arch_momentum: f64 = 0.0, BelowOne;
         /// L2 added to the gradient.

@@ -4,7 +4,7 @@
 //! the safetensors file that the event names as `file`. What goes in: `data` and `split` (which images of the training set a
 //! part has), `supernet` and its first weights under the authors' names, `architecture` (first values, settings of Adam), every
 //! `draw`, every `batch` (what for, which images, labels, pixels as they were seen). What comes out: the loss of that batch,
-//! `sgd` and `adam` (one step, its settings), `weights` after a turn or an epoch of training that moved them, `iim`,
+//! `sgd` and `adam` (one step, its settings), `variable` (what a step made of one), `weights` after a turn or an epoch of training that moved them, `iim`,
 //! `evaluation`, `drop`, `genotype`. Numbers are exact; those that are not finite are texts.
 
 use super::{ArchConfig, EpochStats, TrainConfig};
@@ -163,6 +163,12 @@ impl Trace {
     /// One step of architecture parameters.
     pub fn adam(&self, values: &[candle_core::Var]) -> Result<()> {
         self.plain("adam", || Ok(json!({ "values": tables(values)? })))
+    }
+
+    /// One step of variables: their values under their numbers, `0` the first.
+    pub fn variable(&self, values: &[candle_core::Var]) -> Result<()> {
+        let named = |(i, v): (usize, &candle_core::Var)| Ok((i.to_string(), v.as_tensor().to_device(&Device::Cpu)?));
+        self.event("variable", || Ok((json!({}), values.iter().enumerate().map(named).collect::<Result<_>>()?)))
     }
 
     /// Weights and running statistics, if they have moved.

@@ -34,6 +34,15 @@ impl Outcome {
                     steps.push(step);
                     continue;
                 }
+                "variable" => {
+                    let tensors =
+                        safetensors::load(folder.join(event["file"].as_str().unwrap()), &Device::Cpu).unwrap();
+                    let values: Vec<Vec<f32>> = (0..tensors.len())
+                        .map(|i| tensors[&i.to_string()].flatten_all().unwrap().to_vec1().unwrap())
+                        .collect();
+                    steps.push(json!({ "event": "variable", "values": values }));
+                    continue;
+                }
                 "weights" => {
                     let tensors =
                         safetensors::load(folder.join(event["file"].as_str().unwrap()), &Device::Cpu).unwrap();
@@ -66,7 +75,7 @@ impl Outcome {
 
     /// How many losses and steps of an optimiser are compared.
     pub fn n_steps(&self) -> usize {
-        self.steps.iter().filter(|e| e["event"] == "sgd" || e["event"] == "adam").count()
+        self.steps.iter().filter(|e| ["sgd", "adam", "variable"].iter().any(|kind| e["event"] == *kind)).count()
     }
 }
 
@@ -154,15 +163,26 @@ fn deviations(kind: &str, got: &Value, want: &Value) -> Vec<(&'static str, f64)>
             let keys = want.as_object().unwrap().keys().filter(|k| *k != "event");
             keys.flat_map(|k| relatives("settings", k)).collect()
         }
-        "adam" => {
-            let pairs = pairs("values");
-            let largest = pairs.iter().map(|(_, b)| b.abs()).fold(0.0, f64::max);
-            pairs.iter().map(|(a, b)| ("alpha", (a - b).abs() / largest)).collect()
+        "adam" => by_the_largest(&pairs("values")),
+        "variable" => {
+            let each = |v: &Value| v["values"].as_array().unwrap().iter().map(flat).collect::<Vec<_>>();
+            let (got, want) = (each(got), each(want));
+            if got.iter().map(Vec::len).ne(want.iter().map(Vec::len)) {
+                return vec![("alpha", f64::NAN)];
+            }
+            let pairs = got.into_iter().zip(want).map(|(a, b)| a.into_iter().zip(b).collect::<Vec<_>>());
+            pairs.flat_map(|pairs| by_the_largest(&pairs)).collect()
         }
         "iim" => relatives("iim", "scores").collect(),
         "drop" => vec![same("candidates")],
         _ => vec![same("text")],
     }
+}
+
+/// How far apart values of a tensor are, beside the largest of them.
+fn by_the_largest(pairs: &[(f64, f64)]) -> Vec<(&'static str, f64)> {
+    let largest = pairs.iter().map(|(_, b)| b.abs()).fold(0.0, f64::max);
+    pairs.iter().map(|(a, b)| ("alpha", (a - b).abs() / largest)).collect()
 }
 
 fn relative(got: f64, want: f64) -> f64 {

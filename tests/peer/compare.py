@@ -12,6 +12,7 @@ def outcomes(events, found):
         if kind in ("train", "loss"): list_.append({"event": kind, "loss": e["loss"]})
         if kind == "sgd": list_.append({"event": kind, **e["settings"]})
         if kind == "adam": list_.append({"event": kind, "values": e["values"]})
+        if kind == "variable": list_.append({"event": kind, "values": e["values"]})
         if kind == "iim": list_.append({"event": kind, "scores": e["scores"]})
         if kind == "evaluation": list_.append({"event": kind, "loss": e["loss"], "accuracy": e["accuracy"]})
         if kind == "drop": list_.append({"event": kind, "candidates": sorted(e["candidates"])})
@@ -51,6 +52,10 @@ def deviation(kind, got, want):
     if kind == "adam":
         g, w = flat(got["values"]), flat(want["values"])
         yield "alpha", max(abs(a - b) for a, b in zip(g, w, strict=True)) / max(map(abs, w))
+    if kind == "variable":
+        for g, w in zip(got["values"], want["values"], strict=True):
+            g, w = flat(g), flat(w)
+            yield "alpha", max(abs(a - b) for a, b in zip(g, w, strict=True)) / max(map(abs, w))
     if kind == "iim":
         for a, b in zip(flat(got["scores"]), flat(want["scores"]), strict=True): yield "iim", relative(a, b)
     if kind == "drop": yield "same", float(got["candidates"] != want["candidates"])

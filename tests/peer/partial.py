@@ -29,6 +29,7 @@ def pc_darts(run, cfg):
                 for v, g in zip(betas, torch.autograd.grad(loss, betas, retain_graph=True, allow_unused=True)): v.grad = g
                 a.learn(loss)
                 b.step()
+                run.say("variable", values=[v.detach().tolist() for v in betas])
             with torch.no_grad(): m = mix()
             x, y = fetch()
             w.learn(cross_entropy(net, x, y, m), cosine(cfg, epoch + 1, i, total))

@@ -142,6 +142,9 @@ def of_program(folder, found):
     for e in events:
         if e["event"] == "weights":
             e["sketches"] = {k: sketch(k, v) for k, v in sorted(load_file(folder / "trace" / e["file"]).items())}
+        if e["event"] == "variable":
+            tensors = load_file(folder / "trace" / e["file"])
+            e["values"] = [tensors[str(i)].flatten().tolist() for i in range(len(tensors))]
     return compare.outcomes(events, found)
 
 

@@ -12,7 +12,7 @@ import compare, noise, torch_supernet
 NAMES = {"sep_conv_3x3": "dua_sepc_3x3", "sep_conv_5x5": "dua_sepc_5x5",
          "dil_conv_3x3": "dil_sepc_3x3", "dil_conv_5x5": "dil_sepc_5x5"}
 # What a trace holds of what came out; all else went in.
-OUTCOMES = {"sgd", "adam", "weights", "iim", "evaluation", "drop", "genotype"}
+OUTCOMES = {"sgd", "adam", "variable", "weights", "iim", "evaluation", "drop", "genotype"}
 
 
 class Disagreement(Exception):

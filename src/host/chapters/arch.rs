@@ -22,9 +22,9 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
     api.chapter("architecture parameters");
     functions! { api, [host];
         /// One [edges, ops] variable per cell type, drawn as cfg.arch_mean (0) + cfg.arch_init (1e-3) * N(0, 1), with
-        /// an optimiser of its own: arch_optimiser ("adam", or "sgd"), arch_lr (3e-4), arch_beta1 (0.5) and
-        /// arch_beta2 (0.999) of Adam, arch_momentum (0) of SGD, arch_weight_decay (1e-3, added to the gradient),
-        /// arch_clip (0: no clipping; else the largest norm of the gradients of all cell types together).
+        /// an optimiser of its own: arch_optimiser ("adam", or "sgd"), arch_lr (3e-4), arch_beta1 (0.5), arch_beta2
+        /// (0.999) and arch_epsilon (1e-8) of Adam, arch_momentum (0) of SGD, arch_weight_decay (1e-3, added to the
+        /// gradient), arch_clip (0: no clipping; else the largest norm of the gradients of all cell types together).
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

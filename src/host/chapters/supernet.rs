@@ -149,16 +149,23 @@ fn training(api: &mut Api) {
         }
 
         /// The batches of this epoch, shuffled and augmented, prepared ahead; for `for`. Outside an epochs loop it
-        /// begins the next epoch.
+        /// begins the next epoch. With a count: so many batches of `data`, which begins anew, shuffled and augmented
+        /// anew, when it runs out; for what goes along with training (a controller's rewards).
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
         /// let n = 0;
         /// for batch in net.batches(data().train.take(20), #{ batch_size: 8 }) { n += batch.len; }
         /// assert(n >= 16);
+        /// let labels = [];
+        /// for batch in net.batches(data().train.take(20), #{ batch_size: 16 }, 5) { labels.push(batch.labels); }
+        /// assert(labels.map(|own| own.shape[0]) == [16, 4, 16, 4, 16] && (labels[0] - labels[2]).abs().max() > 0);
         /// ```
         fn batches(&net: SupernetHandle, data: Data, cfg: Map) -> Fallible<BatchesHandle> {
-            BatchesHandle::new(net, &data, &cfg)
+            BatchesHandle::new(net, &data, &cfg, None)
+        }
+        fn batches(&net: SupernetHandle, data: Data, cfg: Map, count: usize) -> Fallible<BatchesHandle> {
+            BatchesHandle::new(net, &data, &cfg, Some(count))
         }
 
         /// The batches of this epoch of `train`, each as `pair.train` beside one of `valid` as `pair.valid` (which

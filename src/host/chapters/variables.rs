@@ -18,9 +18,9 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
     functions! { api, [host];
         /// A tensor that gradients flow to, with an optimiser, saved with every checkpoint; or an array of tensors with
         /// one optimiser for all (a controller's). Values are copied. cfg.optimiser ("adam", or "sgd"), lr (1e-3),
-        /// beta1 (0.9) and beta2 (0.999) of Adam, momentum (0) of SGD, weight_decay (0, added to the gradient), clip
-        /// (0: no clipping; else the largest norm of all gradients together). `v.value` computes, `v.values` those of
-        /// an array; `v.step(loss)` moves, `v.set(tensor)` puts other values in.
+        /// beta1 (0.9), beta2 (0.999) and epsilon (1e-8) of Adam, momentum (0) of SGD, weight_decay (0, added to the
+        /// gradient), clip (0: no clipping; else the largest norm of all gradients together). `v.value` computes,
+        /// `v.values` those of an array; `v.step(loss)` moves, `v.set(tensor)` puts other values in.
         ///
         /// ```rhai
         /// let x = variable(5.0, #{ optimiser: "sgd", lr: 0.25 });

@@ -29,6 +29,8 @@ pub struct BatchesHandle {
     /// The images.
     pub data: Rc<Dataset>,
     cfg: TrainConfig,
+    /// How many, beginning anew where the data runs out; None: those of the epoch.
+    count: Option<usize>,
 }
 
 /// The pairs of an epoch, not yet begun.
@@ -40,16 +42,16 @@ pub struct Pairs {
 }
 
 impl BatchesHandle {
-    /// Makes the batches of `data`, by the settings `cfg`.
-    pub fn new(net: &SupernetHandle, data: &Data, cfg: &Map) -> Fallible<Self> {
-        Ok(BatchesHandle { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)? })
+    /// Makes the batches of `data`, by the settings `cfg`; or `count` of them, over and over.
+    pub fn new(net: &SupernetHandle, data: &Data, cfg: &Map, count: Option<usize>) -> Fallible<Self> {
+        Ok(BatchesHandle { net: net.clone(), data: data.0.clone(), cfg: net.train_config(cfg)?, count })
     }
 }
 
 impl Pairs {
     /// Makes the pairs of `train` beside `valid`.
     pub fn new(net: &SupernetHandle, train: &Data, valid: &Data, cfg: &Map) -> Fallible<Self> {
-        Ok(Pairs { train: BatchesHandle::new(net, train, cfg)?, valid: valid.0.clone() })
+        Ok(Pairs { train: BatchesHandle::new(net, train, cfg, None)?, valid: valid.0.clone() })
     }
 }
 
@@ -57,6 +59,8 @@ impl Pairs {
 pub struct Running {
     list: BatchesHandle,
     batches: Option<Batches>,
+    /// Times that the data began anew; the first counts where a count is given: nothing else in the epoch is shuffled like it.
+    rounds: u64,
     begun: Instant,
     done: usize,
 }
@@ -64,7 +68,8 @@ pub struct Running {
 impl Running {
     fn step(&mut self) -> Result<Option<BatchHandle>> {
         interrupt::check()?;
-        let batches = match &mut self.batches {
+        let count = self.list.count;
+        let mut batches = match self.batches.take() {
             Some(batches) => batches,
             None => {
                 let net = &self.list.net;
@@ -72,17 +77,30 @@ impl Running {
                     let epoch = net.learner.borrow().epoch() + 1;
                     net.learner.borrow_mut().begin_epoch(epoch);
                 }
-                let batches = net.learner.borrow().batches(&self.list.data, &self.list.cfg, 0)?;
-                self.batches.insert(batches)
+                self.rounds = count.is_some().into();
+                self.round()?
             }
         };
-        let total = batches.total();
-        let batch = batches.next();
-        if self.done > 0 {
-            self.tick(total);
+        let mut batch = None;
+        if count.is_none_or(|count| self.done < count) {
+            batch = batches.next();
+            if batch.is_none() && count.is_some() {
+                self.rounds += 1;
+                batches = self.round()?;
+                batch = batches.next();
+            }
         }
+        if self.done > 0 {
+            self.tick(count.unwrap_or_else(|| batches.total()));
+        }
+        self.batches = Some(batches);
         self.done += 1;
         Ok(batch.map(|b| BatchHandle(Rc::new(b))))
+    }
+
+    /// The batches of all images once.
+    fn round(&self) -> Result<Batches> {
+        self.list.net.learner.borrow().batches(&self.list.data, &self.list.cfg, self.rounds)
     }
 
     /// Report the step that the script has just taken.
@@ -115,7 +133,7 @@ impl IntoIterator for BatchesHandle {
     type IntoIter = Running;
 
     fn into_iter(self) -> Running {
-        Running { list: self, batches: None, begun: Instant::now(), done: 0 }
+        Running { list: self, batches: None, rounds: 0, begun: Instant::now(), done: 0 }
     }
 }
 

@@ -11,8 +11,9 @@ use crate::host::script::errors::{Fallible, wrong};
 use crate::host::script::types::{Keys, Options};
 use crate::net::watched;
 use crate::search::settings::{Settings, settings};
-use crate::search::{ArchConfig, Stateful, Variables};
+use crate::search::{ArchConfig, Stateful, Trace, Variables};
 use candle_core::Tensor;
+use candle_core::backprop::GradStore;
 use rhai::{Array, Dynamic};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -28,6 +29,8 @@ settings! {
         beta1: f64 = 0.9, BelowOne;
         /// Second beta of Adam.
         beta2: f64 = 0.999, BelowOne;
+        /// What Adam adds to the root of its second moment.
+        epsilon: f64 = 1e-8, NotNegative;
         /// Momentum of SGD.
         momentum: f64 = 0.0, BelowOne;
         /// L2 added to the gradient.
@@ -46,6 +49,7 @@ impl Keys for VariableConfig {
 #[derive(Clone)]
 pub struct Variable {
     variables: Rc<RefCell<Variables>>,
+    trace: Trace,
     /// Whether they were made of an array.
     many: bool,
 }
@@ -69,6 +73,7 @@ impl Variable {
             arch_lr: cfg.lr,
             arch_beta1: cfg.beta1,
             arch_beta2: cfg.beta2,
+            arch_epsilon: cfg.epsilon,
             arch_momentum: cfg.momentum,
             arch_weight_decay: cfg.weight_decay,
             arch_clip: cfg.clip,
@@ -77,7 +82,7 @@ impl Variable {
         cfg.check()?;
         let variables = Rc::new(RefCell::new(Variables::of(&values, config)?));
         host.live.add(&(variables.clone() as Rc<RefCell<dyn Stateful>>));
-        Ok(Variable { variables, many })
+        Ok(Variable { variables, trace: host.trace.clone(), many })
     }
 
     /// The tensors, to compute with.
@@ -119,12 +124,18 @@ impl Variable {
             return Err(wrong("variable.step", format!("a tensor of shape {:?}", loss.0.dims()), "a loss: one number"));
         }
         let store = watched::backward(&loss.0)?;
-        Ok(self.variables.borrow_mut().step(&store, || "a step of variables".into())?)
+        Ok(self.move_by(&store)?)
     }
 
     /// One step of the optimiser with given gradients.
     pub fn step(&self, gradients: &GradientsHandle) -> Result<()> {
-        self.variables.borrow_mut().step(&gradients.gradients.graph, || "a step of variables".into())
+        self.move_by(&gradients.gradients.graph)
+    }
+
+    fn move_by(&self, gradients: &GradStore) -> Result<()> {
+        let mut variables = self.variables.borrow_mut();
+        variables.step(gradients, || "a step of variables".into())?;
+        self.trace.variable(&variables.vars)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ArchOptimiser {
     /// Adam (Kingma and Ba, 2015), as `torch.optim.Adam`:
-    /// `m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + 1e-8)`.
+    /// `m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; w -= lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)`.
     #[default]
     #[serde(rename = "adam")]
     Adam,
@@ -58,10 +58,11 @@ impl Moments {
         let (rest1, rest2) = ((1.0 - cfg.arch_beta1) as f32, (1.0 - cfg.arch_beta2) as f32);
         let rate = (cfg.arch_lr / (1.0 - cfg.arch_beta1.powi(self.t))) as f32;
         let root = (1.0 - cfg.arch_beta2.powi(self.t)).sqrt() as f32;
+        let epsilon = cfg.arch_epsilon as f32;
         for (((w, m), v), g) in values.iter_mut().zip(&mut self.m).zip(&mut self.v).zip(gradient) {
             *m += rest1 * (g - *m);
             *v = b2 * *v + rest2 * g * g;
-            *w -= rate * *m / (v.sqrt() / root + 1e-8);
+            *w -= rate * *m / (v.sqrt() / root + epsilon);
         }
     }
 

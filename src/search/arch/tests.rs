@@ -59,6 +59,33 @@ fn adam_steps_are_those_recorded_from_torch() {
     }
 }
 
+/// torch 2.x: `Adam(lr=3e-4, betas=(0, 0.999), eps=1e-3)`, beside which a small gradient moves little.
+#[test]
+fn an_epsilon_beside_small_gradients_is_that_of_torch() {
+    let config = ArchConfig { arch_beta1: 0.0, arch_epsilon: 1e-3, arch_weight_decay: 0.0, ..Default::default() };
+    let w = Var::new(&[0.001f32, -0.002, 0.0005, 0.1, -0.2, 0.3], &Device::Cpu).unwrap();
+    let mut adam = Moments::new(6);
+    for (g, recorded) in [
+        (
+            [0.1f32, -0.2, 0.3, 1e-4, 2e-5, -3e-6],
+            [0.000702970312f32, -0.00170149258, 0.000200996699, 0.0999727324, -0.200005889, 0.300000906],
+        ),
+        (
+            [-0.5, 0.0, 0.02, 0.4, -0.4, 1e-9],
+            [0.00111774937, -0.00170149258, 0.000172900269, 0.0995500684, -0.199583218, 0.300000906],
+        ),
+        (
+            [0.05, 0.06, -0.07, -2.0, 3.0, 0.5],
+            [0.00106721022, -0.00184963597, 0.000290118885, 0.100058913, -0.200097725, 0.299483329],
+        ),
+    ] {
+        w.set(&adam.step(&w, &Tensor::new(&g, &Device::Cpu).unwrap(), &config, 1.0).unwrap()).unwrap();
+        for (a, b) in w.to_vec1::<f32>().unwrap().iter().zip(recorded) {
+            assert!((a - b).abs() < 5e-8, "{a}, torch {b}");
+        }
+    }
+}
+
 /// torch 2.x, after `clip_grad_norm_(0.5)`: `Adam` as above, `SGD(lr=0.1, momentum=0.8, weight_decay=0.01)`.
 #[test]
 fn clipped_steps_are_those_recorded_from_torch() {
@@ -110,6 +137,7 @@ fn values_out_of_range_are_named() {
         (ArchConfig { arch_lr: -0.1, ..usual() }, "setting `arch_lr`: got -0.1, expected a finite number, 0 or more"),
         (ArchConfig { arch_beta1: 1.0, ..usual() }, "setting `arch_beta1`: got 1, expected 0 or more, and less than 1"),
         (ArchConfig { arch_beta2: -0.1, ..usual() }, "setting `arch_beta2`: got -0.1"),
+        (ArchConfig { arch_epsilon: -1.0, ..usual() }, "setting `arch_epsilon`: got -1"),
         (ArchConfig { arch_momentum: 1.5, ..usual() }, "setting `arch_momentum`: got 1.5"),
         (ArchConfig { arch_weight_decay: f64::NAN, ..usual() }, "setting `arch_weight_decay`: got NaN"),
         (ArchConfig { arch_clip: -1.0, ..usual() }, "setting `arch_clip`: got -1"),
