@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import by_gradients, compare, darts, darts_pt, drop_nas, golden, is_darts, look_ahead, opp_darts, partial, paths, sampled, sgas, shapley, staged
+import by_gradients, compare, darts, darts_pt, drop_nas, enas, golden, is_darts, look_ahead, opp_darts, partial, paths, sampled, sgas, shapley, staged
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas, opp_darts)
+METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas, opp_darts, enas)
            for name, method in module.METHODS.items()}
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
@@ -91,6 +91,7 @@ for method, own, last in [
 SHAPLEY = dict(epochs=2, warmup_epochs=1, orders=2, sample_images=6, shapley_step=0.5, lr=0.01, arch_init=0.1)
 STAGES = dict(epochs=2, arch_begin=1, arch_lr=0.05, arch_init=0.1, lr=0.01)
 PART = dict(epochs=4, arch_begin=1, arch_init=0.1, lr=0.01)
+LSTM = dict(lr=0.01, hidden=4, controller_lr=0.1, controller_steps=2, aggregate=2, entropy_weight=0.05, baseline_decay=0.7, samples=3)
 CASES += [
     ("pc_darts", "nas-bench-201", "small", SMALL | ARCH | PART | dict(channels=8, batch_size=15)),
     ("pc_darts", "nas-bench-201", "wider", WIDER | ARCH | PART | dict(cells=1, batch_size=10, channels=16, partial=2)),
@@ -122,6 +123,9 @@ CASES += [
     ("opp_darts", "nas-bench-201", "small", SMALL | FEW | dict(epochs=5, add_every=1, weight_decay=0.02)),
     ("opp_darts", "nas-bench-201", "wider", WIDER | FEW | dict(cells=1, batch_size=10, epochs=4, add_every=2, weight_decay=0.02)),
     ("opp_darts", "darts", "small", DARTS | FEW | dict(epochs=2, batch_size=5, add_every=1, lr=0.004, weight_decay=0.02)),
+    ("enas", "nas-bench-201", "small", SMALL | LSTM | dict(epochs=2)),
+    ("enas", "nas-bench-201", "wider", WIDER | LSTM | dict(cells=1, batch_size=10, epochs=3, hidden=5, lr_period=2, controller_clip=0.1, samples=4)),
+    ("enas", "darts", "small", DARTS | LSTM | dict(limit=3, train_share=0.67, batch_size=20, epochs=3, lr_period=1)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

@@ -78,11 +78,11 @@ class Replay:
                 if off > compare.TOLERANCES.get(bound, 0.0) / 2: raise Apart(f"event {place}, {kind}: {bound} is off by {off:.1e}")
         self.outcomes.append(event)
 
-    def halves(self):
-        """Two disjoint halves of the training set, together all of it."""
+    def halves(self, share=0.5):
+        """Two disjoint parts of the training set, together all of it; the first has this share."""
         parts = self.take("split")["parts"]
-        if len(parts) != 2 or sorted(parts[0] + parts[1]) != list(self.train) or abs(len(parts[0]) - len(parts[1])) > 1:
-            raise Disagreement("the parts are not two halves of the training set")
+        if len(parts) != 2 or sorted(parts[0] + parts[1]) != list(self.train) or abs(len(parts[0]) - share * len(self.train)) > 0.6:
+            raise Disagreement(f"the parts are not {share} of the training set and the rest")
         return Part("the first half", parts[0]), Part("the second half", parts[1])
 
     def supernet(self, cfg, **options):
@@ -171,7 +171,7 @@ def cosine(cfg, epoch, index, total):
 
 
 class Sgd:
-    """Clip at 5, then PyTorch's SGD."""
+    """Clip at 5, if nothing else is said, then PyTorch's SGD."""
     def __init__(self, run, net, cfg, nesterov=True):
         self.run, self.net, self.clip, self.nesterov = run, net, cfg.get("clip", 5.0), nesterov
         self.wd, self.fresh, self.says_nesterov = cfg["weight_decay"], True, "nesterov" in cfg
@@ -179,7 +179,7 @@ class Sgd:
 
     def step(self, lr):
         for group in self.opt.param_groups: group["lr"] = lr
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
+        if self.clip: torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.clip)
         self.opt.step()
         settings = dict(lr=lr, momentum=0.9, nesterov=self.nesterov, weight_decay=self.wd, clip=self.clip)
         if not self.says_nesterov: del settings["nesterov"]

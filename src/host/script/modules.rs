@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 50] = [
+pub const STDLIB: [(&str, &str); 55] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -54,6 +54,7 @@ pub const STDLIB: [(&str, &str); 50] = [
     ("nas/darts_plus", include_str!("../../../stdlib/nas/darts_plus.rhai")),
     ("nas/sgas", include_str!("../../../stdlib/nas/sgas.rhai")),
     ("nas/beta_darts_pp", include_str!("../../../stdlib/nas/beta_darts_pp.rhai")),
+    ("nas/enas", include_str!("../../../stdlib/nas/enas.rhai")),
     ("nas/random", include_str!("../../../stdlib/nas/random.rhai")),
     ("nas/robust_darts", include_str!("../../../stdlib/nas/robust_darts.rhai")),
     ("nas/rankings", include_str!("../../../stdlib/nas/rankings.rhai")),
@@ -71,6 +72,10 @@ pub const STDLIB: [(&str, &str); 50] = [
     ("nas/parts/schedules", include_str!("../../../stdlib/nas/parts/schedules.rhai")),
     ("nas/parts/sharpness", include_str!("../../../stdlib/nas/parts/sharpness.rhai")),
     ("nas/parts/growth", include_str!("../../../stdlib/nas/parts/growth.rhai")),
+    ("nas/parts/controller", include_str!("../../../stdlib/nas/parts/controller.rhai")),
+    ("nas/parts/edge_controller", include_str!("../../../stdlib/nas/parts/edge_controller.rhai")),
+    ("nas/parts/node_controller", include_str!("../../../stdlib/nas/parts/node_controller.rhai")),
+    ("nas/parts/lstm", include_str!("../../../stdlib/nas/parts/lstm.rhai")),
     ("nas/parts/groups", include_str!("../../../stdlib/nas/parts/groups.rhai")),
 ];
 
