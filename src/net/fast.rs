@@ -8,6 +8,7 @@ use super::engine::{Engine, Forward, Input};
 use super::gpu::{self, GpuEngine, Trained};
 use super::graph::Graph;
 use super::ids::{MixId, ParamId, Table};
+use super::look::Look;
 use super::lower::{Wanted, lower, tap_of};
 use super::slot::{Machine, Slot, check_again, lock, with_slices, write_running};
 use super::{DropPath, Dropout, Drops, Mode, Params, Paths, pass, watched};
@@ -156,6 +157,24 @@ impl Fast {
                 Machine::Cpu(_) => Ok(None),
             },
         )
+    }
+
+    /// What `f` sees of a batch on the CPU engine, of what the logits do not depend on, too; none on a GPU.
+    pub fn look<R>(
+        &self,
+        net: &Runnable,
+        x: &Tensor,
+        mix: &[f32],
+        f: impl FnOnce(Look<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let (at, x) = ((&mut *lock(&self.slot)?, &self.gpu), x.contiguous()?);
+        if self.is_on_gpu() {
+            return Ok(None);
+        }
+        with_machine(at, net, &x, mix, Mode::Batch.into(), (None, None), false, true, |machine, input| match machine {
+            Machine::Cpu(engine) => f(Look::new(engine, input)).map(Some),
+            Machine::Gpu(_) => Ok(None),
+        })
     }
 
     /// Seconds of each launch of the last engine's passes, where it is on a GPU.

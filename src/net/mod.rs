@@ -11,6 +11,7 @@ pub mod gradients;
 pub mod graph;
 pub mod grow;
 pub mod ids;
+pub mod look;
 pub mod lower;
 pub(crate) mod network;
 pub mod onnx;

@@ -5,6 +5,7 @@ use super::fast::{self, Fast};
 use super::gpu::Trained;
 use super::graph::Graph;
 use super::ids::{MixId, ParamId, Table};
+use super::look::Look;
 use super::pass::{Logits, Pass};
 use super::{DropPath, Drops, Gradients, Mode, Param, Params, Paths, watched};
 use crate::error::{Error, Result};
@@ -173,6 +174,17 @@ impl Network {
     fn of(&self, graph: Option<&Arc<Graph>>) -> fast::Runnable {
         let graph = graph.unwrap_or(&self.run.graph).clone();
         fast::Runnable { graph, params: self.run.params.clone(), strict: self.run.strict }
+    }
+
+    /// What `f` sees of a batch on the CPU engine; none where that does not run the network.
+    pub fn look<R>(
+        &self,
+        x: &Tensor,
+        mix: Option<&Tensor>,
+        f: impl FnOnce(Look<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        let mix = mix.map_or(Ok(vec![]), |mix| mix.to_vec1::<f32>())?;
+        self.fast.as_ref().map_or(Ok(None), |fast| fast.look(&self.run, x, &mix, f))
     }
 
     /// A pass of the definition that keeps no graph, for what `probe` sees.

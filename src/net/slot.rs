@@ -2,7 +2,7 @@
 //! [`super::fast`].
 
 use super::Params;
-use super::engine::{Backward, Engine, Forward, Input, Values};
+use super::engine::{Backward, Engine, Forward, Input, Values, Want};
 use super::gpu::GpuEngine;
 use super::ids::{ParamId, Table};
 use crate::error::{Error, Result};
@@ -31,8 +31,9 @@ impl Machine {
 
     /// Back from the gradient of what the last forward pass gave.
     fn backward(&mut self, params: &Params, gradient: &[f32], want_mix: bool) -> Result<Backward> {
+        let want = Want { mix: want_mix, ..Want::default() };
         match self {
-            Machine::Cpu(engine) => with_values(params, |values| engine.backward(values, gradient, want_mix)),
+            Machine::Cpu(engine) => with_values(params, |values| engine.backward(values, gradient, want)),
             Machine::Gpu(engine) => engine.backward(gradient, want_mix),
         }
     }

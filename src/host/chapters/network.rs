@@ -89,13 +89,15 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// and classifier (no biases, no batch norms); batch norms go by the batch, and nothing moves.
         ///
         /// - grad_norm: sum over layers of |dL/dw|; snip: sum |w dL/dw|; grasp: -sum w (H dL/dw), the sign of
-        ///   zero-cost-nas, H the Hessian with ReLUs and maxima as they stand, in f64; fisher: over channels of layer
-        ///   outputs a, weights of the channel times half the mean over images of (sum over pixels of a dL/da)^2.
+        ///   zero-cost-nas, H the Hessian with ReLUs and maxima as they stand (a difference of gradients with the gates
+        ///   held: on the CPU in f32, at most 1 % from the exact value; with maxima in f64, and slow); fisher: over
+        ///   channels of layer outputs a, weights of the channel times half the mean over images of (sum over pixels
+        ///   of a dL/da)^2 (slow where convolutions are separable).
         /// - synflow: sum |w dR/dw|, R the sum of the logits of an image of ones, |w| for w, no batch norms, in f64
         ///   (it grows by a factor a layer); NAS-Bench-Suite-Zero lists its logarithm.
         /// - jacob_cov: -sum log(v + k) + 1/(v + k), k = 1e-5, over the eigenvalues v of the correlations between the
-        ///   images' gradients of the sum of the logits, in f64; naswot: log |det K|, K the number of ReLUs that two
-        ///   images agree on; both grow with the batch: compare cells by batches of one size.
+        ///   images' gradients of the sum of the logits; naswot: log |det K|, K the number of ReLUs that two images
+        ///   agree on; both grow with the batch: compare cells by batches of one size.
         /// - zen: log of the mean |f(x) - f(x + 0.01 x')| plus the sum over batch norms of half the log of the mean
         ///   running variance, f the features; x, x' and the weights are drawn anew, normal, so that only the shape of
         ///   the images counts. zico: sum over layers of log sum mean |g| / std g over the batches, g = dL/dw.
@@ -115,6 +117,19 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// ```
         fn proxy(&net: NetworkHandle, name: String, images: Dynamic) -> Fallible<f64> { net.proxy(&name, &images) }
         fn proxy(&net: NetworkHandle, name: String) -> Result<f64> { net.count(&name) }
+
+        /// Proxies of the network, as `network.proxy` has each, in a map by name. Passes that several look at are made
+        /// once: grad_norm, snip, fisher, naswot and zico share one forward and one backward pass a batch.
+        ///
+        /// ```rhai
+        /// let net = network(9930, #{ channels: 4, cells: 1 });
+        /// let batches = data().train.take(32).batches(16);
+        /// let all = net.proxies(["params", "snip", "fisher", "naswot", "zico"], batches);
+        /// assert(all.snip == net.proxy("snip", batches));
+        /// ```
+        fn proxies(&net: NetworkHandle, names: Vec<String>, images: Dynamic) -> Fallible<Map> {
+            net.proxies(&names, &images)
+        }
 
         /// A proxy of each live candidate under the mask, as an importance: its saliencies (grad_norm, snip, grasp,
         /// fisher, synflow as in `network.proxy`), summed over the weights of a candidate in all cells of its type, a

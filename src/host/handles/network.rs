@@ -90,8 +90,29 @@ impl NetworkHandle {
     pub(crate) fn proxy(&self, name: &str, images: &Dynamic) -> Fallible<f64> {
         let batches = batches_of(images)?;
         let Some(proxy) = proxy_of(name)? else { return Ok(self.count(name)?) };
-        let seed = if proxy == Proxy::Zen { self.host.stream.borrow_mut().next_seed() } else { 0 };
-        Ok(proxy::score(self.net(), proxy, &plain(&batches), seed)?)
+        Ok(proxy::score(self.net(), proxy, &plain(&batches), self.seed(&[proxy]))?)
+    }
+
+    /// Proxies by their names, of a batch or several: passes that several look at are made once.
+    pub(crate) fn proxies(&self, names: &[String], images: &Dynamic) -> Fallible<Map> {
+        let batches = batches_of(images)?;
+        let known: Vec<Option<Proxy>> = names.iter().map(|name| proxy_of(name)).collect::<Result<_>>()?;
+        let seen: Vec<Proxy> = known.iter().flatten().copied().collect();
+        let mut values = vec![].into_iter();
+        if !seen.is_empty() {
+            values = proxy::scores(self.net(), &seen, &plain(&batches), self.seed(&seen))?.into_iter();
+        }
+        let mut map = Map::new();
+        for (name, proxy) in names.iter().zip(known) {
+            let value = proxy.and_then(|_| values.next()).map_or_else(|| self.count(name), Ok)?;
+            map.insert(name.into(), value.into());
+        }
+        Ok(map)
+    }
+
+    /// Of what is drawn for these proxies: of the run's stream, where something is.
+    fn seed(&self, proxies: &[Proxy]) -> u64 {
+        if proxies.contains(&Proxy::Zen) { self.host.stream.borrow_mut().next_seed() } else { 0 }
     }
 
     /// One of [`COUNTS`].

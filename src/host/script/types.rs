@@ -167,6 +167,16 @@ impl Item for usize {
     }
 }
 
+impl Item for String {
+    fn kind() -> String {
+        <String as Argument>::kind()
+    }
+
+    fn of(value: &Dynamic, what: &str) -> Fallible<Self> {
+        value.clone().into_string().map_err(|_| wrong(what, shown(value), "a string"))
+    }
+}
+
 impl<T: Item> Argument for Vec<T> {
     type Raw = Array;
 

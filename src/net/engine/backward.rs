@@ -26,12 +26,28 @@ pub struct Backward {
     pub params: Table<ParamId, Option<Vec<f32>>>,
     /// The gradient of the mixing weights; zero unless asked for.
     pub mix: Table<MixId, f32>,
+    /// [`Want::along`], `[b, channels]` of the convolution of a weight.
+    pub along: Table<ParamId, Vec<f64>>,
+    /// [`Want::input`], `[b, 3, h, w]`.
+    pub input: Vec<f32>,
+}
+
+/// What a backward pass is asked for besides the gradients of the weights.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Want {
+    /// The gradient of the mixing weights.
+    pub mix: bool,
+    /// For each image and channel of a convolution, the sum over pixels of its output (in front of the norm) times the gradient
+    /// there. Not of separable ones: what lies between their two halves is never stored.
+    pub along: bool,
+    /// The gradient of the images.
+    pub input: bool,
 }
 
 /// State of a backward pass on its way.
 struct BackwardPass<'a> {
     values: Values<'a>,
-    want_mix: bool,
+    want: Want,
     /// For each node, the convolutions that read it and that a gradient comes back through.
     groups: Table<NodeId, Vec<Vec<ConvId>>>,
     /// Gradient of what went out by the tap.
@@ -42,6 +58,7 @@ struct BackwardPass<'a> {
     norms: Table<ConvId, Option<DzMap>>,
     mix: Table<MixId, f64>,
     params: Table<ParamId, Option<Vec<f32>>>,
+    along: Table<ParamId, Vec<f64>>,
 }
 
 /// One block of images of a pass over a node.
@@ -53,8 +70,9 @@ struct BackwardBlock<'a> {
     first: usize,
     images: usize,
     dx: &'a mut [f32],
-    /// Per convolution that reads the node: its weight gradient from this block.
+    /// Per convolution that reads the node: its weight gradient from this block, and [`Want::along`] (or nothing).
     dw: Vec<&'a mut [f32]>,
+    along: Vec<&'a mut [f64]>,
     /// `sum dx`, then `sum dx z` for each convolution into the node; of the block, or of each image.
     sums: &'a mut [f64],
     /// Gradient of the weight of each copy, then each pool, out of the node.
@@ -72,39 +90,47 @@ struct BackwardWork {
     dw: Buffer,
     sums: Vec<f64>,
     dots: Vec<f64>,
+    /// Of each of `convs`, where it is asked for.
+    along: Vec<Vec<f64>>,
 }
 
 impl Engine {
     /// Backward from the gradient of the logits of the last forward pass, and behind it that of what went out by the tap.
-    pub fn backward(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
-        in_pool(|| self.backward_pass(values, gradient, want_mix))
+    pub fn backward(&mut self, values: Values<'_>, gradient: &[f32], want: Want) -> Result<Backward> {
+        in_pool(|| self.backward_pass(values, gradient, want))
     }
 
-    fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want_mix: bool) -> Result<Backward> {
+    fn backward_pass(&mut self, values: Values<'_>, gradient: &[f32], want: Want) -> Result<Backward> {
         let useful = self.program.useful();
         let mut pass = BackwardPass {
             values,
-            want_mix,
+            want,
             groups: self.computed(&useful),
             tapped: &gradient[self.batch * self.program.head.classes..],
             dy: self.program.nodes.beside(|_| Buffer::default()),
             norms: self.program.convs.beside(|_| None),
             mix: Table::filled(self.program.n_mix, 0.0),
             params: values.beside(|_| None),
+            along: values.beside(|_| vec![]),
         };
         let dlogits = &gradient[..self.batch * self.program.head.classes];
+        let mut input = vec![];
         let from_head = timed(|| elsewhere("head", true), || self.backward_head(&mut pass, dlogits))?;
         for stage in self.stages.clone().into_iter().rev() {
             interrupt::check()?;
             let first = stage[0];
             self.backward_stage(stage.into_iter().filter(|&i| useful[i]).collect(), &from_head, &mut pass)?;
+            if want.input && first == NodeId(0) {
+                input = self.nchw(&pass.dy[first]);
+            }
             self.release(first, &mut pass.dy);
         }
         for buffer in pass.dy {
             self.pool.give(buffer);
         }
         self.pool.give(from_head.dn);
-        Ok(Backward { params: pass.params, mix: pass.mix.into_iter().map(|g| g as f32).collect() })
+        let mix = pass.mix.into_iter().map(|g| g as f32).collect();
+        Ok(Backward { params: pass.params, mix, along: pass.along, input })
     }
 
     /// Give back the gradients of nodes whose sources are all done, now that all nodes from `first` on are.
@@ -130,12 +156,14 @@ impl Engine {
             .par_chunks_mut(block * size.len())
             .zip(self.x[last].par_chunks(block * size.len()))
             .zip(dp.par_chunks(block * size.c))
+            .enumerate()
             .with_max_len(1)
-            .map(|((dn, x), dp)| {
+            .map(|(b, ((dn, x), dp))| {
                 match head.norm {
-                    Some(_) => head::pool_backward(x, &a, &t, pixels, dp, dn),
-                    None => head::mean_backward(size.c, pixels, dp, dn),
+                    Some(_) if self.held.is_none() => head::pool_backward(x, &a, &t, pixels, dp, dn),
+                    _ => head::mean_backward(size.c, pixels, dp, dn),
                 }
+                self.hold_back_head(b * block, dn);
                 let mut part = vec![0.0; 2 * size.c];
                 sums(dn, &[x], size.c, &mut part);
                 part
@@ -173,6 +201,7 @@ impl Engine {
             self.collect_weights(&work, pass);
             self.collect_norms(&work, pass);
             self.collect_dots(&work, pass);
+            self.collect_along(&work, pass);
             if self.paths == Paths::DrawnWithGhosts {
                 self.collect_ghosts(&work, pass);
             }
@@ -193,12 +222,15 @@ impl Engine {
         let into: Vec<ConvId> = node.origin.terms().iter().filter_map(conv).collect();
         let n_dots = node.copies.len() + node.pools3.len();
         let dw_len: usize = convs.iter().map(|&c| self.plans[c].dw_len()).sum();
+        let channels = |&c: &ConvId| self.program.nodes[self.program.convs[c].dst].size.c;
+        let along = |c: &ConvId| vec![0.0; if pass.want.along { self.batch * channels(c) } else { 0 }];
         Ok(BackwardWork {
             node: i,
             sums: vec![0.0; if self.by_image[i] { self.batch } else { n_blocks } * (1 + into.len()) * node.size.c],
             dots: vec![0.0; n_blocks * n_dots.max(1)],
             dx: self.pool.borrow(self.batch * node.size.len())?,
             dw: self.pool.borrow(n_blocks * dw_len)?,
+            along: convs.iter().map(along).collect(),
             convs,
             into,
         })
@@ -220,6 +252,8 @@ impl Engine {
         let sums_len = (1 + work.into.len()) * self.program.nodes[node].size.c;
         let sums_len = if self.by_image[node] { len * sums_len } else { sums_len };
         let dots_len = work.dots.len() / n_blocks;
+        let of_block = |a: &mut Vec<f64>| (a.len() / self.batch * len).max(1);
+        let mut along: Vec<_> = work.along.iter_mut().map(|a| (of_block(a), a)).map(|(n, a)| a.chunks_mut(n)).collect();
         let parts = work.dx.chunks_mut(len * size).zip(work.sums.chunks_mut(sums_len));
         let parts = parts.zip(work.dots.chunks_mut(dots_len)).zip(dw).enumerate();
         let block = |(b, (((dx, sums), dots), dw))| BackwardBlock {
@@ -229,6 +263,7 @@ impl Engine {
             images: len.min(self.batch - b * len),
             dx,
             dw,
+            along: along.iter_mut().filter_map(Iterator::next).collect(),
             sums,
             dots,
         };
@@ -301,12 +336,22 @@ impl Engine {
             };
             let dz: Vec<Dz<'_>> = group.iter().filter_map(gradient).collect();
             let relu = self.program.convs[group[0]].relu;
-            let dx = (block.node > NodeId(0)).then_some(&mut *block.dx);
+            for ((&c, dz), along) in group.iter().zip(&dz).zip(block.along.iter_mut().skip(done)) {
+                dz.along(&self.z[c][block.first * self.out_len(c)..][..dz.dy.len()], along);
+            }
+            let dx = (block.node > NodeId(0) || pass.want.input).then_some(&mut *block.dx);
             let dw = &mut block.dw[done..][..group.len()];
-            timed(
-                || self.convolving(group, block.images, true),
-                || self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch),
-            );
+            let held = if relu { self.held(block.node, block.first, x) } else { None };
+            let back = || match (held, dx) {
+                (Some(x), Some(dx)) => {
+                    let mut arriving = vec![0.0; dx.len()];
+                    self.group(group).backward(false, block.images, &x, &dz, Some(&mut arriving), dw, scratch);
+                    self.hold_back(block.node, block.first, &mut arriving);
+                    dx.iter_mut().zip(arriving).for_each(|(dx, d)| *dx += d);
+                }
+                (_, dx) => self.group(group).backward(relu, block.images, x, &dz, dx, dw, scratch),
+            };
+            timed(|| self.convolving(group, block.images, true), back);
             done += group.len();
         }
     }

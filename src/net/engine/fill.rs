@@ -2,8 +2,11 @@
 //! again where it is not kept.
 
 use super::Engine;
+use super::gates::normed;
+use super::norm::narrow;
 use crate::net::program::{NodeId, Origin, Term};
 use crate::ops::linear_sum::{Source, linear_sum};
+use crate::ops::relu::relu;
 use crate::ops::{channels, pool};
 
 /// Coefficients, one a channel, and the images that they multiply.
@@ -159,6 +162,29 @@ impl Engine {
             Origin::Shuffle { first, rest, groups } => {
                 channels::shuffle(images(first).0, images(rest).0, x, node.channels, groups);
             }
+        }
+    }
+}
+
+impl Engine {
+    /// Images of the size of node 0, as they come in: `[n, h, w, 8]` to `[n, 3, h, w]`.
+    pub(super) fn nchw(&self, x: &[f32]) -> Vec<f32> {
+        let node = &self.program.nodes[NodeId(0)];
+        let image = |x: &[f32]| {
+            (0..node.channels)
+                .flat_map(move |c| x.chunks_exact(node.size.c).map(move |x| x[c]).collect::<Vec<f32>>())
+                .collect::<Vec<f32>>()
+        };
+        x.chunks_exact(node.size.len()).flat_map(image).collect()
+    }
+
+    /// What the mean of the head is taken of, `[b, h, w, c]`.
+    pub fn features(&self) -> Vec<f32> {
+        let x = &self.x[self.program.nodes.last()];
+        let norm = &self.head_norm;
+        match self.program.head.norm {
+            None => x.to_vec(),
+            Some(_) => normed(x, &narrow(&norm.a), &narrow(&norm.t)).into_iter().map(relu).collect(),
         }
     }
 }

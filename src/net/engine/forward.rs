@@ -1,6 +1,7 @@
 //! The forward pass: node by node, [`super`] says how.
 
 use super::fill::NodeSum;
+use super::gates::normed;
 use super::norm::{NormState, batch_moments, moved, narrow};
 use super::profile::{elsewhere, timed};
 use super::{Engine, Input, Values, in_pool};
@@ -182,6 +183,8 @@ impl Engine {
         for group in &self.groups[node] {
             let (z, stats) = (&mut block.z[done..][..group.len()], &mut block.stats[done..][..group.len()]);
             let relu = self.program.convs[group[0]].relu;
+            let held = if relu { self.held(node, block.first, x) } else { None };
+            let (x, relu) = held.as_deref().map_or((&*x, relu), |x| (x, false));
             timed(|| self.convolving(group, n, false), || self.group(group).forward(relu, n, x, z, stats, scratch));
             done += group.len();
         }
@@ -289,9 +292,11 @@ impl Engine {
         };
         let (a, t) = (narrow(&state.a), narrow(&state.t));
         let mut pooled = vec![0.0; batch * size.c];
-        pooled.par_chunks_mut(size.c).zip(x.par_chunks(size.len())).for_each(|(p, x)| match head.norm {
-            Some(_) => head::pool(x, &a, &t, pixels, p),
-            None => head::mean(x, size.c, pixels, p),
+        pooled.par_chunks_mut(size.c).zip(x.par_chunks(size.len())).enumerate().for_each(|(image, (p, x))| {
+            match (head.norm, self.held_head(image, || normed(x, &a, &t))) {
+                (Some(_), None) => head::pool(x, &a, &t, pixels, p),
+                (_, held) => head::mean(held.as_deref().unwrap_or(x), size.c, pixels, p),
+            }
         });
         out.logits = vec![0.0; batch * head.classes];
         head::linear(&pooled, size.c, values[head.weight], values[head.bias], &mut out.logits);

@@ -37,6 +37,7 @@
 mod backward;
 mod fill;
 mod forward;
+mod gates;
 mod norm;
 mod plan;
 pub mod profile;
@@ -53,8 +54,9 @@ use plan::{Group, Packed, Plan};
 use rayon::prelude::*;
 use std::sync::{Arc, Mutex};
 
-pub use backward::Backward;
+pub use backward::{Backward, Want};
 pub use forward::Forward;
+pub use gates::Gates;
 
 /// The values of all parameters.
 pub type Values<'a> = &'a Table<ParamId, &'a [f32]>;
@@ -110,6 +112,8 @@ pub struct Engine {
     mix: Table<MixId, f32>,
     scales: Vec<f32>,
     dropout: Option<Dropout>,
+    /// The gates that ReLUs keep to, if they do not follow their inputs.
+    held: Option<Gates>,
     /// The terms of these nodes, or what arrives at them, differ from image to image.
     by_image: Table<NodeId, bool>,
     mode: Mode,
@@ -151,6 +155,7 @@ impl Engine {
             mix: Table::default(),
             scales: Vec::new(),
             dropout: None,
+            held: None,
             mode: Mode::Eval,
             paths: Paths::All,
             scratch: Mutex::default(),
@@ -164,6 +169,11 @@ impl Engine {
             (0..rayon::current_num_threads()).map(|_| engine.pool.take(engine.scratch_len)).collect::<Result<_>>()?;
         engine.scratch = Mutex::new(scratch);
         Ok(engine)
+    }
+
+    /// Whether [`Want::along`] has all weights: no convolution is separable.
+    pub fn sees_all(&self) -> bool {
+        !self.program.convs.iter().any(|conv| matches!(conv.filter, Filter::Separable { .. }))
     }
 
     /// Its memory, for the next engine.

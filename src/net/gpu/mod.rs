@@ -169,7 +169,7 @@ impl GpuEngine {
         let params = self.lens.ids().map(weight).collect::<Result<_>>()?;
         let mix = if want_mix { self.mix_gradient()? } else { Table::filled(self.program.n_mix, 0.0) };
         gpu.synchronize()?;
-        Ok(Backward { params, mix })
+        Ok(Backward { params, mix, along: Table::default(), input: vec![] })
     }
 
     /// Seconds of each launch of a forward and of a backward pass by itself: its kernel, its blocks.

@@ -37,8 +37,8 @@ mod winograd;
 
 pub use filter::PackedFilter;
 
-use crate::ops::padded;
 use crate::ops::simd::{Level, Simd};
+use crate::ops::{padded, vectorized};
 use gemm::panel_index;
 use positions::{GROUP, Positions};
 
@@ -232,6 +232,24 @@ impl Dz<'_> {
         assert!(self.r.is_none_or(|r| r.len() == n), "r");
         if let Some(z) = self.z {
             assert_eq!((z.len(), self.b.len(), self.g.len()), (len, c, c), "z, b, g");
+        }
+    }
+
+    /// `out[n, c] = sum over pixels of z dz`, of the images of z, in f64.
+    pub fn along(&self, z: &[f32], out: &mut [f64]) {
+        let c = self.a.len();
+        let len = z.len() / (out.len() / c);
+        for (image, (out, z)) in out.chunks_exact_mut(c).zip(z.chunks_exact(len)).enumerate() {
+            let (dy, r) = (&self.dy[image * len..][..len], self.r.map_or(1.0, |r| r[image]));
+            let normed = self.z.is_some();
+            vectorized!({
+                for (z, dy) in z.chunks_exact(c).zip(dy.chunks_exact(c)) {
+                    for i in 0..c {
+                        let behind = if normed { self.b[i] * z[i] + self.g[i] } else { 0.0 };
+                        out[i] += f64::from(z[i] * (r * self.a[i] * dy[i] + behind));
+                    }
+                }
+            });
         }
     }
 

@@ -3,19 +3,21 @@
 use super::spectrum::eigenvalues;
 use super::{Images, Subject};
 use crate::error::{Error, Result};
-use crate::net::Mode;
 use crate::net::definition::{Given, Watch};
 use crate::net::graph::{Op, Role, Value};
 use crate::net::ids::{ParamId, Table};
+use crate::net::{Mode, Params};
 use crate::ops::noise;
 use crate::search::loss::cross_entropy;
 use candle_core::{DType, Tensor, Var};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 /// Added to eigenvalues.
 const K: f64 = 1e-5;
 /// Below this part of the largest, an eigenvalue is 0 but for rounding.
 const SINGULAR: f64 = 1e-13;
+/// A gradient that deviates from its mean by less than this part of itself is the same everywhere but for rounding, in f32.
+const SAME: f64 = 1e-6;
 /// The second image's share in zen.
 const MIXUP: f64 = 1e-2;
 /// How far a pass moves running statistics, as PyTorch has it.
@@ -33,7 +35,7 @@ fn watched(
     subject.network.measured(x, subject.mix.as_ref(), Mode::Batch, dtype, given)
 }
 
-/// Of each layer, the sum over channels. An output is multiplied by 1 for each image and channel; the gradient of that 1 is
+/// [`super::seen::Seen::fisher`] by the definition. An output is multiplied by 1 for each image and channel; the gradient of that 1 is
 /// `sum over pixels a dL/da`.
 pub fn fisher(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
     let ones: RefCell<Vec<(ParamId, Var)>> = RefCell::default();
@@ -53,45 +55,48 @@ pub fn fisher(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>>
     for (weight, one) in ones.into_inner() {
         let Some(gradient) = gradients.get(&one) else { continue };
         let squares: f64 = gradient.to_dtype(DType::F64)?.sqr()?.sum_all()?.to_scalar()?;
-        let var = &subject.network.params().at(weight).var;
-        let each = var.elem_count() / var.dim(0)?;
-        numbers[weight] = each as f64 * 0.5 * squares / images.x.dim(0)? as f64;
+        numbers[weight] = fisher_of(subject.network.params(), weight, squares, images.x.dim(0)?);
     }
     Ok(numbers)
 }
 
-/// An error where images are compared and there is one.
-fn several(proxy: &str, images: &Images) -> Result<usize> {
-    match images.x.dim(0)? {
-        1 => Err(Error::invalid(format!("proxy {proxy}"), "a batch of 1 image", "two or more: it compares them")),
-        n => Ok(n),
-    }
+/// The number of a layer, from the squares of `sum over pixels of a dL/da`, summed over channels and images.
+pub fn fisher_of(params: &Params, weight: ParamId, squares: f64, images: usize) -> f64 {
+    let shape = params.at(weight).var.dims();
+    shape[1..].iter().product::<usize>() as f64 * 0.5 * squares / images as f64
 }
 
-/// See [`super::Proxy::JacobCov`]; in f64, where small eigenvalues are more than rounding.
-pub fn jacob_cov(subject: &Subject, images: &Images) -> Result<f64> {
-    let n = several("jacob_cov", images)?;
+fn same_at_all_pixels() -> Error {
+    Error::invalid("proxy jacob_cov", "an image whose gradient is the same at all pixels", "gradients that differ")
+}
+
+/// [`super::seen::Seen::inputs`] by the definition, in f64.
+pub fn inputs(subject: &Subject, images: &Images) -> Result<Tensor> {
     let x = Var::from_tensor(&images.x.to_dtype(DType::F64)?)?;
     let given = Given::default();
     let logits = subject.network.measured(&x, subject.mix.as_ref(), Mode::Batch, DType::F64, given)?;
     let gradients = logits.sum_all()?.backward()?;
-    let same = || {
-        Error::invalid("proxy jacob_cov", "an image whose gradient is the same at all pixels", "gradients that differ")
-    };
-    let rows = gradients.get(&x).ok_or_else(same)?.flatten_from(1)?;
+    Ok(gradients.get(&x).ok_or_else(same_at_all_pixels)?.flatten_from(1)?)
+}
+
+/// See [`super::Proxy::JacobCov`], of the images' gradients.
+pub fn jacob_cov(rows: &Tensor) -> Result<f64> {
+    let length = |rows: &Tensor| rows.sqr()?.sum_keepdim(1)?.sqrt();
+    let whole = length(rows)?;
     let rows = rows.broadcast_sub(&rows.mean_keepdim(1)?)?;
-    let lengths = rows.sqr()?.sum_keepdim(1)?.sqrt()?;
-    if lengths.flatten_all()?.to_vec1::<f64>()?.contains(&0.0) {
-        return Err(same());
+    let lengths = length(&rows)?;
+    let flat = (&whole * SAME)?.ge(&lengths)?.flatten_all()?.to_vec1::<u8>()?;
+    if flat.contains(&1) {
+        return Err(same_at_all_pixels());
     }
     let rows = rows.broadcast_div(&lengths)?;
     let correlations = rows.matmul(&rows.t()?.contiguous()?)?.flatten_all()?.to_vec1::<f64>()?;
-    Ok(-eigenvalues(correlations, n).iter().map(|v| (v + K).ln() + (v + K).recip()).sum::<f64>())
+    Ok(-eigenvalues(correlations, rows.dim(0)?).iter().map(|v| (v + K).ln() + (v + K).recip()).sum::<f64>())
 }
 
-/// See [`super::Proxy::Naswot`].
-pub fn naswot(subject: &Subject, images: &Images) -> Result<f64> {
-    let n = several("naswot", images)?;
+/// [`super::seen::Seen::agreed`] by the definition.
+pub fn agreed(subject: &Subject, images: &Images) -> Result<Vec<f64>> {
+    let n = images.x.dim(0)?;
     let agreed: RefCell<Vec<f64>> = RefCell::new(vec![0.0; n * n]);
     let watch = |_: Value, op: &Op, x: &Tensor, y: Tensor| {
         if matches!(op, Op::Relu { .. }) {
@@ -108,7 +113,12 @@ pub fn naswot(subject: &Subject, images: &Images) -> Result<f64> {
         Ok(y)
     };
     watched(subject, &images.x, DType::F32, None, &watch)?;
-    let values = eigenvalues(agreed.into_inner(), n);
+    Ok(agreed.into_inner())
+}
+
+/// See [`super::Proxy::Naswot`], of the numbers of ReLUs that `n` images agree on.
+pub fn naswot(agreed: &[f64], n: usize) -> Result<f64> {
+    let values = eigenvalues(agreed.to_vec(), n);
     let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
     if values.iter().any(|v| v.abs() <= SINGULAR * largest) {
         let got = "images that all ReLUs see alike, so that the determinant is 0";
@@ -152,6 +162,44 @@ impl Draws {
 
 /// See [`super::Proxy::Zen`]: running variances as the two passes leave them.
 pub fn zen(subject: &Subject, images: &Images, draws: &Draws) -> Result<f64> {
+    let [x, other] = &draws.x;
+    let xs = [x, &(x + (other * MIXUP)?)?];
+    let (features, variances) = match zen_on_engine(subject, xs, draws)? {
+        Some(found) => found,
+        None => zen_by_definition(subject, xs, draws)?,
+    };
+    let apart: f64 = features[0].iter().zip(&features[1]).map(|(a, b)| f64::from((a - b).abs())).sum();
+    let scale = |variances: &Vec<f64>| 0.5 * (variances.iter().sum::<f64>() / variances.len() as f64).ln();
+    Ok((apart / images.x.dim(0)? as f64).ln() + variances.iter().map(scale).sum::<f64>())
+}
+
+/// Features of two passes, and the running variances that these leave.
+type Passed = ([Vec<f32>; 2], Vec<Vec<f64>>);
+
+fn zen_on_engine(subject: &Subject, xs: [&Tensor; 2], draws: &Draws) -> Result<Option<Passed>> {
+    let mut weights = draws.weights.clone();
+    let mut features: [Vec<f32>; 2] = Default::default();
+    for (x, features) in xs.into_iter().zip(&mut features) {
+        let moved = subject.network.look(x, subject.mix.as_ref(), |mut look| {
+            let running = look.forward(&weights, Mode::Train)?.running;
+            *features = look.features();
+            Ok(running)
+        })?;
+        let Some(moved) = moved else { return Ok(None) };
+        for (i, values) in moved {
+            weights[i] = Tensor::from_vec(values, weights[i].shape(), x.device())?;
+        }
+    }
+    let mut variances = vec![];
+    for step in &subject.network.graph().steps {
+        if let Op::Norm { affine: Some(norm), .. } = step.op {
+            variances.push(weights[norm.var].to_dtype(DType::F64)?.to_vec1()?);
+        }
+    }
+    Ok(Some((features, variances)))
+}
+
+fn zen_by_definition(subject: &Subject, xs: [&Tensor; 2], draws: &Draws) -> Result<Passed> {
     let running: RefCell<Vec<(ParamId, Vec<f64>)>> = RefCell::default();
     let features: RefCell<Vec<Tensor>> = RefCell::default();
     let params = subject.network.params();
@@ -176,17 +224,11 @@ pub fn zen(subject: &Subject, images: &Images, draws: &Draws) -> Result<f64> {
         }
         Ok(y)
     };
-    let [x, other] = &draws.x;
-    let mixed = (x + (other * MIXUP)?)?;
-    for x in [x, &mixed] {
+    for x in xs {
         watched(subject, x, DType::F32, Some(&draws.weights), &watch)?;
     }
     let features = features.into_inner();
-    let apart = (&features[0] - &features[1])?.to_dtype(DType::F64)?.abs()?.sum_all()?.to_scalar::<f64>()?;
-    let scales = Cell::new(0.0);
-    for (_, variances) in running.into_inner() {
-        let mean = variances.iter().sum::<f64>() / variances.len() as f64;
-        scales.set(scales.get() + 0.5 * mean.ln());
-    }
-    Ok((apart / images.x.dim(0)? as f64).ln() + scales.get())
+    let features = [0, 1].map(|i| features[i].flatten_all()?.to_vec1());
+    let [a, b] = features;
+    Ok(([a?, b?], running.into_inner().into_iter().map(|(_, variances)| variances).collect()))
 }

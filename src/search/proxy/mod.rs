@@ -4,9 +4,11 @@
 //! the mean cross-entropy, and where weights count these are the weights of convolutions and of the classifier, neither biases
 //! nor batch norms. The tests hold them to values that this code gave on the same weights and images (`tests/proxies`).
 //!
-//! [`weights`] has those made of gradients of weights, [`images`] those that look at images inside the network.
+//! [`weights`] has those made of gradients of weights, [`images`] those that look at images inside the network, [`seen`] the passes
+//! that they share.
 
 mod images;
+mod seen;
 mod spectrum;
 mod weights;
 
@@ -19,6 +21,7 @@ use crate::net::{Subnet, Supernet};
 use crate::ops::finite::not_finite;
 use crate::space::PerCandidate;
 use candle_core::Tensor;
+use seen::Seen;
 
 /// A proxy. In all formulas L is the mean cross-entropy of the batch, w runs over the weights of convolutions and classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,28 @@ impl Proxy {
     }
 }
 
+impl Proxy {
+    /// Whether it sees nothing of a batch but its shape.
+    fn is_blind(self) -> bool {
+        matches!(self, Proxy::Synflow | Proxy::Zen)
+    }
+
+    /// An error for too few batches, or images in one.
+    fn check_numbers(self, batches: &[&Batch]) -> Result<()> {
+        let what = || format!("proxy {}", self.name());
+        match self {
+            Proxy::Zico if batches.len() < 2 => {
+                let expected = "two or more: it holds their gradients against each other";
+                Err(Error::invalid(what(), "1 batch", expected))
+            }
+            Proxy::JacobCov | Proxy::Naswot if batches.iter().any(|batch| batch.y.len() < 2) => {
+                Err(Error::invalid(what(), "a batch of 1 image", "two or more: it compares them"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// A network whose proxies are asked for.
 pub struct Subject<'a> {
     network: &'a Network,
@@ -87,31 +112,46 @@ impl<'a> From<&'a Subnet> for Subject<'a> {
     }
 }
 
-/// The proxy of a network. Of several batches: the mean of each alone, but for [`Proxy::Zico`]. `seed`: of what [`Proxy::Zen`]
-/// draws.
+/// The proxy of a network: [`scores`] of one.
 ///
 /// # Errors
-/// No batch, an empty one, one whose labels the network does not have; a number among weights, images or in the result that is not
-/// finite; a network of which no path goes from images to logits; one batch for ZiCo, one image where images are compared.
+/// As there.
 pub fn score(net: &Subnet, proxy: Proxy, batches: &[&Batch], seed: u64) -> Result<f64> {
+    Ok(scores(net, &[proxy], batches, seed)?[0])
+}
+
+/// Proxies of a network, in their order. Of several batches: the mean of each alone, but for [`Proxy::Zico`]. `seed`: of what
+/// [`Proxy::Zen`] draws. Passes that several look at are made once: asking for all at once is much faster than one by one, and gives
+/// the same numbers.
+///
+/// # Errors
+/// No batch, an empty one, one whose labels the network does not have; a number among weights, images or in a result that is not
+/// finite; a network of which no path goes from images to logits; one batch for ZiCo, one image where images are compared.
+pub fn scores(net: &Subnet, proxies: &[Proxy], batches: &[&Batch], seed: u64) -> Result<Vec<f64>> {
     let subject = Subject::from(net);
-    let images = subject.checked(proxy.name(), batches)?;
-    let of = |images: &Images| -> Result<f64> {
-        Ok(match proxy {
-            Proxy::JacobCov => images::jacob_cov(&subject, images)?,
-            Proxy::Naswot => images::naswot(&subject, images)?,
-            Proxy::Zen => images::zen(&subject, images, &images::Draws::of(&subject, images, seed)?)?,
-            _ => subject.saliencies(proxy, images)?.iter().sum(),
-        })
-    };
-    let value = match proxy {
-        Proxy::Zico => weights::zico(&subject, &images)?,
-        _ => images.iter().map(of).sum::<Result<f64>>()? / images.len() as f64,
-    };
-    match value.is_finite() {
-        true => Ok(value),
-        false => Err(Error::invalid(format!("proxy {}", proxy.name()), value, "a finite number: it says nothing here")),
+    let names: Vec<&str> = proxies.iter().map(|proxy| proxy.name()).collect();
+    let images = subject.checked(&names.join(", "), batches)?;
+    for proxy in proxies {
+        proxy.check_numbers(batches)?;
     }
+    let seen = images.iter().map(|images| Seen::of(&subject, images, proxies)).collect::<Result<Vec<Seen>>>()?;
+    let score = |&proxy: &Proxy| {
+        let of = |(images, seen): (&Images, &Seen)| subject.number(proxy, images, seen, seed);
+        // What sees nothing of a batch but its shape is the same in those of one shape.
+        let alike = proxy.is_blind() && batches.iter().all(|batch| batch.shape == batches[0].shape);
+        let n = if alike { 1 } else { images.len() };
+        let value = match proxy {
+            Proxy::Zico => weights::zico(&seen)?,
+            _ => images.iter().zip(&seen).take(n).map(of).sum::<Result<f64>>()? / n as f64,
+        };
+        match value.is_finite() {
+            true => Ok(value),
+            false => {
+                Err(Error::invalid(format!("proxy {}", proxy.name()), value, "a finite number: it says nothing here"))
+            }
+        }
+    };
+    proxies.iter().map(score).collect()
 }
 
 /// The saliency of each live candidate of a supernet under its mask, summed over its weights and the cells of its type; a candidate
@@ -120,8 +160,10 @@ pub fn per_candidate(net: &Supernet, proxy: Proxy, batches: &[&Batch]) -> Result
     let subject = Subject { network: net.network(), mix: Some(net.flat_mixing()?) };
     let images = subject.checked(proxy.name(), batches)?;
     let mut sums = net.params().beside(|_| 0.0);
+    // What needs the saliencies of grasp needs more than its sum.
+    let look = if proxy == Proxy::Grasp { vec![] } else { vec![proxy] };
     for images in &images {
-        let saliencies = subject.saliencies(proxy, images)?;
+        let saliencies = subject.saliencies(proxy, images, &Seen::of(&subject, images, &look)?)?;
         sums.ids().for_each(|i| sums[i] += saliencies[i] / batches.len() as f64);
     }
     if let Some(i) = sums.ids().find(|i| !sums[*i].is_finite()) {
@@ -159,13 +201,24 @@ impl Subject<'_> {
         steps.filter_map(layer).collect()
     }
 
-    /// Of each parameter; those that are no layer's have 0. Their sum is the proxy.
-    fn saliencies(&self, proxy: Proxy, images: &Images) -> Result<Table<ParamId, f64>> {
+    /// Of one batch; the sum of saliencies, where there are some.
+    fn number(&self, proxy: Proxy, images: &Images, seen: &Seen, seed: u64) -> Result<f64> {
         match proxy {
-            Proxy::GradNorm => weights::grad_norm(self, images),
-            Proxy::Snip => weights::snip(self, images),
+            Proxy::Grasp => Ok(seen.curvature.unwrap_or(0.0)),
+            Proxy::JacobCov => seen.inputs.as_ref().map_or(Ok(0.0), images::jacob_cov),
+            Proxy::Naswot => images::naswot(&seen.agreed, images.x.dim(0)?),
+            Proxy::Zen => images::zen(self, images, &images::Draws::of(self, images, seed)?),
+            _ => Ok(self.saliencies(proxy, images, seen)?.iter().sum()),
+        }
+    }
+
+    /// Of each parameter; those that are no layer's have 0.
+    fn saliencies(&self, proxy: Proxy, images: &Images, seen: &Seen) -> Result<Table<ParamId, f64>> {
+        match proxy {
+            Proxy::GradNorm => Ok(weights::grad_norm(self, &seen.gradients)),
+            Proxy::Snip => weights::snip(self, &seen.gradients),
             Proxy::Grasp => weights::grasp(self, images),
-            Proxy::Fisher => images::fisher(self, images),
+            Proxy::Fisher => Ok(seen.fisher.clone()),
             Proxy::Synflow => weights::synflow(self, images),
             Proxy::JacobCov | Proxy::Naswot | Proxy::Zen | Proxy::Zico => {
                 let expected = "grad_norm, snip, grasp, fisher or synflow";

@@ -1,5 +1,6 @@
 //! Proxies made of gradients of weights.
 
+use super::seen::Seen;
 use super::{Images, Subject};
 use crate::error::{Error, Result};
 use crate::net::definition::Given;
@@ -14,60 +15,44 @@ use std::collections::BTreeMap;
 /// How far the weights are moved for the product of Hessian and gradient, as a part of their norm.
 const STEP: f64 = 1e-6;
 
-/// Gradients of the loss, those of layers alone, on the engine where it can.
-fn gradients(subject: &Subject, images: &Images) -> Result<Vec<(ParamId, Option<Tensor>)>> {
+/// Gradients of the loss, those of layers alone.
+pub fn gradients(subject: &Subject, images: &Images) -> Result<Vec<(ParamId, Vec<f32>)>> {
     let network = subject.network;
     let logits =
         network.forward(None, &images.x, subject.mix.as_ref(), Mode::Batch.into(), Drops::default(), false)?.logits;
-    let mut all = network.backward(&cross_entropy(&logits, &images.y, 0.0)?)?.params;
-    Ok(subject.layers().into_iter().map(|layer| (layer.weight, all[layer.weight].take())).collect())
+    let all = network.backward(&cross_entropy(&logits, &images.y, 0.0)?)?.params;
+    let of = |weight: ParamId| all[weight].as_ref().map(|g| Ok((weight, g.flatten_all()?.to_vec1()?)));
+    subject.layers().into_iter().filter_map(|layer| of(layer.weight)).collect()
 }
 
-/// `number(w, g)` of each layer whose weights have a gradient.
-fn by_layer(
-    subject: &Subject,
-    images: &Images,
-    number: impl Fn(&Tensor, &Tensor) -> candle_core::Result<Tensor>,
-) -> Result<Table<ParamId, f64>> {
+/// `|g|_2` of each layer.
+pub fn grad_norm(subject: &Subject, gradients: &[(ParamId, Vec<f32>)]) -> Table<ParamId, f64> {
     let mut numbers = subject.network.params().beside(|_| 0.0);
-    for (weight, gradient) in gradients(subject, images)? {
-        if let Some(gradient) = gradient {
-            let w = subject.network.params().at(weight).var.as_detached_tensor().to_dtype(DType::F64)?;
-            numbers[weight] = number(&w, &gradient.to_dtype(DType::F64)?)?.to_scalar()?;
-        }
+    for (weight, gradient) in gradients {
+        numbers[*weight] = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    }
+    numbers
+}
+
+/// `sum |w g|` of each layer.
+pub fn snip(subject: &Subject, gradients: &[(ParamId, Vec<f32>)]) -> Result<Table<ParamId, f64>> {
+    let params = subject.network.params();
+    let mut numbers = params.beside(|_| 0.0);
+    for (weight, gradient) in gradients {
+        let w = params.at(*weight).var.flatten_all()?.to_vec1::<f32>()?;
+        numbers[*weight] = w.iter().zip(gradient).map(|(w, g)| (f64::from(*w) * f64::from(*g)).abs()).sum();
     }
     Ok(numbers)
 }
 
-/// `|g|_2` of each layer.
-pub fn grad_norm(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
-    by_layer(subject, images, |_, g| g.sqr()?.sum_all()?.sqrt())
-}
-
-/// `sum |w g|` of each layer.
-pub fn snip(subject: &Subject, images: &Images) -> Result<Table<ParamId, f64>> {
-    by_layer(subject, images, |w, g| (w * g)?.abs()?.sum_all())
-}
-
 /// `sum over layers of log sum_w mean |g| / std g` over batches.
-pub fn zico(subject: &Subject, batches: &[Images]) -> Result<f64> {
-    if batches.len() < 2 {
-        return Err(Error::invalid(
-            "proxy zico",
-            "1 batch",
-            "two or more: it holds their gradients against each other",
-        ));
-    }
-    let mut seen: BTreeMap<ParamId, Vec<Vec<f32>>> = BTreeMap::new();
-    for images in batches {
-        for (weight, gradient) in gradients(subject, images)? {
-            if let Some(gradient) = gradient {
-                seen.entry(weight).or_default().push(gradient.flatten_all()?.to_vec1()?);
-            }
-        }
+pub fn zico(batches: &[Seen]) -> Result<f64> {
+    let mut seen: BTreeMap<ParamId, Vec<&[f32]>> = BTreeMap::new();
+    for (weight, gradient) in batches.iter().flat_map(|seen| &seen.gradients) {
+        seen.entry(*weight).or_default().push(gradient);
     }
     let n = batches.len() as f64;
-    let ratio = |gradients: &[Vec<f32>], i: usize| {
+    let ratio = |gradients: &[&[f32]], i: usize| {
         let of = || gradients.iter().map(|g| f64::from(g[i]));
         // Told by their bits: the deviation of equal numbers may be off by a rounding, and the ratio is then out of all bounds.
         if gradients.iter().all(|g| g[i] == gradients[0][i]) {

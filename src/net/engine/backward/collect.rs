@@ -5,7 +5,7 @@ use crate::net::engine::Engine;
 use crate::net::engine::forward::{add_blocks, same_stride};
 use crate::net::engine::norm::narrow;
 use crate::net::engine::profile::{elsewhere, timed};
-use crate::net::program::{ConvId, Norm, ParamId, Term};
+use crate::net::program::{ConvId, Filter, Norm, ParamId, Term};
 use crate::ops::linear_sum;
 use rayon::prelude::*;
 
@@ -38,6 +38,23 @@ impl Engine {
             .collect();
         for (id, gradient) in gradients.into_iter().flatten() {
             pass.params[id] = Some(gradient);
+        }
+    }
+
+    /// [`super::Want::along`] of the convolutions that read the node, weight by weight.
+    pub(super) fn collect_along(&self, work: &BackwardWork, pass: &mut BackwardPass<'_>) {
+        for (&c, along) in work.convs.iter().zip(&work.along) {
+            let (weights, of_channel) = match self.program.convs[c].filter {
+                Filter::Dense { shape, weight } => (vec![weight], shape.k * shape.k * shape.c_in),
+                Filter::Halves { shape, weights } => (weights.to_vec(), shape.c_in / 2),
+                Filter::Separable { .. } | Filter::Pool { .. } => continue,
+            };
+            let (mut at, padded) = (0, along.len() / self.batch);
+            for weight in weights.into_iter().filter(|_| padded > 0) {
+                let n = pass.values[weight].len() / of_channel;
+                pass.along[weight] = along.chunks_exact(padded).flat_map(|image| &image[at..at + n]).copied().collect();
+                at += n;
+            }
         }
     }
 

@@ -98,7 +98,7 @@ impl Engine {
             }
         }
         self.tapped_backward(i, first, x, pass.tapped, dx);
-        if pass.want_mix {
+        if pass.want.mix {
             // Where there is a scale, the images come one at a time.
             for (d, &(dst, coef)) in dots.iter_mut().zip(&node.copies) {
                 *d += self.scale(coef, first) * dy(dst).map_or(0.0, |dy| dot(x, dy));
