@@ -1,15 +1,16 @@
 """Zero-cost proxies of small networks, computed by their authors' code: writes tests/proxies/recorded.json.
 
     python tests/peer/proxies.py ZERO_COST_NAS NASLIB ZICO ZENNAS
-    python tests/peer/proxies.py --seconds ZERO_COST_NAS
+    python tests/peer/proxies.py --seconds THREADS CELL ZERO_COST_NAS NASLIB ZICO ZENNAS
 
-The second form writes nothing: it times those of zero-cost-nas in f32 on a NAS-Bench-201 cell of C = 16, N = 5, 64 images of 32x32.
+The second form writes nothing: it times each in f32 on a NAS-Bench-201 cell of C = 16, N = 5, three batches of 64 images of 32x32, and prints
+a line of JSON, for benches/proxies.py.
 
 The words are checkouts of github.com/mohsaied/zero-cost-nas (ca61347), automl/NASLib (0b51bc18), SLDGroup/ZiCo (b0fec65) and
 idstcv/ZenNAS (d1d617e); nothing of them is kept here. The networks are those of tests/golden_eval/networks.py. Weights and images
 follow from names by a hash that src/search/proxy/tests.rs computes too, so that none are stored. All in f64.
 """
-import copy, importlib.util, json, os, random, sys, time, types, warnings, zlib
+import copy, functools, importlib.util, json, os, random, sys, time, types, warnings, zlib
 import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 
@@ -100,44 +101,55 @@ class Plain(nn.Module):
         return seen[0]
 
 
-def main(zero_cost, naslib, zico, zennas):
+def authors(zero_cost, naslib, zico, zennas):
+    """The networks, and for each proxy `f(net, batches)` of the authors' code, on the CPU."""
     # A name with "naslib" in it: NASLib's nwot counts what is called ReLU, but not classes of its own.
     nets = load(os.path.join(HERE, "../golden_eval/networks.py"), "naslib_networks")
     sys.path.insert(0, zero_cost)
     from foresight.pruners import measures, predictive
-    pruners = os.path.join(naslib, "naslib/predictors/utils/pruners/measures/nwot.py")
     package = types.ModuleType("naslib_measures")
     package.measure = lambda *_, **__: lambda f: f
     package.__path__ = []
     sys.modules["naslib_measures"] = package
-    nwot = load(pruners, "naslib_measures.nwot")
+    nwot = load(os.path.join(naslib, "naslib/predictors/utils/pruners/measures/nwot.py"), "naslib_measures.nwot")
     stubs = dict(global_utils=None, ModelLoader=None)
     zico = load(os.path.join(zico, "ZeroShotProxy/compute_zico.py"), "compute_zico", **stubs)
     zen = load(os.path.join(zennas, "ZeroShotProxy/compute_zen_score.py"), "compute_zen", **stubs)
     nn.Module.cuda = lambda self, *_: self
     torch.Tensor.cuda = lambda self, *_: self
+    def pruner(name, net, batches):
+        net.get_prunable_copy = types.MethodType(predictive.copynet, net)
+        x, y = batches[0]
+        found = measures.calc_measure(name, net, torch.device("cpu"), x.clone(), y, loss_fn=F.cross_entropy, split_data=1)
+        return float(np.real(found)) if name == "jacob_cov" else sum(float(torch.sum(f)) for f in found)
+    proxies = {name: functools.partial(pruner, name) for name in ("grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov")}
+    proxies["naswot"] = lambda net, batches: float(nwot.compute_nwot(copy.deepcopy(net), *batches[0]))
+    proxies["zico"] = lambda net, batches: float(zico.getzico(copy.deepcopy(net), batches, F.cross_entropy))
+    def score(net, batches):
+        images, _, size, _ = batches[0][0].shape
+        return zen.compute_nas_score(None, net, 1e-2, size, images, 1)["avg_nas_score"]
+    proxies["zen"] = score
+    return nets, proxies
+
+
+def main(*checkouts):
+    nets, proxies = authors(*checkouts)
     batches = [(wide(f"x{b}", (IMAGES, 3, SIZE, SIZE)), torch.tensor([(7 * i + b) % 10 for i in range(IMAGES)])) for b in (0, 1)]
-    x, y = batches[0]
+    x, _ = batches[0]
     cases = []
     for family, text, cells in networks():
         net = nets.make(family, text, CHANNELS, cells, 10, False)
         net = Plain(net.double()).train()
         for name, value in net.net.state_dict().items():
             if "num_batches" not in name: value.copy_(weight(name, tuple(value.shape)))
-        values = {}
-        net.get_prunable_copy = types.MethodType(predictive.copynet, net)
-        for name in ("grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov"):
-            found = measures.calc_measure(name, net, torch.device("cpu"), x.clone(), y, loss_fn=F.cross_entropy, split_data=1)
-            values[name] = float(np.real(found)) if name == "jacob_cov" else sum(float(torch.sum(f)) for f in found)
-        values["naswot"] = float(nwot.compute_nwot(copy.deepcopy(net), x, y))
-        values["zico"] = float(zico.getzico(copy.deepcopy(net), batches, F.cross_entropy))
-        drawn = copy.deepcopy(net)
-        names = {id(p): name for name, p in drawn.net.named_parameters()}
+        values = {name: proxy(net, batches) for name, proxy in proxies.items() if name != "zen"}
         normal, randn = nn.init.normal_, torch.randn
         images = iter([wide("zen x", x.shape), wide("zen x'", x.shape)])
+        drawn = copy.deepcopy(net)
+        names = {id(p): name for name, p in drawn.net.named_parameters()}
         nn.init.normal_ = lambda p: p.data.copy_(wide(names[id(p)], tuple(p.shape)))
         torch.randn = lambda **_: next(images)
-        values["zen"] = zen.compute_nas_score(None, drawn, 1e-2, SIZE, IMAGES, 1)["avg_nas_score"]
+        values["zen"] = proxies["zen"](drawn, batches)
         nn.init.normal_, torch.randn = normal, randn
         cases.append(dict(network=family, genotype=text, cells=cells, values=values))
         print(text[:60], {k: f"{v:.6g}" for k, v in values.items()})
@@ -145,23 +157,19 @@ def main(zero_cost, naslib, zico, zennas):
         json.dump(dict(size=SIZE, images=IMAGES, channels=CHANNELS, torch=torch.__version__, cases=cases), file, indent=1)
 
 
-def seconds(zero_cost):
-    torch.set_num_threads(os.cpu_count())
-    nets = load(os.path.join(HERE, "../golden_eval/networks.py"), "networks")
-    sys.path.insert(0, zero_cost)
-    from foresight.pruners import measures, predictive
-    text = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
-    x, y = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
-    for name in ("grad_norm", "snip", "grasp", "fisher", "synflow", "jacob_cov"):
-        net = Plain(nets.make("nas-bench-201", text, 16, 5, 10, False)).train()
-        net.get_prunable_copy = types.MethodType(predictive.copynet, net)
-        times = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            measures.calc_measure(name, net, torch.device("cpu"), x.clone(), y, loss_fn=F.cross_entropy, split_data=1)
-            times.append(time.perf_counter() - begun)
-        print(f"{name:10} {min(times):.2f} s")
+def seconds(threads, cell, *checkouts):
+    torch.set_num_threads(int(threads))
+    nets, proxies = authors(*checkouts)
+    batches = [(torch.randn(64, 3, 32, 32), torch.randint(10, (64,))) for _ in range(3)]
+    found = {}
+    for name, proxy in proxies.items():
+        net = Plain(nets.make("nas-bench-201", cell, 16, 5, 10, False)).train()
+        begun = time.perf_counter()
+        if name == "zico": proxy(net, batches)
+        else: [proxy(net, [batch]) for batch in batches]
+        found[name] = time.perf_counter() - begun
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    seconds(sys.argv[2]) if sys.argv[1] == "--seconds" else main(*sys.argv[1:])
+    seconds(*sys.argv[2:]) if sys.argv[1] == "--seconds" else main(*sys.argv[1:])
