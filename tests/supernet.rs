@@ -6,7 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use isdarts_host::net::supernet::mean_scores;
 use isdarts_host::net::{Mode, Role, ScoreSums, Supernet, SupernetConfig, graph};
 use isdarts_host::ops::noise;
-use isdarts_host::space::{Candidate, Mask, PerCandidate, Primitive, SearchSpace};
+use isdarts_host::space::{Candidate, Mask, PerCandidate, Primitive, SearchSpace, Topology};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -161,6 +161,10 @@ fn what_the_network_cannot_take_is_refused_in_words() -> Outcome {
         let error = Supernet::new(SearchSpace::darts(), size, &Device::Cpu).err().unwrap().to_string();
         assert_eq!(error, format!("supernet, {what}: got 0, expected at least 1"));
     }
+    let ops = ["none", "max_pool_2x2"].map(|op| Primitive::parse(op).unwrap());
+    let halving = SearchSpace::custom("halving", Topology::Darts, 2, &ops)?;
+    let error = Supernet::new(halving, config(), &Device::Cpu).err().unwrap().to_string();
+    assert!(error.contains("on normal edge 2<-0: got max_pool_2x2, expected it on edges that halve"), "{error}");
     let mut net = net;
     let c = Candidate { cell_type: 0, edge: 0, op: 0 };
     net.drop(c)?;

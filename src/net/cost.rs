@@ -114,7 +114,8 @@ mod tests {
 
     /// Parameters and multiply-adds, counted in PyTorch 2.15: the cells and networks of quark0/darts `cnn/model.py` (of
     /// FairDARTS's cells: `DCOCell` of xiaomi-automl/FairDARTS, whose output has the nodes that have inputs), with hooks on
-    /// `Conv2d` (weights times the pixels of its output) and `Linear` (weights and biases). CIFAR-10: C=36, 20 cells, 10 classes, 32x32; ImageNet: C=48, 14 cells,
+    /// `Conv2d` (weights times the pixels of its output) and `Linear` (weights and biases). AmoebaNet-B and -C: the cells of
+    /// tensorflow/tpu's model_specs.py in the same networks. CIFAR-10: C=36, 20 cells, 10 classes, 32x32; ImageNet: C=48, 14 cells,
     /// 1000 classes, 224x224; both without and with the auxiliary head. By hand, DARTS_V2 on ImageNet: its three stem
     /// convolutions have 648 + 10368 + 20736 weights over 112^2, 56^2, 28^2 pixels, 56.9 million multiply-adds.
     #[test]
@@ -133,6 +134,8 @@ mod tests {
             PC_DARTS_image 3721510 570466954 4197936 571162772 5342464 581628328 6603240 583183760
             NASNet_A 3830950 603452458 4288944 604074548 5564320 604032616 6800520 605489744
             AmoebaNet_A 3145078 488931562 3603072 489553652 4627360 526747624 5863560 528204752
+            AmoebaNet_B 2826082 441654922 3265644 442203284 4163776 460368616 5375400 461727440
+            AmoebaNet_C 3972646 603065386 4485936 603908660 5899936 620195560 7209864 621947600
             ENAS 4020166 622142506 4515024 622912052 5908768 630337384 7194120 631991120
             PNAS 4481110 706026538 4975968 706796084 6394912 696739048 7680264 698392784
         ";

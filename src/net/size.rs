@@ -21,6 +21,13 @@ pub fn check_supernet(space: &SearchSpace, config: &SupernetConfig) -> Result<()
         let expected = format!("1, or a divisor of the {} channels", config.channels);
         return Err(Error::invalid("supernet, partial", config.partial, expected));
     }
+    for candidate in space.candidates() {
+        let (edge, op) = (space.edges()[candidate.edge], space.ops()[candidate.op]);
+        let stride = space.topology().stride(candidate.cell_type, edge.from);
+        op.check_stride(stride, || {
+            format!("candidate of a supernet, on {}edge {edge}", space.cell_name(candidate.cell_type))
+        })?;
+    }
     let bytes = |cells| bytes_of(&supernet::graph(space, &SupernetConfig { cells, ..*config }, &space.full_mask()));
     // Counted in all, each third of them has a width of its own.
     let period = if config.in_all { 3 } else { 1 };

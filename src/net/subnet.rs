@@ -50,6 +50,14 @@ impl Subnet {
             let expected = "pools, skips and convolutions";
             return Err(Error::invalid("op of an evaluation network", op, expected));
         }
+        for (t, cell) in plan.cells.iter().enumerate() {
+            for (to, (op, from)) in
+                (plan.inputs()..).zip(cell).flat_map(|(to, inputs)| inputs.iter().map(move |i| (to, i)))
+            {
+                let stride = plan.topology.stride(t, *from);
+                op.check_stride(stride, || format!("op of an evaluation network, of node {from} into node {to}"))?;
+            }
+        }
         Ok(())
     }
 

@@ -94,9 +94,11 @@ impl Genotype {
     fn output_nodes(&self, cell_type: usize) -> String {
         let outputs = Plan::from(self).outputs_of(cell_type);
         match &outputs[..] {
-            [only] => only.to_string(),
-            [first, .., last] if outputs.windows(2).all(|w| w[1] == w[0] + 1) => format!("concat of {first} to {last}"),
-            nodes => format!("concat of {}", nodes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
+            [only] => self.node_name(*only),
+            [first, .., last] if *first >= self.space.inputs() && outputs.windows(2).all(|w| w[1] == w[0] + 1) => {
+                format!("concat of {first} to {last}")
+            }
+            nodes => format!("concat of {}", nodes.iter().map(|n| self.node_name(*n)).collect::<Vec<_>>().join(", ")),
         }
     }
 }

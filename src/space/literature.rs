@@ -276,6 +276,24 @@ pub const LITERATURE: &[Published] = &[
             max_pool_3x3~0 max_pool_3x3~1 conv_7x1_1x7~0 sep_conv_3x3~5 > [3, 4, 6]",
     },
     Published {
+        name: "AmoebaNet_B",
+        paper: "AmoebaNet-B (Real et al., AAAI 2019)",
+        source: "tensorflow/tpu, models/official/amoeba_net/model_specs.py",
+        normal: "nor_conv_1x1~0 max_pool_3x3~0 skip_connect~0 sep_conv_3x3~1 nor_conv_1x1~0 sep_conv_3x3~1 \
+            nor_conv_1x1~2 skip_connect~2 avg_pool_3x3~0 nor_conv_1x1~5 > [1, 3, 4, 6]",
+        reduce: "max_pool_2x2~1 max_pool_3x3~1 skip_connect~2 bottleneck_3x3~0 sep_conv_5x5~2 max_pool_3x3~2 \
+            skip_connect~3 sep_conv_3x3~0 avg_pool_3x3~4 nor_conv_1x1~3 > [5, 6]",
+    },
+    Published {
+        name: "AmoebaNet_C",
+        paper: "AmoebaNet-C (Real et al., AAAI 2019)",
+        source: "tensorflow/tpu, models/official/amoeba_net/model_specs.py",
+        normal: "avg_pool_3x3~1 sep_conv_3x3~1 skip_connect~1 sep_conv_3x3~1 avg_pool_3x3~2 sep_conv_3x3~0 \
+            skip_connect~1 sep_conv_3x3~0 avg_pool_3x3~3 sep_conv_3x3~1 > [0, 2, 4, 5, 6]",
+        reduce: "max_pool_3x3~1 max_pool_3x3~1 sep_conv_7x7~2 sep_conv_3x3~1 sep_conv_7x7~1 max_pool_3x3~0 \
+            sep_conv_5x5~4 sep_conv_5x5~4 max_pool_3x3~0 sep_conv_3x3~0 > [1, 2, 3, 4, 5, 6]",
+    },
+    Published {
         name: "ENAS",
         paper: "ENAS, micro search (Pham et al., ICML 2018)",
         source: "xiaomi-automl/FairDARTS, fairdarts/genotypes.py",

@@ -14,8 +14,8 @@ pub struct Plan {
     pub topology: Topology,
     /// `[cell type][node]`: the op and the node it reads. A node without inputs is not there: it is no part of the output.
     pub cells: Vec<Vec<Vec<(Primitive, usize)>>>,
-    /// `[cell type]`: the nodes whose concatenation is the output, in order (DARTS topology); without lists, all nodes that
-    /// have inputs.
+    /// `[cell type]`: the nodes whose concatenation is the output, in order (DARTS topology), inputs of the cell (0 and 1) perhaps among
+    /// them, as in AmoebaNet; without lists, all nodes that have inputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<Vec<usize>>,
 }
@@ -96,12 +96,12 @@ impl Plan {
                 }
             }
             let outputs = self.outputs_of(t);
-            let there = |n: usize| n >= first && nodes.get(n - first).is_some_and(|inputs| !inputs.is_empty());
+            let there = |n: usize| n < first || nodes.get(n - first).is_some_and(|inputs| !inputs.is_empty());
             if outputs.is_empty() {
                 return wrong("no output".into(), "at least one node");
             }
             if let Some((_, n)) = outputs.iter().enumerate().find(|(i, n)| !there(**n) || outputs[..*i].contains(n)) {
-                return wrong(format!("node {n} in the output"), "nodes that are computed, each once");
+                return wrong(format!("node {n} in the output"), "nodes that are computed, or inputs, each once");
             }
         }
         Ok(())

@@ -18,9 +18,18 @@ pub enum Form {
     AveragePool,
     /// 3x3 maximum.
     MaximumPool,
+    /// 2x2 maximum of stride 2: it halves, and stands where the stride is 2 and nowhere else ([`Primitive::only_halves`]). No norm comes
+    /// behind it.
+    MaximumPool2,
     /// ReLU, convolutions of these kernels (height, width) one behind the other, batch norm. The stride is taken along
     /// each direction by the first kernel that is longer than 1 in it, or else by the first.
     Convs(&'static [(usize, usize)]),
+    /// ReLU, 1x1 convolution to a quarter of the channels, batch norm; ReLU, convolution of stride `s`, batch norm; ReLU, 1x1
+    /// convolution to `c`, batch norm.
+    Bottleneck {
+        /// Side of the kernel in the middle.
+        kernel: usize,
+    },
     /// ReLU, depthwise convolution, 1x1 convolution, batch norm.
     Separable {
         /// Side of the depthwise kernel.
@@ -106,6 +115,10 @@ primitives! {
     Conv7x1And1x7 = "conv_7x1_1x7", Form::Convs(&[(1, 7), (7, 1)]);
     /// ReLU, 1x3 then 3x1 convolution, batch norm (AutoDL-Projects).
     Conv3x1And1x3 = "conv_3x1_1x3", Form::Convs(&[(1, 3), (3, 1)]);
+    /// 2x2 maximum of stride 2 (AmoebaNet-B, tensorflow/tpu).
+    MaxPool2x2 = "max_pool_2x2", Form::MaximumPool2;
+    /// 3x3 convolution of a quarter of the channels, between two 1x1 (AmoebaNet-B, tensorflow/tpu).
+    Bottleneck3x3 = "bottleneck_3x3", Form::Bottleneck { kernel: 3 };
     /// Standard normal draws: the op that no search should choose (RobustDARTS, space S4).
     Noise = "noise", Form::Noise;
 }
@@ -161,7 +174,9 @@ impl Primitive {
             return Err(Error::invalid(what(), "its name", "small letters, digits and _, a letter first"));
         }
         let (kernels, dilation): (Vec<usize>, usize) = match form {
-            Form::Zero | Form::Identity | Form::Noise | Form::AveragePool | Form::MaximumPool => (vec![1], 1),
+            Form::Zero | Form::Identity | Form::Noise => (vec![1], 1),
+            Form::AveragePool | Form::MaximumPool | Form::MaximumPool2 => (vec![1], 1),
+            Form::Bottleneck { kernel } => (vec![kernel], 1),
             Form::Convs(list) => (list.iter().flat_map(|&(h, w)| [h, w]).collect(), 1),
             Form::Separable { kernel, dilation } => (vec![kernel], dilation),
             Form::SeparableTwice { kernel } => (vec![kernel], 1),
@@ -218,7 +233,24 @@ impl Primitive {
 
     /// Whether it has weights to train (at stride 1).
     pub fn has_weights(self) -> bool {
-        matches!(self.form(), Form::Convs(_) | Form::Separable { .. } | Form::SeparableTwice { .. })
+        match self.form() {
+            Form::Convs(_) | Form::Bottleneck { .. } | Form::Separable { .. } | Form::SeparableTwice { .. } => true,
+            Form::Zero | Form::Identity | Form::Noise => false,
+            Form::AveragePool | Form::MaximumPool | Form::MaximumPool2 => false,
+        }
+    }
+
+    /// Whether it stands where the stride is 2 and nowhere else.
+    pub fn only_halves(self) -> bool {
+        self.form() == Form::MaximumPool2
+    }
+
+    /// An error for an op that cannot stand at `stride`; `place` says where that is.
+    pub fn check_stride(self, stride: usize, place: impl FnOnce() -> String) -> Result<()> {
+        match self.only_halves() && stride != 2 {
+            true => Err(Error::invalid(place(), self, "it on edges that halve: from the inputs of a reduction cell")),
+            false => Ok(()),
+        }
     }
 }
 

@@ -29,6 +29,12 @@ impl Topology {
             Topology::Darts => &[CellType::Normal, CellType::Reduction],
         }
     }
+
+    /// The stride of ops that read node `from`: 2 on the inputs of a reduction cell.
+    pub fn stride(self, cell_type: usize, from: usize) -> usize {
+        let halves = self.cell_types()[cell_type] == CellType::Reduction && from < self.inputs();
+        if halves { 2 } else { 1 }
+    }
 }
 
 /// The kinds of cell that share architecture.
@@ -268,7 +274,7 @@ impl SearchSpace {
     }
 
     /// "normal ", "reduction "; nothing where there is one type of cell.
-    pub(super) fn cell_name(&self, cell_type: usize) -> String {
+    pub(crate) fn cell_name(&self, cell_type: usize) -> String {
         match self.cell_types() {
             [_] => String::new(),
             types => format!("{} ", types[cell_type]),

@@ -1,4 +1,4 @@
-"""Records what PyTorch computes for every op of the table, at stride 1 and 2.
+"""Records what PyTorch computes for every op of the table, at stride 1 and 2 (an op that only halves: at 2).
 
 For each op and stride: an input, its weights, the output, and the gradients of sum(probe * output) with respect to
 input and weights. Run as `python tests/primitives/record.py`; it writes primitives.safetensors beside itself.
@@ -53,6 +53,22 @@ class Twice(nn.Module):
         return self.op_b(self.op_a(x))
 
 
+class Bottleneck(nn.Module):
+    """AmoebaNet's: a quarter of the channels in the middle. Of eight, for behind one channel a norm leaves no gradient."""
+
+    C = 8
+
+    def __init__(self, k, stride):
+        super().__init__()
+        c = self.C
+        self.op_a = Named(nn.Conv2d(c, c // 4, 1, bias=False))
+        self.op_b = Named(nn.Conv2d(c // 4, c // 4, k, stride=stride, padding=k // 2, bias=False))
+        self.op_c = Named(nn.Conv2d(c // 4, c, 1, bias=False))
+
+    def forward(self, x):
+        return self.op_c(self.op_b(self.op_a(x)))
+
+
 def full(h, w, stride):
     return nn.Conv2d(C, C, (h, w), stride=stride, padding=(h // 2, w // 2), bias=False)
 
@@ -77,14 +93,17 @@ OPS = {
     "avg_pool_3x3": lambda s: nn.AvgPool2d(3, stride=s, padding=1, count_include_pad=False),
     "max_pool_3x3": lambda s: nn.MaxPool2d(3, stride=s, padding=1),
     "conv_3x1_1x3": lambda s: Named(full(1, 3, (1, s)), full(3, 1, (s, 1))),
+    "bottleneck_3x3": lambda s: Bottleneck(3, s),
+    "max_pool_2x2": lambda s: nn.MaxPool2d(2, stride=s),
 }
+HALVES = ["max_pool_2x2"]
 
 torch.manual_seed(20)
 recorded = {}
 for name, make in OPS.items():
-    for stride in (1, 2):
+    for stride in (2,) if name in HALVES else (1, 2):
         op = make(stride).double()
-        x = torch.randn(2, C, 7, 6, dtype=torch.float64).float().double().requires_grad_()
+        x = torch.randn(2, getattr(op, "C", C), 7, 6, dtype=torch.float64).float().double().requires_grad_()
         for p in op.parameters():
             p.data = p.data.float().double()
         y = op(x)

@@ -67,7 +67,8 @@ fn every_op_of_the_table_computes_what_pytorch_computes_forward_and_backward() {
     let recorded = recorded();
     // What has no numbers to record: zeros, and draws.
     let compared = Primitive::ALL.into_iter().filter(|p| !matches!(p.form(), Form::Zero | Form::Noise));
-    for (primitive, stride) in compared.flat_map(|p| [(p, 1), (p, 2)]) {
+    let strides = compared.flat_map(|p| [(p, 1), (p, 2)]).filter(|(p, stride)| *stride == 2 || !p.only_halves());
+    for (primitive, stride) in strides {
         let at = |key: &str| format!("{primitive}/{stride}/{key}");
         let get = |key: &str| recorded.get(&at(key)).unwrap_or_else(|| panic!("record.py has no `{}`", at(key)));
         let x = Var::from_tensor(get("x")).unwrap();

@@ -267,6 +267,16 @@ impl Builder {
         self.cell_norm(&format!("{name}.{}", kernels.len() + 1), y)
     }
 
+    /// 1x1, `kernel` x `kernel` and 1x1, each with a ReLU before it and a norm behind: op_a, op_b, op_c.
+    fn bottleneck(&mut self, name: &str, x: Value, kernel: usize, stride: usize) -> Value {
+        let c = self.channels(x);
+        let few = (c / 4).max(1);
+        let layers = [("op_a", few, 1, 1), ("op_b", few, kernel, stride), ("op_c", c, 1, 1)];
+        layers.into_iter().fold(x, |y, (part, co, kernel, stride)| {
+            self.relu_conv_bn(&format!("{name}.{part}"), y, co, kernel, stride)
+        })
+    }
+
     /// `FactorizedReduce`: ReLU, two 1x1 convolutions of stride 2, the second one pixel off, side by side; batch norm.
     pub fn factorized_reduce(&mut self, name: &str, x: Value, co: usize) -> Value {
         let halves = match self.style {
@@ -325,6 +335,8 @@ impl Builder {
             Form::Convs(kernels) => self.long_convs(name, kernels, x, stride),
             Form::AveragePool => self.cell_pool(x, PoolKind::Average, stride),
             Form::MaximumPool => self.cell_pool(x, PoolKind::Maximum, stride),
+            Form::MaximumPool2 => self.halved(x),
+            Form::Bottleneck { kernel } => self.bottleneck(name, x, kernel, stride),
             Form::Separable { kernel, dilation } => self.separable(name, 1, x, Window::same(kernel, stride, dilation)),
             Form::SeparableTwice { kernel } => self.separable_twice(name, x, kernel, stride),
         }

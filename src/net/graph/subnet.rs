@@ -60,7 +60,7 @@ struct Place<'a> {
 }
 
 /// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; the nodes of the
-/// output one after the other. An auxiliary skip is added to what each op gives, and both are dropped together
+/// output one after the other, inputs of the cell among them if it says so (halved where the cell halves, as in AmoebaNet). An auxiliary skip is added to what each op gives, and both are dropped together
 /// (ConfigurableOptimizer `darts/core/model.py`).
 fn darts_cell(b: &mut Builder, plan: &Plan, place: Place, [s0, s1]: [Value; 2]) -> Value {
     let Place { config, i, width, reduction, reduction_before } = place;
@@ -92,8 +92,12 @@ fn darts_cell(b: &mut Builder, plan: &Plan, place: Place, [s0, s1]: [Value; 2]) 
         }
         nodes.push(if terms.is_empty() { None } else { Some(b.sum(terms)) });
     }
-    let outputs = plan.outputs_of(cell_type);
-    b.concat(outputs.into_iter().filter_map(|n| nodes[n]).collect())
+    let output = |n: usize| match nodes[n] {
+        Some(x) if reduction && n < 2 => Some(b.factorized_reduce(&name(&format!("output{n}")), x, width)),
+        node => node,
+    };
+    let outputs = plan.outputs_of(cell_type).into_iter().filter_map(output).collect();
+    b.concat(outputs)
 }
 
 /// An op, and the norm behind it if it is a pool and has one.

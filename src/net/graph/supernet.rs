@@ -209,7 +209,7 @@ impl BuiltCell<'_> {
     /// A node: the sum of what candidates give, with partial channels beside the sum of what goes past them; `input` is one of
     /// the cell's.
     fn node(&self, b: &mut Builder, input: Value, [mut terms, mut rests]: [Vec<Term>; 2]) -> Value {
-        let stride = if self.halves() { 2 } else { 1 };
+        let stride = self.space.topology().stride(usize::from(self.reduction), 0);
         let zero = |x: Value| Term { x, coef: Coef::One };
         if terms.is_empty() {
             let x = self.read(b, input);
@@ -231,13 +231,8 @@ impl BuiltCell<'_> {
         if self.config.partial == 1 { x } else { b.first(x, self.width / self.config.partial) }
     }
 
-    /// Whether edges out of the inputs halve the image.
-    fn halves(&self) -> bool {
-        self.reduction && self.space.topology() == Topology::Darts
-    }
-
     fn stride(&self, edge: Edge) -> usize {
-        if self.halves() && edge.from < self.space.inputs() { 2 } else { 1 }
+        self.space.topology().stride(usize::from(self.reduction), edge.from)
     }
 
     /// Whether a candidate of the edge is alive; without, nothing goes along it.

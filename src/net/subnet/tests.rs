@@ -61,6 +61,12 @@ fn what_a_network_cannot_take_is_refused_in_words() {
         ),
         (CELL, small(Family::NasBench201, false), 6, "got images of 6x6, expected a height and a width divisible by 4"),
         (CELL, small(Family::NasBench201, true), 8, "got an auxiliary head, expected none"),
+        (
+            &V2.replacen("sep_conv_3x3", "max_pool_2x2", 1),
+            small(Family::Cifar, false),
+            8,
+            "of node 0 into node 2: got max_pool_2x2, expected it on edges that halve",
+        ),
     ] {
         let got = run(text, config, side);
         assert!(got.contains(message), "{message}: {got}");
@@ -70,7 +76,8 @@ fn what_a_network_cannot_take_is_refused_in_words() {
 
 #[test]
 fn a_network_of_any_published_cell_has_the_parameters_of_its_cost() {
-    for name in ["FairDARTS_a", "FairDARTS_g", "NASNet_A", "AmoebaNet_A", "ENAS", "PNAS"] {
+    for name in ["FairDARTS_a", "FairDARTS_g", "NASNet_A", "AmoebaNet_A", "AmoebaNet_B", "AmoebaNet_C", "ENAS", "PNAS"]
+    {
         for family in [Family::Cifar, Family::ImageNet] {
             let plan = Plan::read(name).unwrap();
             let config = SubnetConfig { channels: 8, cells: 6, auxiliary: false, ..SubnetConfig::usual(family, 7, 0) };
@@ -103,6 +110,8 @@ fn the_engine_keeps_to_the_definition_in_every_op() {
         (Family::Cifar, Plan::read("NASNet_A").unwrap(), 9, false),
         (Family::Cifar, Plan::read("FairDARTS_g").unwrap(), 9, false),
         (Family::Cifar, Plan::read("PNAS").unwrap(), 9, false),
+        (Family::Cifar, Plan::read("AmoebaNet_B").unwrap(), 12, false),
+        (Family::Cifar, Plan::read("AmoebaNet_C").unwrap(), 9, false),
         (Family::Cifar, Plan::parse(SKIPS).unwrap(), 9, false),
     ];
     for (family, plan, side, auxiliary) in stacks {

@@ -107,12 +107,12 @@ impl Reader<'_> {
             let is_there = present(nodes);
             outputs.push(match concat {
                 Some(list) => {
-                    if let Some(n) = list.iter().find(|n| !(2..2 + written).contains(*n)) {
+                    if let Some(n) = list.iter().find(|n| **n >= 2 + written) {
                         let at = cells[cell_type].1.map_or(0, |c| c.at);
-                        let expected = format!("nodes of the cell, from 2 to {}", 1 + written);
+                        let expected = format!("nodes of the cell, from 2 to {}, or its inputs, 0 and 1", 1 + written);
                         return Err(self.wrong(at, format!("node {n} in the output"), expected));
                     }
-                    list.into_iter().filter(|n| is_there[*n - 2]).collect()
+                    list.into_iter().filter(|n| *n < 2 || is_there[*n - 2]).collect()
                 }
                 None => self.usual_outputs(cell_type, nodes, &is_there, cells[cell_type].0.at)?,
             });
@@ -152,9 +152,6 @@ impl Reader<'_> {
         let once = nodes.iter().enumerate().all(|(i, n)| !nodes[..i].contains(n));
         if nodes.is_empty() || nodes.len() < numbers.len() || !once {
             return Err(self.error(literal.at, expected));
-        }
-        if nodes.iter().any(|n| *n < 2) {
-            return Err(self.wrong(literal.at, "an input of the cell in its output", "computed nodes, from 2 on"));
         }
         Ok(nodes)
     }
