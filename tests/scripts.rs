@@ -115,12 +115,8 @@ fn the_search_of_the_darts_space_takes_its_method_as_a_setting() {
     assert!(methods.len() >= 12 && methods.contains(&"is_darts"), "{error}");
     let steps = [("shrink_steps", 2), ("shrink_every", 1)];
     for method in methods {
-        let own: &[(&str, i64)] = match method {
-            "is_darts" | "s_darts" => &steps,
-            "enas" => &[("controller_steps", 1)],
-            _ => &[],
-        };
-        let manifest = run(method, own).unwrap_or_else(|e| panic!("{method}: {e}"));
+        let shrinks = ["is_darts", "s_darts"].contains(&method);
+        let manifest = run(method, if shrinks { &steps } else { &[] }).unwrap_or_else(|e| panic!("{method}: {e}"));
         assert!(manifest.contains(&format!("\"method\": \"{method}\"")), "{manifest}");
     }
     // What another method takes, this one does not.
