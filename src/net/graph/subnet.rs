@@ -60,8 +60,8 @@ struct Place<'a> {
 }
 
 /// `Cell` of quark0/darts: node = op(input) + op(input), each dropped by itself unless it is the identity; the nodes of the
-/// output one after the other, inputs of the cell among them if it says so (halved where the cell halves, as in AmoebaNet). An auxiliary skip is added to what each op gives, and both are dropped together
-/// (ConfigurableOptimizer `darts/core/model.py`).
+/// output one after the other, inputs of the cell among them if it says so (halved where the cell halves, as in AmoebaNet). An
+/// auxiliary skip is added to what each op gives, and both are dropped together (ConfigurableOptimizer `darts/core/model.py`).
 fn darts_cell(b: &mut Builder, plan: &Plan, place: Place, [s0, s1]: [Value; 2]) -> Value {
     let Place { config, i, width, reduction, reduction_before } = place;
     let name = |part: &str| format!("cells.{i}.{part}");
