@@ -90,9 +90,9 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         ///
         /// - grad_norm: sum over layers of |dL/dw|; snip: sum |w dL/dw|; grasp: -sum w (H dL/dw), the sign of
         ///   zero-cost-nas, H the Hessian with ReLUs and maxima as they stand (a difference of gradients with the gates
-        ///   held: on the CPU in f32, at most 1 % from the exact value; with maxima in f64, and slow); fisher: over
-        ///   channels of layer outputs a, weights of the channel times half the mean over images of (sum over pixels
-        ///   of a dL/da)^2 (slow where convolutions are separable).
+        ///   held: on the CPU in f32, within 0.2 % of the exact value on the cells of the tests; with maximum pools in
+        ///   f64, and slow); fisher: over channels of layer outputs a, weights of the channel times half the mean over
+        ///   images of (sum over pixels of a dL/da)^2 (slow where convolutions are separable).
         /// - synflow: sum |w dR/dw|, R the sum of the logits of an image of ones, |w| for w, no batch norms, in f64
         ///   (it grows by a factor a layer); NAS-Bench-Suite-Zero lists its logarithm.
         /// - jacob_cov: -sum log(v + k) + 1/(v + k), k = 1e-5, over the eigenvalues v of the correlations between the

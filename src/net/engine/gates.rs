@@ -7,6 +7,7 @@ use super::norm::narrow;
 use super::{Engine, in_pool};
 use crate::net::ids::Table;
 use crate::net::program::{NodeId, Origin};
+use crate::ops::vectorized;
 use rayon::prelude::*;
 
 /// A bit for each number of the images that a ReLU reads; each image begins with a new word. Padding is 0.
@@ -128,18 +129,22 @@ impl Engine {
 
 /// A bit for each number that is above 0.
 fn pack(x: &[f32], bits: &mut [u64]) {
-    for (bits, x) in bits.iter_mut().zip(x.chunks(64)) {
-        *bits = x.iter().rev().fold(0, |bits, x| bits << 1 | u64::from(*x > 0.0));
-    }
+    vectorized!({
+        for (bits, x) in bits.iter_mut().zip(x.chunks(64)) {
+            *bits = x.iter().zip(0..).fold(0, |bits, (x, i)| bits | u64::from(*x > 0.0) << i);
+        }
+    });
 }
 
 /// 0 where the bit is 0.
 fn close(bits: &[u64], x: &mut [f32]) {
-    for (bits, x) in bits.iter().zip(x.chunks_mut(64)) {
-        for (i, x) in x.iter_mut().enumerate() {
-            *x = if bits >> i & 1 == 1 { *x } else { 0.0 };
+    vectorized!({
+        for (&bits, x) in bits.iter().zip(x.chunks_mut(64)) {
+            for (x, i) in x.iter_mut().zip(0u64..) {
+                *x = if bits >> i & 1 == 1 { *x } else { 0.0 };
+            }
         }
-    }
+    });
 }
 
 /// `a x + t`, which the ReLU of the head reads.
