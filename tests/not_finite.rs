@@ -53,7 +53,8 @@ impl Net {
 /// Every op in every skeleton; channels that are no multiple of any vector, and enough for wide ones.
 fn nets(channels: usize, reference: bool) -> Vec<(String, Net, usize)> {
     let own = |name, topology, leave: &[Primitive]| {
-        let ops: Vec<Primitive> = Primitive::ALL.into_iter().filter(|op| !leave.contains(op)).collect();
+        let stays = |op: &Primitive| !leave.contains(op) && !op.only_halves();
+        let ops: Vec<Primitive> = Primitive::ALL.into_iter().filter(stays).collect();
         SearchSpace::custom(name, topology, 2, &ops).unwrap()
     };
     let by_definition = [Primitive::Noise, Primitive::Conv7x1And1x7];
@@ -77,7 +78,8 @@ fn nets(channels: usize, reference: bool) -> Vec<(String, Net, usize)> {
         let make = if reference { Supernet::new_reference } else { Supernet::new };
         nets.push((name, Net::Super(make(space, config, &Device::Cpu).unwrap()), 8));
     }
-    let ops: Vec<Primitive> = Primitive::ALL.into_iter().filter(|op| !by_definition.contains(op)).collect();
+    let stays = |op: &Primitive| !by_definition.contains(op) && !op.only_halves();
+    let ops: Vec<Primitive> = Primitive::ALL.into_iter().filter(stays).collect();
     let mut of = ops.iter().copied().cycle();
     let mut node = |inputs: &[usize]| inputs.iter().map(|&from| (of.next().unwrap(), from)).collect::<Vec<_>>();
     let cell = |node: &mut dyn FnMut(&[usize]) -> Vec<(Primitive, usize)>| {
@@ -89,7 +91,10 @@ fn nets(channels: usize, reference: bool) -> Vec<(String, Net, usize)> {
         cells: vec![vec![node(&[0, 0]), node(&[0, 1, 1]), node(&[0, 1, 2, 2, 2])]],
         outputs: vec![],
     };
+    // Its reduction cell has the op that only halves.
+    let amoeba = Plan::read("AmoebaNet_B").unwrap();
     for (family, plan, side, auxiliary) in [
+        (Family::Cifar, &amoeba, 12, false),
         (Family::Cifar, &darts, 32, true),
         (Family::Cifar, &darts, 9, false),
         (Family::ImageNet, &darts, 33, false),
