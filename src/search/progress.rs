@@ -3,7 +3,7 @@
 /// A step of long work.
 #[derive(Clone, Debug)]
 pub struct Tick {
-    /// "train", "measure", "evaluate".
+    /// "train", "batches", "measure", "evaluate".
     pub task: &'static str,
     /// 1-based epoch, 0 if none; and of how many.
     pub epoch: (usize, usize),

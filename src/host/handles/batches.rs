@@ -63,6 +63,8 @@ pub struct Running {
     rounds: u64,
     begun: Instant,
     done: usize,
+    /// Of the batches that the script is done with, and of that which it has.
+    images: (usize, usize),
 }
 
 impl Running {
@@ -95,6 +97,7 @@ impl Running {
         }
         self.batches = Some(batches);
         self.done += 1;
+        self.images = (self.images.0 + self.images.1, batch.as_ref().map_or(0, |b| b.y.len()));
         Ok(batch.map(|b| BatchHandle(Rc::new(b))))
     }
 
@@ -103,19 +106,26 @@ impl Running {
         self.list.net.learner.borrow().batches(&self.list.data, &self.list.cfg, self.rounds)
     }
 
-    /// Report the step that the script has just taken.
+    /// Report the step that the script has just taken. What it does with so many batches need not be training.
     fn tick(&self, total: usize) {
+        let (step, seconds) = ((self.done, total), self.begun.elapsed().as_secs_f64());
+        if self.list.count.is_some() {
+            let images = self.images.0 + self.images.1;
+            let (loss, accuracy) = (None, None);
+            let tick = Tick { task: "batches", epoch: (0, 0), step, loss, accuracy, images, seconds };
+            return self.list.net.host.progress.tick(&tick);
+        }
         let learner = self.list.net.learner.borrow();
         let stats = learner.stats();
         let known = stats.images > 0;
         self.list.net.host.progress.tick(&Tick {
             task: "train",
             epoch: (learner.epoch(), self.list.cfg.epochs),
-            step: (self.done, total),
+            step,
             loss: known.then_some(stats.loss as f32),
             accuracy: known.then_some(stats.accuracy as f32),
             images: stats.images,
-            seconds: self.begun.elapsed().as_secs_f64(),
+            seconds,
         });
     }
 }
@@ -133,7 +143,7 @@ impl IntoIterator for BatchesHandle {
     type IntoIter = Running;
 
     fn into_iter(self) -> Running {
-        Running { list: self, batches: None, rounds: 0, begun: Instant::now(), done: 0 }
+        Running { list: self, batches: None, rounds: 0, begun: Instant::now(), done: 0, images: (0, 0) }
     }
 }
 
