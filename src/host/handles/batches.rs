@@ -63,8 +63,8 @@ pub struct Running {
     rounds: u64,
     begun: Instant,
     done: usize,
-    /// Of the batches that the script is done with, and of that which it has.
-    images: (usize, usize),
+    /// Images of the batches given.
+    images: usize,
 }
 
 impl Running {
@@ -97,7 +97,7 @@ impl Running {
         }
         self.batches = Some(batches);
         self.done += 1;
-        self.images = (self.images.0 + self.images.1, batch.as_ref().map_or(0, |b| b.y.len()));
+        self.images += batch.as_ref().map_or(0, |b| b.y.len());
         Ok(batch.map(|b| BatchHandle(Rc::new(b))))
     }
 
@@ -110,8 +110,7 @@ impl Running {
     fn tick(&self, total: usize) {
         let (step, seconds) = ((self.done, total), self.begun.elapsed().as_secs_f64());
         if self.list.count.is_some() {
-            let images = self.images.0 + self.images.1;
-            let (loss, accuracy) = (None, None);
+            let (images, loss, accuracy) = (self.images, None, None);
             let tick = Tick { task: "batches", epoch: (0, 0), step, loss, accuracy, images, seconds };
             return self.list.net.host.progress.tick(&tick);
         }
@@ -143,7 +142,7 @@ impl IntoIterator for BatchesHandle {
     type IntoIter = Running;
 
     fn into_iter(self) -> Running {
-        Running { list: self, batches: None, rounds: 0, begun: Instant::now(), done: 0, images: (0, 0) }
+        Running { list: self, batches: None, rounds: 0, begun: Instant::now(), done: 0, images: 0 }
     }
 }
 

@@ -126,6 +126,7 @@ fn on_engine(subject: &Subject, images: &Images, proxies: &[Proxy], mut look: Lo
     seen.rest(subject, images, proxies)
 }
 
+/// In f64 throughout: of two such sums the difference is divided by a small step.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
