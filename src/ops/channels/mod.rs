@@ -14,19 +14,33 @@ pub mod tensor;
 use super::pool::Image;
 use super::{padded, vectorized};
 
-/// `to[..n] = from[..n]`, in runs whose length the compiler knows.
+/// `each(to[i], from[i])`, in runs of lengths that the compiler knows: a pixel's channels are few.
+#[inline(always)]
+fn each(to: &mut [f32], from: &[f32], each: impl Fn(&mut f32, f32)) {
+    let ((to8, to), (from8, from)) = (to.as_chunks_mut::<8>(), from.as_chunks::<8>());
+    for (to, from) in to8.iter_mut().zip(from8) {
+        for q in 0..8 {
+            each(&mut to[q], from[q]);
+        }
+    }
+    let ((to4, to), (from4, from)) = (to.as_chunks_mut::<4>(), from.as_chunks::<4>());
+    for (to, from) in to4.iter_mut().zip(from4) {
+        for q in 0..4 {
+            each(&mut to[q], from[q]);
+        }
+    }
+    to.iter_mut().zip(from).for_each(|(to, from)| each(to, *from));
+}
+
+/// `to[..n] = from[..n]`
 #[inline(always)]
 fn copy(to: &mut [f32], from: &[f32]) {
-    let (mut to, mut from) = (to.chunks_exact_mut(8), from.chunks_exact(8));
-    for (t, f) in to.by_ref().zip(from.by_ref()) {
-        t.copy_from_slice(f);
-    }
-    to.into_remainder().iter_mut().zip(from.remainder()).for_each(|(t, f)| *t = *f);
+    each(to, from, |to, from| *to = from);
 }
 
 #[inline(always)]
 fn add(to: &mut [f32], from: &[f32]) {
-    to.iter_mut().zip(from).for_each(|(t, f)| *t += f);
+    each(to, from, |to, from| *to += from);
 }
 
 /// `wide[p, at..at + c] = x[p, ..c]` for every pixel; channels as stored: `c_p` of x, `wide_p` of `wide`.

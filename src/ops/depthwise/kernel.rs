@@ -26,7 +26,7 @@ pub(super) struct Gather<'a> {
     pub cols: usize,
     pub c: usize,
     pub accumulate: bool,
-    /// Sum in f64 and round once; overwrites.
+    /// Sum in f64 and round once.
     pub exact: bool,
     /// The window that slides over the pixels of a row, where one does.
     pub window: Option<SlidingWindow>,
@@ -57,46 +57,106 @@ impl Kernel for Gather<'_> {
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
         self.check();
-        match self.window.map(|w| (w.k, w.dilation)) {
-            _ if self.exact => self.all_exact(s),
-            Some((3, 1)) => self.all::<S, 3, 1>(s),
-            Some((3, 2)) => self.all::<S, 3, 2>(s),
-            Some((5, 1)) => self.all::<S, 5, 1>(s),
-            Some((5, 2)) => self.all::<S, 5, 2>(s),
-            _ => self.all::<S, 0, 0>(s),
-        }
+        if self.exact { self.windowed::<S, Double>(s) } else { self.windowed::<S, Single>(s) }
+    }
+}
+
+/// What the sum over the taps is kept in.
+trait Sum<S: Simd> {
+    type V: Copy;
+    /// Registers of a sum.
+    const REGISTERS: usize;
+    fn zero(s: S) -> Self::V;
+    /// # Safety
+    /// As [`Simd::load`].
+    unsafe fn load(s: S, p: *const f32) -> Self::V;
+    fn fma(s: S, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// # Safety
+    /// As [`Simd::store`].
+    unsafe fn store(s: S, p: *mut f32, v: Self::V);
+}
+
+struct Single;
+
+impl<S: Simd> Sum<S> for Single {
+    type V = S::V;
+    const REGISTERS: usize = 1;
+    #[inline(always)]
+    fn zero(s: S) -> S::V {
+        s.splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn load(s: S, p: *const f32) -> S::V {
+        // SAFETY: the caller's word.
+        unsafe { s.load(p) }
+    }
+    #[inline(always)]
+    fn fma(s: S, a: S::V, b: S::V, c: S::V) -> S::V {
+        s.fma(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn store(s: S, p: *mut f32, v: S::V) {
+        // SAFETY: the caller's word.
+        unsafe { s.store(p, v) }
+    }
+}
+
+/// In f64, rounded once.
+struct Double;
+
+impl<S: Simd> Sum<S> for Double {
+    type V = S::Wide;
+    const REGISTERS: usize = 2;
+    #[inline(always)]
+    fn zero(s: S) -> S::Wide {
+        s.wide_splat(0.0)
+    }
+    #[inline(always)]
+    unsafe fn load(s: S, p: *const f32) -> S::Wide {
+        // SAFETY: the caller's word.
+        s.widen(unsafe { s.load(p) })
+    }
+    #[inline(always)]
+    fn fma(s: S, a: S::Wide, b: S::Wide, c: S::Wide) -> S::Wide {
+        s.wide_fma(a, b, c)
+    }
+    #[inline(always)]
+    unsafe fn store(s: S, p: *mut f32, v: S::Wide) {
+        // SAFETY: the caller's word.
+        unsafe { s.store(p, s.narrow(v)) }
     }
 }
 
 impl Gather<'_> {
     #[inline(always)]
-    fn all_exact<S: Simd>(&mut self, s: S) {
-        for y in 0..self.rows {
-            for c in (0..self.c).step_by(S::LANES) {
-                // SAFETY: as in `all`.
-                (0..self.cols).for_each(|x| unsafe { self.pixel_exact(s, y, x, c) });
-            }
+    fn windowed<S: Simd, P: Sum<S>>(&mut self, s: S) {
+        match self.window.map(|w| (w.k, w.dilation)) {
+            Some((3, 1)) => self.all::<S, P, 3, 1>(s),
+            Some((3, 2)) => self.all::<S, P, 3, 2>(s),
+            Some((5, 1)) => self.all::<S, P, 5, 1>(s),
+            Some((5, 2)) => self.all::<S, P, 5, 2>(s),
+            _ => self.all::<S, P, 0, 0>(s),
         }
     }
 
     /// Runs with a window of K taps and dilation E; K = 0: without one.
     #[inline(always)]
-    fn all<S: Simd, const K: usize, const E: usize>(&mut self, s: S) {
+    fn all<S: Simd, P: Sum<S>, const K: usize, const E: usize>(&mut self, s: S) {
         for y in 0..self.rows {
             for c in (0..self.c).step_by(S::LANES) {
                 let mut x = 0;
                 // SAFETY: `check` found every pixel of every tap, and of out, in place; x + T <= cols.
                 unsafe {
-                    while x + 8 <= self.cols {
-                        self.tile::<S, 8, K, E>(s, y, x, c);
+                    while 8 * P::REGISTERS < S::REGISTERS && x + 8 <= self.cols {
+                        self.tile::<S, P, 8, K, E>(s, y, x, c);
                         x += 8;
                     }
-                    if x + 4 <= self.cols {
-                        self.tile::<S, 4, K, E>(s, y, x, c);
+                    while x + 4 <= self.cols {
+                        self.tile::<S, P, 4, K, E>(s, y, x, c);
                         x += 4;
                     }
                     while x < self.cols {
-                        self.tile::<S, 1, K, E>(s, y, x, c);
+                        self.tile::<S, P, 1, K, E>(s, y, x, c);
                         x += 1;
                     }
                 }
@@ -104,29 +164,13 @@ impl Gather<'_> {
         }
     }
 
-    /// One pixel, summed in f64.
-    ///
+    /// `T` pixels of row y from x. A window loads each pixel once for all taps of a row; each sum takes its taps in their order, with a
+    /// window and without.
     /// # Safety
-    /// Pixel (y, x) must be one of `rows` x `cols`, its vector from channel `c` on within the channels, and `check` must have passed.
+    /// The pixels must be some of `rows` x `cols`, the vector from channel `c` on within the channels, and `check` must have passed;
+    /// with K > 0 the taps stand in rows of `K`, `E` pixels apart.
     #[inline(always)]
-    unsafe fn pixel_exact<S: Simd>(&mut self, s: S, y: usize, x: usize, c: usize) {
-        // SAFETY: the caller's word.
-        unsafe {
-            let from = self.x.as_ptr().add(y * self.x_step.0 + x * self.x_step.1 + c);
-            let mut sum = s.wide_splat(0.0);
-            for tap in self.taps {
-                let v = s.widen(s.load(self.v.as_ptr().add(tap.v + c)));
-                sum = s.wide_fma(s.widen(s.load(from.add(tap.x))), v, sum);
-            }
-            s.store(self.out.as_mut_ptr().add(y * self.out_step.0 + x * self.out_step.1 + c), s.narrow(sum));
-        }
-    }
-
-    /// `T` pixels of row y from x. A window loads each pixel once for all taps of a row.
-    /// # Safety
-    /// As [`Gather::pixel_exact`], for all `T` pixels; with K > 0 the taps stand in rows of `K`, `E` pixels apart.
-    #[inline(always)]
-    unsafe fn tile<S: Simd, const T: usize, const K: usize, const E: usize>(
+    unsafe fn tile<S: Simd, P: Sum<S>, const T: usize, const K: usize, const E: usize>(
         &mut self,
         s: S,
         y: usize,
@@ -138,32 +182,32 @@ impl Gather<'_> {
             let from = self.x.as_ptr().add(y * self.x_step.0 + x * self.x_step.1 + c);
             let out = self.out.as_mut_ptr().add(y * self.out_step.0 + x * self.out_step.1 + c);
             let v = self.v.as_ptr().add(c);
-            let mut acc = [s.splat(0.0); T];
+            let mut acc = [P::zero(s); T];
             if self.accumulate {
                 for i in 0..T {
-                    acc[i] = s.load(out.add(i * self.out_step.1));
+                    acc[i] = P::load(s, out.add(i * self.out_step.1));
                 }
             }
             if K == 0 {
                 for tap in self.taps {
-                    let w = s.load(v.add(tap.v));
+                    let w = P::load(s, v.add(tap.v));
                     let from = from.add(tap.x);
                     for i in 0..T {
-                        acc[i] = s.fma(s.load(from.add(i * self.x_step.1)), w, acc[i]);
+                        acc[i] = P::fma(s, P::load(s, from.add(i * self.x_step.1)), w, acc[i]);
                     }
                 }
             } else {
                 for taps in self.taps.chunks_exact(K) {
-                    let mut w = [s.splat(0.0); K];
+                    let mut w = [P::zero(s); K];
                     for k in 0..K {
-                        w[k] = s.load(v.add(taps[k].v));
+                        w[k] = P::load(s, v.add(taps[k].v));
                     }
                     let mut from = from.add(taps[0].x);
                     for j in 0..T + (K - 1) * E {
-                        let pixel = s.load(from);
+                        let pixel = P::load(s, from);
                         for k in 0..K {
                             if j >= k * E && j - k * E < T {
-                                acc[j - k * E] = s.fma(pixel, w[k], acc[j - k * E]);
+                                acc[j - k * E] = P::fma(s, pixel, w[k], acc[j - k * E]);
                             }
                         }
                         from = from.add(self.x_step.1);
@@ -171,7 +215,7 @@ impl Gather<'_> {
                 }
             }
             for i in 0..T {
-                s.store(out.add(i * self.out_step.1), acc[i]);
+                P::store(s, out.add(i * self.out_step.1), acc[i]);
             }
         }
     }

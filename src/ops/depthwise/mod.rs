@@ -30,10 +30,10 @@ pub use filter::SeparableFilter;
 
 use crate::ops::conv::copy::AddGradient;
 use crate::ops::conv::{Dz, SMALL, Scratch};
-use crate::ops::padded;
 use crate::ops::simd::Level;
+use crate::ops::{padded, vectorized};
 use frame::Frame;
-use kernel::{FormGradient, Gather, SlidingWindow};
+use kernel::{DepthwiseTap, FormGradient, Gather, SlidingWindow};
 use pointwise::{Pointwise, PointwiseFilterGradient, PointwiseInputGradient};
 use std::ops::Range;
 use tap_gradient::TapGradient;
@@ -237,6 +237,7 @@ pub fn forward(
     assert!(plans.iter().zip(&*z).all(|(p, z)| z.len() == n * p.shape.out_len()), "z");
     assert!(plans.iter().zip(&*stats).all(|(p, t)| t.len() == 2 * p.shape.c_out_p()), "stats");
     let mut work = SeparableWork::new(plans, false, scratch);
+    let taps: Vec<_> = plans.iter().map(|plan| plan.taps_of(&work.input)).collect();
     let in_len = plans[0].shape.in_len();
     stats.iter_mut().for_each(|t| t.fill(0.0));
     for image in 0..n {
@@ -245,7 +246,7 @@ pub fn forward(
             let (len, row) = (plan.shape.out_len(), plan.shape.out_len() / plan.shape.out_hw().0);
             let z = &mut z[i][image * len..][..len];
             for rows in plan.shape.bands() {
-                plan.depthwise(filter, &mut work, rows.clone());
+                plan.depthwise(filter, &taps[i], &mut work, rows.clone());
                 plan.pointwise(filter, &mut work, &mut z[rows.start * row..rows.end * row], stats[i]);
             }
         }
@@ -273,6 +274,8 @@ pub fn backward(
     }
     assert!(dx.as_ref().is_none_or(|dx| dx.len() == x.len()), "dx");
     let mut work = SeparableWork::new(plans, true, scratch);
+    let taps: Vec<_> = plans.iter().map(|plan| plan.taps_of(&work.input)).collect();
+    let phases: Vec<_> = plans.iter().map(|plan| plan.phases(&work.output)).collect();
     let in_len = plans[0].shape.in_len();
     let mut tap_sums: Vec<Vec<f64>> = plans.iter().map(|p| vec![0.0; p.shape.taps() * p.shape.c_in_p()]).collect();
     dw.iter_mut().for_each(|dw| dw.fill(0.0));
@@ -282,12 +285,12 @@ pub fn backward(
         for (i, (plan, filter)) in plans.iter().zip(filters).enumerate() {
             let (_, pointwise) = dw[i].split_at_mut(tap_sums[i].len());
             for rows in plan.shape.bands() {
-                plan.depthwise(filter, &mut work, rows.clone());
+                plan.depthwise(filter, &taps[i], &mut work, rows.clone());
                 plan.pointwise_backward(filter, &dz[i], image, rows, pointwise, &mut work);
             }
             plan.tap_gradient(&mut work, &mut tap_sums[i]);
             if dx.is_some() {
-                plan.input_gradient(filter, i > 0, &mut work);
+                plan.input_gradient(filter, &phases[i], i > 0, &mut work);
             }
         }
         if let Some(dx) = dx.as_deref_mut() {
@@ -302,13 +305,17 @@ pub fn backward(
 
 impl SeparablePlan {
     /// d of some rows of the image in the frame.
-    fn depthwise(&self, filter: &SeparableFilter, work: &mut SeparableWork<'_>, rows: Range<usize>) {
+    fn depthwise(
+        &self,
+        filter: &SeparableFilter,
+        taps: &[DepthwiseTap],
+        work: &mut SeparableWork<'_>,
+        rows: Range<usize>,
+    ) {
         let (s, c, wo) = (&self.shape, self.shape.c_in_p(), self.shape.out_hw().1);
         let x_row = s.stride * work.input.row();
-        let taps: Vec<kernel::DepthwiseTap> =
-            self.taps_of(&work.input).map(|(t, x)| kernel::DepthwiseTap { x, v: t * c }).collect();
         let gather = Gather {
-            taps: &taps,
+            taps,
             v: filter.taps(),
             x: &work.x[rows.start * x_row..],
             x_step: (x_row, s.stride * c),
@@ -329,11 +336,29 @@ impl SeparablePlan {
         (s.stride == 1).then_some(SlidingWindow { k: s.k, dilation: s.dilation })
     }
 
-    /// For each tap, where the pixel that output (0, 0) reads lies in the frame.
-    fn taps_of(&self, frame: &Frame) -> impl Iterator<Item = (usize, usize)> {
-        let (s, frame) = (self.shape, *frame);
+    /// The taps that output (0, 0) reads from the frame.
+    fn taps_of(&self, frame: &Frame) -> Vec<DepthwiseTap> {
+        let s = &self.shape;
         let first = frame.border - s.pad();
-        (0..s.taps()).map(move |t| (t, frame.at(first + t / s.k * s.dilation, first + t % s.k * s.dilation)))
+        let at = |t: usize| frame.at(first + t / s.k * s.dilation, first + t % s.k * s.dilation);
+        (0..s.taps()).map(|t| DepthwiseTap { x: at(t), v: t * s.c_in_p() }).collect()
+    }
+
+    /// Input pixels by what they are met by: pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
+    fn phases(&self, output: &Frame) -> Vec<Phase> {
+        let (s, c) = (&self.shape, self.shape.c_in_p());
+        let met = |phase: usize, k: usize| {
+            let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
+            let whole = distance % s.stride as isize == 0;
+            whole.then_some((distance / s.stride as isize + output.border as isize) as usize)
+        };
+        let places = (0..s.stride.min(s.h)).flat_map(|y| (0..s.stride.min(s.w)).map(move |x| (y, x)));
+        let phase = |(y, x): (usize, usize)| {
+            let tap = |t: usize| Some(DepthwiseTap { x: output.at(met(y, t / s.k)?, met(x, t % s.k)?), v: t * c });
+            // The last tap meets the first pixel.
+            Phase { y, x, taps: (0..s.taps()).rev().filter_map(tap).collect() }
+        };
+        places.map(phase).collect()
     }
 
     /// z = d w of a band, and its sums.
@@ -342,7 +367,7 @@ impl SeparablePlan {
         let d = &work.d[..z.len() / shape.c_out_p() * shape.c_in_p()];
         if self.exact {
             let wide = &mut work.wide[..d.len()];
-            wide.iter_mut().zip(d).for_each(|(wide, &d)| *wide = f64::from(d));
+            vectorized!(wide.iter_mut().zip(d).for_each(|(wide, &d)| *wide = f64::from(d)));
             self.level_out.run(Pointwise { shape, d: wide, w: filter.exact(), z, stats });
         } else {
             self.level_out.run(Pointwise { shape, d, w: filter.forward(), z, stats });
@@ -392,30 +417,25 @@ impl SeparablePlan {
         self.level_in.run(gradient);
     }
 
-    /// gx (+)= the gradient of relu(x): pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
-    fn input_gradient(&self, filter: &SeparableFilter, accumulate: bool, work: &mut SeparableWork<'_>) {
+    /// gx (+)= the gradient of relu(x).
+    fn input_gradient(
+        &self,
+        filter: &SeparableFilter,
+        phases: &[Phase],
+        accumulate: bool,
+        work: &mut SeparableWork<'_>,
+    ) {
         let (s, c) = (&self.shape, self.shape.c_in_p());
-        let met = |phase: usize, k: usize| {
-            let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
-            let whole = distance % s.stride as isize == 0;
-            whole.then_some((distance / s.stride as isize + work.output.border as isize) as usize)
-        };
-        for (py, px) in (0..s.stride.min(s.h)).flat_map(|y| (0..s.stride.min(s.w)).map(move |x| (y, x))) {
-            let tap = |t: usize| {
-                let (y, x) = (met(py, t / s.k)?, met(px, t % s.k)?);
-                Some(kernel::DepthwiseTap { x: work.output.at(y, x), v: t * c })
-            };
-            // The last tap meets the first pixel.
-            let taps: Vec<kernel::DepthwiseTap> = (0..s.taps()).rev().filter_map(tap).collect();
+        for phase in phases {
             let gather = Gather {
-                taps: &taps,
+                taps: &phase.taps,
                 v: filter.taps(),
                 x: work.dd,
                 x_step: (work.output.row(), c),
-                out: &mut work.gx[(py * s.w + px) * c..],
+                out: &mut work.gx[(phase.y * s.w + phase.x) * c..],
                 out_step: (s.stride * s.w * c, s.stride * c),
-                rows: (s.h - py).div_ceil(s.stride),
-                cols: (s.w - px).div_ceil(s.stride),
+                rows: (s.h - phase.y).div_ceil(s.stride),
+                cols: (s.w - phase.x).div_ceil(s.stride),
                 c,
                 accumulate,
                 exact: false,
@@ -424,4 +444,11 @@ impl SeparablePlan {
             self.level_in.run(gather);
         }
     }
+}
+
+/// The input pixels (y mod s, x mod s) of a stride, and the taps that meet the first of them.
+struct Phase {
+    y: usize,
+    x: usize,
+    taps: Vec<DepthwiseTap>,
 }

@@ -47,9 +47,20 @@ pub fn max3(x: &[f32], y: &mut [f32], size: Image, stride: usize) {
     }
 }
 
-/// Pixel `t` (row by row) of the window of four whose maximum is `(i, j)`, as channels.
-fn of_four(x: &[f32], size: Image, (i, j): (usize, usize), t: usize) -> &[f32] {
-    &x[((2 * i + t / 2) * size.w + 2 * j + t % 2) * size.c..][..size.c]
+/// Where the pixels, row by row, of the p-th of `w` windows of four in a row begin.
+#[inline(always)]
+fn of_four(size: Image, w: usize, p: usize) -> [usize; 4] {
+    let first = (2 * (p / w) * size.w + 2 * (p % w)) * size.c;
+    let below = first + size.w * size.c;
+    [first, first + size.c, below, below + size.c]
+}
+
+/// Eight channels from `at`: loops of a length that the compiler knows become vectors, loops over few channels do not.
+#[inline(always)]
+fn eight(x: &[f32], at: usize) -> [f32; 8] {
+    let mut some = [0.0; 8];
+    some.copy_from_slice(&x[at..at + 8]);
+    some
 }
 
 /// `y[i, j] = maximum of the four pixels from (2 i, 2 j) on`, overwritten; an odd last row or column is left out; `size` is that of `x`.
@@ -58,9 +69,16 @@ pub fn max2(x: &[f32], y: &mut [f32], size: Image) {
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut((h * w * size.c).max(1))) {
         vectorized!({
             for (p, y) in y.chunks_exact_mut(size.c).enumerate().take(h * w) {
-                let [a, b, c, d] = [0, 1, 2, 3].map(|t| of_four(x, size, (p / w, p % w), t));
-                for q in 0..size.c {
-                    y[q] = larger(d[q], larger(c[q], larger(b[q], a[q])));
+                let at = of_four(size, w, p);
+                for n in (0..size.c).step_by(8) {
+                    let mut max = eight(x, at[0] + n);
+                    for t in 1..4 {
+                        let x = eight(x, at[t] + n);
+                        for q in 0..8 {
+                            max[q] = larger(x[q], max[q]);
+                        }
+                    }
+                    y[n..n + 8].copy_from_slice(&max);
                 }
             }
         });
@@ -74,13 +92,23 @@ pub fn max2_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image) {
     for ((x, dx), dy) in images.zip(dy.chunks_exact((h * w * size.c).max(1))) {
         vectorized!({
             for (p, dy) in dy.chunks_exact(size.c).enumerate().take(h * w) {
-                let from = [0, 1, 2, 3].map(|t| of_four(x, size, (p / w, p % w), t));
-                for t in 0..4 {
-                    let at = ((2 * (p / w) + t / 2) * size.w + 2 * (p % w) + t % 2) * size.c;
-                    let dx = &mut dx[at..][..size.c];
-                    for q in 0..size.c {
-                        let first = |a: usize, b: usize| if beats(from[b][q], from[a][q]) { b } else { a };
-                        dx[q] += if first(first(first(0, 1), 2), 3) == t { dy[q] } else { 0.0 };
+                let at = of_four(size, w, p);
+                for n in (0..size.c).step_by(8) {
+                    let (mut max, mut winner) = (eight(x, at[0] + n), [0; 8]);
+                    for t in 1..4 {
+                        let x = eight(x, at[t] + n);
+                        for q in 0..8 {
+                            let take = beats(x[q], max[q]);
+                            max[q] = if take { x[q] } else { max[q] };
+                            winner[q] = if take { t as u32 } else { winner[q] };
+                        }
+                    }
+                    let dy = eight(dy, n);
+                    for t in 0..4 {
+                        let dx = &mut dx[at[t] + n..][..8];
+                        for q in 0..8 {
+                            dx[q] += if winner[q] == t as u32 { dy[q] } else { 0.0 };
+                        }
                     }
                 }
             }

@@ -31,7 +31,7 @@ pub(super) fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
 macro_rules! x86_vectors {
     ($name:ident, $v:ty, $lanes:literal, $registers:literal, $splat:ident, $load:ident, $store:ident, $add:ident,
      $sub:ident, $mul:ident, $fma:ident, $max:ident, $zero:ident, |$x:ident, $g:ident| $relu_grad:expr,
-     |$sum:ident| $sum_lanes:expr, $wide:ty, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_load:ident, $wide_store:ident,
+     |$sum:ident| $sum_lanes:expr, $wide:ty, $parts:literal, $wide_splat:ident, $wide_add:ident, $wide_fma:ident, $wide_load:ident, $wide_store:ident,
      |$v32:ident| $widen:expr, |$v64:ident| $narrow:expr) => {
         // SAFETY (of every block here): the token proves the instruction set; pointers are the caller's word.
         #[allow(clippy::undocumented_unsafe_blocks)]
@@ -87,36 +87,45 @@ macro_rules! x86_vectors {
                 unsafe { $sum_lanes }
             }
 
-            type Wide = [$wide; 2];
+            type Wide = [$wide; $parts];
             #[inline(always)]
-            fn wide_splat(self, x: f64) -> [$wide; 2] {
-                unsafe { [$wide_splat(x); 2] }
+            fn wide_splat(self, x: f64) -> Self::Wide {
+                unsafe { [$wide_splat(x); $parts] }
             }
             #[inline(always)]
-            fn widen(self, $v32: $v) -> [$wide; 2] {
+            fn widen(self, $v32: $v) -> Self::Wide {
                 unsafe { $widen }
             }
             #[inline(always)]
-            fn narrow(self, $v64: [$wide; 2]) -> $v {
+            fn narrow(self, $v64: Self::Wide) -> $v {
                 unsafe { $narrow }
             }
             #[inline(always)]
-            fn wide_add(self, a: [$wide; 2], b: [$wide; 2]) -> [$wide; 2] {
-                unsafe { [$wide_add(a[0], b[0]), $wide_add(a[1], b[1])] }
+            fn wide_add(self, mut a: Self::Wide, b: Self::Wide) -> Self::Wide {
+                for i in 0..$parts {
+                    a[i] = unsafe { $wide_add(a[i], b[i]) };
+                }
+                a
             }
             #[inline(always)]
-            fn wide_fma(self, a: [$wide; 2], b: [$wide; 2], c: [$wide; 2]) -> [$wide; 2] {
-                unsafe { [$wide_fma(a[0], b[0], c[0]), $wide_fma(a[1], b[1], c[1])] }
+            fn wide_fma(self, a: Self::Wide, b: Self::Wide, mut c: Self::Wide) -> Self::Wide {
+                for i in 0..$parts {
+                    c[i] = unsafe { $wide_fma(a[i], b[i], c[i]) };
+                }
+                c
             }
             #[inline(always)]
-            unsafe fn wide_load(self, p: *const f64) -> [$wide; 2] {
-                unsafe { [$wide_load(p), $wide_load(p.add($lanes / 2))] }
+            unsafe fn wide_load(self, p: *const f64) -> Self::Wide {
+                let mut v = self.wide_splat(0.0);
+                for i in 0..$parts {
+                    v[i] = unsafe { $wide_load(p.add(i * $lanes / $parts)) };
+                }
+                v
             }
             #[inline(always)]
-            unsafe fn wide_store(self, p: *mut f64, v: [$wide; 2]) {
-                unsafe {
-                    $wide_store(p, v[0]);
-                    $wide_store(p.add($lanes / 2), v[1]);
+            unsafe fn wide_store(self, p: *mut f64, v: Self::Wide) {
+                for i in 0..$parts {
+                    unsafe { $wide_store(p.add(i * $lanes / $parts), v[i]) }
                 }
             }
         }
@@ -124,7 +133,7 @@ macro_rules! x86_vectors {
 }
 
 macro_rules! eight_lanes {
-    ($name:ident, $registers:literal) => {
+    ($name:ident, $registers:literal, $($wide:tt)*) => {
         x86_vectors!(
             $name,
             __m256,
@@ -145,19 +154,36 @@ macro_rules! eight_lanes {
                 let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
                 _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
             },
-            __m256d,
-            _mm256_set1_pd,
-            _mm256_add_pd,
-            _mm256_fmadd_pd,
-            _mm256_loadu_pd,
-            _mm256_storeu_pd,
-            |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
-            |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
+            $($wide)*
         );
     };
 }
-eight_lanes!(Avx2, 16);
-eight_lanes!(Avx512Half, 32);
+eight_lanes!(
+    Avx2,
+    16,
+    __m256d,
+    2,
+    _mm256_set1_pd,
+    _mm256_add_pd,
+    _mm256_fmadd_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    |v| [_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v))],
+    |v| _mm256_set_m128(_mm256_cvtpd_ps(v[1]), _mm256_cvtpd_ps(v[0]))
+);
+eight_lanes!(
+    Avx512Half,
+    32,
+    __m512d,
+    1,
+    _mm512_set1_pd,
+    _mm512_add_pd,
+    _mm512_fmadd_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    |v| [_mm512_cvtps_pd(v)],
+    |v| _mm512_cvtpd_ps(v[0])
+);
 x86_vectors!(
     Avx512,
     __m512,
@@ -175,6 +201,7 @@ x86_vectors!(
     |x, g| _mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLE_UQ>(x, _mm512_setzero_ps()), g),
     |v| _mm512_reduce_add_ps(v),
     __m512d,
+    2,
     _mm512_set1_pd,
     _mm512_add_pd,
     _mm512_fmadd_pd,
