@@ -93,16 +93,7 @@ fn search(method: &str, benchmark: &str) {
     host::run(&options, Rc::new(Silent)).unwrap_or_else(|e| panic!("{method}, {benchmark}: {e}"));
 }
 
-/// Every third method, each on another benchmark.
 #[test]
-fn methods_of_the_darts_space_search_the_benchmarks() {
-    let names = SearchSpace::bench_suite_names();
-    let searched = methods().iter().step_by(3).zip(&names).map(|(method, name)| search(method, name)).count();
-    assert_eq!(searched, names.len());
-}
-
-#[test]
-#[ignore = "some 250 searches"]
 fn every_method_of_the_darts_space_searches_every_benchmark() {
     for method in methods() {
         SearchSpace::bench_suite_names().iter().for_each(|name| search(&method, name));

@@ -42,7 +42,7 @@ pub enum Cell {
 pub struct Asked {
     /// Settings that make a row; none: all that vary but the seed.
     pub by: Vec<String>,
-    /// Results; none: the usual ones, as far as there are; `all`: all there are.
+    /// Results; none: what the script recorded, and the usual ones, as far as there are; `all`: all there are.
     pub columns: Vec<String>,
     /// A row for each run.
     pub runs: bool,
@@ -70,8 +70,13 @@ impl Table {
             }
         }
         let known: Vec<String> = there.iter().cloned().chain(beside).collect();
+        let recorded =
+            |name: &&String| results.iter().any(|r| r.numbers.keys().take(r.recorded).any(|own| own == *name));
         let columns: Vec<String> = match &asked.columns[..] {
-            [] => USUAL.iter().map(ToString::to_string).filter(|name| there.contains(name)).collect(),
+            [] => {
+                let own = there.iter().filter(|name| !USUAL.contains(&name.as_str())).filter(recorded).cloned();
+                own.chain(USUAL.iter().map(ToString::to_string).filter(|name| there.contains(name))).collect()
+            }
             [all] if all == "all" => there,
             named => named.to_vec(),
         };

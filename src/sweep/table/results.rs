@@ -5,11 +5,14 @@ use crate::files;
 use serde_json::Value;
 use std::path::Path;
 
-/// The numbers of a run by name, and the cell that it found. Of a run with several searches these are the last one's.
+/// The numbers of a run by name, and the cell that it found. Of a run with several searches these are the last one's; of the numbers
+/// that its script recorded, those of the last that has one of the name.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Results {
     /// Numbers, in the order in which people ask for them.
     pub numbers: Numbers,
+    /// How many of them, from the first on, its script recorded.
+    pub recorded: usize,
     /// The genotype, if one was reported.
     pub genotype: String,
 }
@@ -60,7 +63,10 @@ impl Results {
         let mut numbers = Numbers::default();
         let last = |list: &Value| list.as_array().and_then(|all| all.last()).cloned().unwrap_or(Value::Null);
         let search = last(&run["searches"]);
-        numbers.take("", &search["values"]);
+        for search in run["searches"].as_array().into_iter().flatten().rev() {
+            numbers.take("", &search["values"]);
+        }
+        let recorded = numbers.0.len();
         numbers.take("", &search["nas_bench_201"]);
         numbers.take("trained_", &last(&search["trainings"]));
         numbers.take(
@@ -74,7 +80,7 @@ impl Results {
         numbers.take("", &serde_json::json!({ "epochs": net["epochs"] }));
         numbers.take("last_", &net["last"]);
         numbers.take("best_", &net["best"]);
-        Results { numbers, genotype: search["genotype"].as_str().unwrap_or_default().into() }
+        Results { numbers, recorded, genotype: search["genotype"].as_str().unwrap_or_default().into() }
     }
 }
 
@@ -84,18 +90,20 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_numbers_of_the_last_search_have_names_of_their_own() {
+    fn the_numbers_of_the_last_search_have_names_of_their_own_and_no_recorded_one_is_lost() {
         let results = Results::of(&json!({
             "seconds": 3.5, "seed": 7, "settings": {"lr": 0.1},
-            "searches": [{"genotype": "a"}, {
+            "searches": [{"genotype": "a", "values": {"tau": 0.1, "images": 200}}, {
                 "genotype": "b", "parameters": 5, "nas_bench_201": {"cifar10_test": 94.36, "rank": 3},
                 "values": {"tau": 0.5}, "metrics": [{"epochs": 2, "last": {"loss": 1.0}, "best": {"accuracy": 0.5}}],
                 "trainings": [{"accuracy": 90.0}],
             }],
         }));
         let names: Vec<&str> = results.numbers.keys().map(String::as_str).collect();
-        let expected = "tau cifar10_test rank trained_accuracy parameters seconds epochs last_loss best_accuracy";
+        let expected =
+            "tau images cifar10_test rank trained_accuracy parameters seconds epochs last_loss best_accuracy";
         assert_eq!((names.join(" ").as_str(), results.genotype.as_str()), (expected, "b"));
+        assert_eq!((results.numbers.get("tau"), results.recorded), (Some(&0.5), 2));
         assert_eq!(Results::of(&json!([])), Results::default());
     }
 }
