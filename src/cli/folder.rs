@@ -37,7 +37,9 @@ pub fn after_failure(error: Error, folder: Option<&Path>, made: bool) -> Error {
         // Where something is in it this fails, and so it should.
         std::fs::remove_dir(folder).ok();
     }
-    if matches!(error, Error::Interrupted | Error::InUse { .. }) || streams::is_gone(&error) {
+    // What another process has put there is no work of this one.
+    let not_ours = matches!(&error, Error::File { path, .. } if path == folder);
+    if not_ours || matches!(error, Error::Interrupted | Error::InUse { .. }) || streams::is_gone(&error) {
         return error;
     }
     match folder.join("checkpoint").is_dir() {
