@@ -93,6 +93,18 @@ fn runs_finish_are_counted_and_tabulated_and_the_plan_grows() {
 }
 
 #[test]
+fn a_table_shows_what_scripts_record_before_the_usual_results() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "let cfg = settings(#{ n: 1 }); label(\"all\"); record(#{ twice: 2 * cfg.n }); label(\"more\"); record(genotype(cfg.n));";
+    std::fs::write(dir.path().join("s.rhai"), script).unwrap();
+    works(dir.path(), &["s.rhai", "--set", "n=3,4", "--out", "runs"]);
+    let csv = works(dir.path(), &["table", "runs", "--runs", "--format", "csv"]);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("index,n,twice,cifar10_test,"), "{csv}");
+    assert!(lines[1].starts_with("0,3,6,") && lines[2].starts_with("1,4,8,"), "{csv}");
+}
+
+#[test]
 fn what_failed_says_why_and_is_tried_again_when_told() {
     let dir = tempfile::tempdir().unwrap();
     let script =

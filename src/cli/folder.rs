@@ -80,6 +80,18 @@ fn stamp(seconds: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use isdarts_host::Error;
+
+    #[test]
+    fn a_refusal_of_the_folder_has_no_advice_on_the_run_that_is_in_it() {
+        let dir = tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"));
+        std::fs::create_dir(dir.path().join("checkpoint")).unwrap_or_else(|e| panic!("{e}"));
+        let after = |error| super::after_failure(error, Some(dir.path()), false);
+        let refused = after(Error::file(dir.path(), "a folder with an earlier run in it", "an empty folder"));
+        assert!(matches!(refused, Error::File { .. }), "{refused}");
+        assert!(after(Error::Script("no".into())).to_string().contains("--resume"));
+    }
+
     #[test]
     fn a_long_or_odd_name_of_a_script_is_cut_to_what_a_folder_can_be_called() {
         let stem = |name: &str| super::stem(std::path::Path::new(name));

@@ -64,8 +64,8 @@ impl Kernel for Gather<'_> {
 /// What the sum over the taps is kept in.
 trait Sum<S: Simd> {
     type V: Copy;
-    /// Registers of a sum.
-    const REGISTERS: usize;
+    /// Whether the registers hold the sums of eight pixels beside what is added to them.
+    const EIGHT: bool;
     fn zero(s: S) -> Self::V;
     /// # Safety
     /// As [`Simd::load`].
@@ -80,7 +80,7 @@ struct Single;
 
 impl<S: Simd> Sum<S> for Single {
     type V = S::V;
-    const REGISTERS: usize = 1;
+    const EIGHT: bool = true;
     #[inline(always)]
     fn zero(s: S) -> S::V {
         s.splat(0.0)
@@ -106,7 +106,7 @@ struct Double;
 
 impl<S: Simd> Sum<S> for Double {
     type V = S::Wide;
-    const REGISTERS: usize = 2;
+    const EIGHT: bool = S::REGISTERS >= 32;
     #[inline(always)]
     fn zero(s: S) -> S::Wide {
         s.wide_splat(0.0)
@@ -147,7 +147,7 @@ impl Gather<'_> {
                 let mut x = 0;
                 // SAFETY: `check` found every pixel of every tap, and of out, in place; x + T <= cols.
                 unsafe {
-                    while 8 * P::REGISTERS < S::REGISTERS && x + 8 <= self.cols {
+                    while P::EIGHT && x + 8 <= self.cols {
                         self.tile::<S, P, 8, K, E>(s, y, x, c);
                         x += 8;
                     }
