@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// As many tries as the properties themselves have.
-const TRIES: u64 = 40;
+const TRIES: u64 = 260;
 /// Kernels that are wrong are kept here, and not where those of users are.
 const CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/faulty-kernels");
 

@@ -10,7 +10,7 @@ use isdarts_host::ops::gpu::{Arithmetic, Gpu, Launch, Unit, download, units};
 use kernels::{check, compiler};
 
 /// Tries of each property.
-const TRIES: u64 = 40;
+const TRIES: u64 = 260;
 
 fn holds(family: &str, arithmetic: Arithmetic) {
     if compiler() {

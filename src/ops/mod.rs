@@ -3,8 +3,8 @@
 //! `tensor.rs` in each folder is the readable definition in plain candle tensor algebra: it runs on every device, is
 //! differentiable, and is what every kernel is checked against.
 //!
-//! CPU kernels work on `[n, h, w, c]` images (NHWC) whose channels are padded with zeros to a multiple of 8, one block of
-//! images on one thread at a time; the engine in `net` runs blocks side by side.
+//! CPU kernels work on `[n, h, w, c]` images (NHWC) whose channels are padded with zeros ([`padded`]), one block of images on one
+//! thread at a time; the engine in `net` runs blocks side by side.
 
 pub mod batch_norm;
 pub mod buffer;
@@ -27,9 +27,9 @@ pub mod simd;
 pub mod special;
 pub mod window;
 
-/// Channels with padding: the next multiple of 8.
+/// Channels with padding: 4 up to 4, otherwise the next multiple of 8.
 pub fn padded(c: usize) -> usize {
-    c.next_multiple_of(8)
+    if c <= 4 { 4 } else { c.next_multiple_of(8) }
 }
 
 /// `vectorized!(body)` runs readable loops with the widest vector instructions that this processor has: the compiler makes a

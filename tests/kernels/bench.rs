@@ -205,8 +205,13 @@ pub fn require(holds: bool, words: impl FnOnce() -> String) -> Outcome {
 
 /// Whether all are within `tolerance` parts of the largest number that is wanted. NaN is wanted where it is.
 pub fn near<T: Into<f64> + Copy>(what: &str, got: &[T], want: &[f64], tolerance: f64) -> Outcome {
+    near_beside(what, got, want, 0., tolerance)
+}
+
+/// The same, where what is wanted is a sum: of `one`, the size that it has where nothing cancels, if that is more.
+pub fn near_beside<T: Into<f64> + Copy>(what: &str, got: &[T], want: &[f64], one: f64, tolerance: f64) -> Outcome {
     require(got.len() == want.len(), || format!("{what}: {} numbers, not {}", got.len(), want.len()))?;
-    let largest = want.iter().copied().filter(|v| v.is_finite()).fold(0f64, |most, v| most.max(v.abs()));
+    let largest = want.iter().copied().filter(|v| v.is_finite()).fold(one, |most, v| most.max(v.abs()));
     for (i, (got, want)) in got.iter().map(|&v| v.into()).zip(want.iter().copied()).enumerate() {
         let same = got == want || got.is_nan() && want.is_nan() || (got - want).abs() <= tolerance * largest;
         require(same, || format!("{what}[{i}] is {got}, not {want}; the largest is {largest}"))?;

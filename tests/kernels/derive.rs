@@ -5,6 +5,7 @@ use super::norm::Forward;
 use super::parts::{channels, image, pixels, size, up, window};
 use super::{Check, Outcome, Property};
 use isdarts_host::ops::gpu::jobs::{Address, DeriveJob, Groups, MomentsJob, PoolForwardJob, Sums, blocks_of};
+use isdarts_host::ops::padded;
 
 /// Of these kernels.
 pub const DERIVE: &[(&str, Property)] = &[("derive", derive), ("parts of one", concatenation), ("shuffled", shuffle)];
@@ -55,7 +56,7 @@ pub fn drawn(t: &mut Try) -> (Vec<DeriveJob>, Check) {
             0 => (sh, sw, sc),
             1 | 5 => (sh / 2, sw / 2, sc),
             2 => (up(sh, stride), up(sw, stride), sc),
-            _ => (up(sh, 2), up(sw, 2), up(2 * real, 8) * 8),
+            _ => (up(sh, 2), up(sw, 2), padded(2 * real)),
         };
         let from = if kind == 0 { t.numbers(b * real * sh * sw, 0., 1.) } else { coarse(t, b * sh * sw, sc, real) };
         let (mut want, mut choice) = (vec![0f64; b * h * w * c], vec![]);
@@ -124,7 +125,7 @@ fn concatenation(t: &mut Try) -> Outcome {
     let ([b, h, w], n) = (size(t, 9), t.int(1, 4));
     let widths: Vec<(usize, usize)> = (0..n).map(|_| channels(t, 16)).collect();
     let all: usize = widths.iter().map(|(_, real)| real).sum();
-    let c = up(all, 8) * 8;
+    let c = padded(all);
     let (mut want, y) = (vec![0f64; b * h * w * c], t.out::<f32>("y", b * h * w * c));
     let (mut jobs, mut at): (Vec<DeriveJob>, usize) = (vec![], 0);
     for (i, (sc, real)) in widths.into_iter().enumerate() {
@@ -165,7 +166,7 @@ fn concatenation(t: &mut Try) -> Outcome {
 /// Runs of channels, the first of another image: the first ones of all, then the second ones, and so on.
 fn shuffle(t: &mut Try) -> Outcome {
     let ([b, h, w], n, groups) = (size(t, 9), t.int(1, 9), t.int(1, 5));
-    let (real, c, c_n) = (n * groups, up(n * groups, 8) * 8, up(n, 8) * 8);
+    let (real, c, c_n) = (n * groups, padded(n * groups), padded(n));
     let (first, rest) = (image(t, b * h * w, c_n, n), image(t, b * h * w, c, real));
     let (mut want, y) = (vec![0f64; b * h * w * c], t.out::<f32>("y", b * h * w * c));
     for ((to, first), rest) in want.chunks_mut(c).zip(first.chunks(c_n)).zip(rest.chunks(c)) {

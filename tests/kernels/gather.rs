@@ -1,11 +1,12 @@
 //! The gradient of a node: what arrives from all kinds of nodes made of it, and what it makes of the norms of its terms.
 
-use super::bench::{Try, near};
+use super::bench::{Try, near, near_beside};
 use super::derive::{group_sums, maximum, under3};
 use super::norm::Back;
 use super::parts::{Arriving, channels, image, size, up};
 use super::{Check, Outcome, Property};
 use isdarts_host::ops::gpu::jobs::{Address, GatherDot, GatherJob, GatherRow, GatherSource, GatherTerm, Groups};
+use isdarts_host::ops::padded;
 
 /// Of this kernel.
 pub const PROPERTIES: &[(&str, Property)] = &[("gather", gather)];
@@ -41,9 +42,9 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
         1 | 2 => (up(h, stride), up(w, stride), c, real),
         3 | 7 => (h / 2, w / 2, c, real),
         8 if is_rest && (run == 0 || !real.is_multiple_of(groups)) => return None,
-        8 => (h, w, up(groups * run, 8) * 8, groups * run),
-        4 => (up(h, 2), up(w, 2), up(2 * real, 8) * 8, 2 * real),
-        5 => (h, w, up(at + real, 8) * 8, at + real),
+        8 => (h, w, padded(groups * run), groups * run),
+        4 => (up(h, 2), up(w, 2), padded(2 * real), 2 * real),
+        5 => (h, w, padded(at + real), at + real),
         6 => (h.checked_sub(k)? / stride + 1, w.checked_sub(k)? / stride + 1, real, real),
         _ => (h, w, c, real),
     };
@@ -263,10 +264,19 @@ impl Case {
     /// Sums by channel of a row over the gradient that was made.
     fn sums(&self, row: &Row, dx: &[f32]) -> Vec<f64> {
         let mut sums = vec![0f64; self.node.c];
-        for (at, right) in row.right.iter().enumerate() {
-            sums[at % self.node.c] += right * row.left.as_ref().map_or(dx[at] as f64, |left| left[at]);
-        }
+        Case::terms(row, dx).enumerate().for_each(|(at, term)| sums[at % self.node.c] += term);
         sums
+    }
+
+    /// What a row adds up.
+    fn terms<'a>(row: &'a Row, dx: &'a [f32]) -> impl Iterator<Item = f64> + 'a {
+        let left = |at: usize| row.left.as_ref().map_or(dx[at] as f64, |left| left[at]);
+        row.right.iter().enumerate().map(move |(at, right)| right * left(at))
+    }
+
+    /// The size of the sum of a row's terms where nothing cancels.
+    fn size(row: &Row, dx: &[f32]) -> f64 {
+        Case::terms(row, dx).map(|term| term * term).sum::<f64>().sqrt()
     }
 
     fn by_group(sums: &[f64]) -> Vec<f64> {
@@ -286,12 +296,14 @@ impl Case {
             norm.check(t, sum, &along, count, 2e-5)?;
         }
         for dot in &self.dots {
-            near("dmix", &t.made::<f64>(dot.dmix), &Case::by_group(&rows[dot.row as usize]), 2e-5)?;
+            let (want, one) = (Case::by_group(&rows[dot.row as usize]), Case::size(&self.rows[dot.row as usize], &dx));
+            near_beside("dmix", &t.made::<f64>(dot.dmix), &want, one, 2e-5)?;
         }
         if self.job.ghost == 0 {
             Ok(())
         } else {
-            near("ghost", &t.made::<f64>(self.job.ghost), &Case::by_group(&rows[0]), 2e-5)
+            let (want, one) = (Case::by_group(&rows[0]), Case::size(&self.rows[0], &dx));
+            near_beside("ghost", &t.made::<f64>(self.job.ghost), &want, one, 2e-5)
         }
     }
 }

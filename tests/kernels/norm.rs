@@ -1,7 +1,7 @@
 //! Norms as the last block of a job makes them, from the numbers that the job wrote.
 
 use super::Outcome;
-use super::bench::{Try, near, untouched};
+use super::bench::{Try, near, near_beside, untouched};
 use isdarts_host::ops::gpu::jobs::{Norm, NormGradient};
 
 const EPSILON: f64 = 1e-5;
@@ -135,7 +135,7 @@ impl Back {
     pub fn check(&self, t: &Try, sum: &[f64], along: &[f64], count: f64, tolerance: f64) -> Outcome {
         let (n, c) = (&self.norm, self.mean.len());
         let [mut a, mut b, mut g] = [(); 3].map(|()| vec![0f64; c]);
-        let (mut dgamma, mut dbeta, mut dmix) = (vec![], vec![], vec![0f64; self.entries]);
+        let (mut dgamma, mut dbeta, mut dmix, mut squares) = (vec![], vec![], vec![0f64; self.entries], 0f64);
         for ch in 0..n.channels as usize {
             let affine = n.kind == 2;
             let gamma = if affine { self.gamma[ch] as f64 } else { 1. };
@@ -151,6 +151,7 @@ impl Back {
             dbeta.push(self.mix * sum[ch]);
             if self.entries > 0 {
                 dmix[ch / 64] += gamma * zhat + beta * sum[ch];
+                squares += (gamma * zhat).powi(2) + (beta * sum[ch]).powi(2);
             }
         }
         for (what, made, want) in [("a", n.a, &a), ("b", n.b, &b), ("g", n.g, &g)] {
@@ -160,6 +161,9 @@ impl Back {
             near("dgamma", &t.made::<f32>(n.dgamma), &dgamma, tolerance)?;
             near("dbeta", &t.made::<f32>(n.dbeta), &dbeta, tolerance)?;
         }
-        if n.dmix == 0 { Ok(()) } else { near("dmix", &t.made::<f64>(n.dmix), &dmix, tolerance) }
+        if n.dmix == 0 {
+            return Ok(());
+        }
+        near_beside("dmix", &t.made::<f64>(n.dmix), &dmix, squares.sqrt(), tolerance)
     }
 }

@@ -150,8 +150,8 @@ pub fn taps(n: &Window, mut pair: impl FnMut(usize, usize, usize)) {
 
 /// Some channels as stored, and how many of them are real.
 pub fn channels(t: &mut Try, most: usize) -> (usize, usize) {
-    let c = 8 * t.int(1, most / 8);
-    (c, c - t.int(0, 6))
+    let c = if t.once_in(4) { 4 } else { 8 * t.int(1, most / 8) };
+    (c, c - t.int(0, (c - 2).min(6)))
 }
 
 /// An image's size: often one image, often odd.

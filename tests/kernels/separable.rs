@@ -1,6 +1,6 @@
 //! Separable convolutions: forward, and back to their middle, their input and their depthwise weights.
 
-use super::bench::{Try, near, zeros_behind};
+use super::bench::{Try, near, near_beside, zeros_behind};
 use super::norm::Forward;
 use super::parts::{Arriving, Read, channels, image, pixels, size, taps, up, window};
 use super::weights::Weights;
@@ -240,18 +240,23 @@ pub fn drawn_taps(t: &mut Try) -> (Vec<SeparableTapJob>, Check) {
         job.splits = t.int(1, groups.min(40)) as i32;
         job.blocks = job.splits * pieces;
         (job.parts, job.done) = (t.out::<f32>("parts", job.parts_len()), t.counters(job.counters()));
-        let (mut want, x) = (vec![0f64; ci * count], read.all());
+        let (mut want, mut squares, x) = (vec![0f64; ci * count], 0f64, read.all());
         taps(&n, |p, q, tap| {
             for i in 0..ci {
-                want[i * count + tap] += da[p * c + i] as f64 * x[q * c + i];
+                let term = da[p * c + i] as f64 * x[q * c + i];
+                want[i * count + tap] += term;
+                squares += term * term;
             }
         });
-        cases.push((job, want, is_live));
+        // The size of a sum where nothing cancels.
+        let one = (squares / want.len() as f64).sqrt();
+        cases.push((job, want, is_live, one));
     }
     let jobs = cases.iter().map(|case| case.0).collect();
     let check = move |t: &Try| {
         let live = cases.iter().filter(|case| case.2);
-        live.into_iter().try_for_each(|(job, want, _)| near("dw", &t.made::<f32>(job.dw), want, t.tolerance()))
+        live.into_iter()
+            .try_for_each(|(job, want, _, one)| near_beside("dw", &t.made::<f32>(job.dw), want, *one, t.tolerance()))
     };
     (jobs, Box::new(check))
 }

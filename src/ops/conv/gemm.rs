@@ -47,7 +47,7 @@ pub(in crate::ops) struct Product<'a> {
     pub taps: &'a [GemmTap],
     /// Rows of B that are summed over (`nn`); the rest of `b_rows` are known to meet zeros.
     pub k: usize,
-    /// Rows of B as stored, a multiple of 8.
+    /// Rows of B as stored, a multiple of 4.
     pub b_rows: usize,
     /// Columns of B, a multiple of the lanes.
     pub cols: usize,
@@ -292,11 +292,13 @@ pub(in crate::ops) unsafe fn tn<S: Simd>(
             let mut n0 = 0;
             while n0 < g.cols {
                 let (rows, width) = (rows.clone(), panel_width((g.cols - n0) / S::LANES));
+                let eight = g.b_rows.is_multiple_of(8) && (width == 1 || S::REGISTERS >= 32);
                 // SAFETY: the caller's word; the columns n0.. of the panel are within g.cols.
                 unsafe {
                     let b = b.add(tap.b + n0 * g.b_rows);
-                    match (width, S::REGISTERS >= 32) {
-                        (1, _) => tn_panel::<S, 8, 1>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                    match (width, eight) {
+                        (1, true) => tn_panel::<S, 8, 1>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
+                        (1, false) => tn_panel::<S, 4, 1>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
                         (2, true) => tn_panel::<S, 8, 2>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
                         (2, false) => tn_panel::<S, 4, 2>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),
                         (_, true) => tn_panel::<S, 8, 3>(s, g, rows, tap.a, (a, &a_row), (d, &d_row), b, n0),

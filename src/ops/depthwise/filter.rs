@@ -4,7 +4,7 @@ use super::SeparablePlan;
 use crate::ops::conv::filter::Lines;
 use crate::ops::conv::gemm::panel_index;
 
-/// The depthwise weights as `[tap, c]`, the 1x1 ones in the panels of [`crate::ops::conv::gemm`] for both directions;
+/// The depthwise weights as `[tap, c]` (four channels: twice), the 1x1 ones in the panels of [`crate::ops::conv::gemm`] for both directions;
 /// padded channels hold zeros.
 #[derive(Clone, Debug)]
 pub struct SeparableFilter {
@@ -31,7 +31,7 @@ impl SeparableFilter {
     pub fn new(plan: &SeparablePlan) -> Self {
         let s = &plan.shape;
         let matrix = s.c_in_p() * s.c_out_p();
-        let taps = Lines::zeros(s.taps() * s.c_in_p());
+        let taps = Lines::zeros(s.taps() * s.tap_len());
         let (forward, exact) = if plan.exact { (0, matrix) } else { (matrix, 0) };
         Self { taps, forward: Lines::zeros(forward), exact: vec![0.0; exact], transposed: Lines::zeros(matrix) }
     }
@@ -42,7 +42,8 @@ impl SeparableFilter {
         assert_eq!((depthwise.len(), pointwise.len()), (s.c_in * taps, s.c_out * s.c_in), "weights");
         // Padded channels are not reached and stay zero.
         for (i, v) in depthwise.iter().enumerate() {
-            self.taps.get_mut()[i % taps * s.c_in_p() + i / taps] = *v;
+            let tap = &mut self.taps.get_mut()[i % taps * s.tap_len()..][..s.tap_len()];
+            tap.iter_mut().skip(i / taps).step_by(s.c_in_p()).for_each(|to| *to = *v);
         }
         let (forward, transposed) = (self.forward.get_mut(), self.transposed.get_mut());
         for (i, w) in pointwise.iter().enumerate() {

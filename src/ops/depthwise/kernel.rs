@@ -2,10 +2,20 @@
 //!
 //! Where pixels follow each other (stride 1), a window slides over a row: each pixel is loaded once for all taps of the row that
 //! meet it, so that the processor multiplies rather than loads. The kernels' usual sizes are compiled for that; others, and
-//! strides, load a pixel for every tap.
+//! strides, load a pixel for every tap. Of four channels, a vector of eight holds two pixels that follow each other.
 
 use crate::ops::conv::Dz;
 use crate::ops::simd::{Kernel, Simd};
+
+/// The body for the pixels that a window may slide over, in turn, written out: a loop over so many the compiler keeps, and then its sums
+/// are in memory and not in registers.
+macro_rules! in_turn {
+    (|$j:ident| $body:expr) => {
+        in_turn!(@ $j, $body, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22)
+    };
+    (@ $j:ident, $body:expr, $($n:literal)*) => { $({ let $j: usize = $n; $body })* };
+}
+pub(super) use in_turn;
 
 /// One kernel tap: where the pixel that output (0, 0) reads begins, and its weights.
 #[derive(Clone, Copy, Debug)]
@@ -14,7 +24,8 @@ pub(super) struct DepthwiseTap {
     pub v: usize,
 }
 
-/// `out[y, x, c] (+)= sum over taps of src[y, x, c from tap] v[tap, c]`. Steps are floats from row to row, pixel to pixel.
+/// `out[y, x, c] (+)= sum over taps of src[y, x, c from tap] v[tap, c]`. Steps are floats from row to row, pixel to pixel. With vectors of
+/// twice the channels, two pixels go at a time: columns are in pairs, without space between, and the weights of a tap stand twice.
 pub(super) struct Gather<'a> {
     pub taps: &'a [DepthwiseTap],
     pub v: &'a [f32],
@@ -45,9 +56,11 @@ pub(super) fn end((row, pixel): (usize, usize), rows: usize, cols: usize, c: usi
 }
 
 impl Gather<'_> {
-    fn check(&self) {
-        let reach = end(self.x_step, self.rows, self.cols, self.c);
-        assert!(self.taps.iter().all(|t| t.x + reach <= self.x.len() && t.v + self.c <= self.v.len()), "taps");
+    fn check(&self, lanes: usize) {
+        let (reach, c) = (end(self.x_step, self.rows, self.cols, self.c), self.c.max(lanes));
+        assert!(self.taps.iter().all(|t| t.x + reach <= self.x.len() && t.v + c <= self.v.len()), "taps");
+        let pairs = (self.x_step.1, self.out_step.1, 2 * self.c) == (self.c, self.c, lanes) && self.cols % 2 == 0;
+        assert!(self.c.is_multiple_of(lanes) || pairs, "lanes");
         assert!(end(self.out_step, self.rows, self.cols, self.c) <= self.out.len(), "out");
     }
 }
@@ -56,8 +69,13 @@ impl Kernel for Gather<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(mut self, s: S) {
-        self.check();
-        if self.exact { self.windowed::<S, Double>(s) } else { self.windowed::<S, Single>(s) }
+        self.check(S::LANES);
+        match (self.exact, S::LANES == 8 && self.c == 4) {
+            (false, false) => self.windowed::<S, Single, 1>(s),
+            (true, false) => self.windowed::<S, Double, 1>(s),
+            (false, true) => self.windowed::<S, Single, 2>(s),
+            (true, true) => self.windowed::<S, Double, 2>(s),
+        }
     }
 }
 
@@ -129,48 +147,48 @@ impl<S: Simd> Sum<S> for Double {
 
 impl Gather<'_> {
     #[inline(always)]
-    fn windowed<S: Simd, P: Sum<S>>(&mut self, s: S) {
+    fn windowed<S: Simd, P: Sum<S>, const PIXELS: usize>(&mut self, s: S) {
         match self.window.map(|w| (w.k, w.dilation)) {
-            Some((3, 1)) => self.all::<S, P, 3, 1>(s),
-            Some((3, 2)) => self.all::<S, P, 3, 2>(s),
-            Some((5, 1)) => self.all::<S, P, 5, 1>(s),
-            Some((5, 2)) => self.all::<S, P, 5, 2>(s),
-            _ => self.all::<S, P, 0, 0>(s),
+            Some((3, 1)) => self.all::<S, P, PIXELS, 3, 1>(s),
+            Some((3, 2)) => self.all::<S, P, PIXELS, 3, 2>(s),
+            Some((5, 1)) => self.all::<S, P, PIXELS, 5, 1>(s),
+            Some((5, 2)) => self.all::<S, P, PIXELS, 5, 2>(s),
+            _ => self.all::<S, P, PIXELS, 0, 0>(s),
         }
     }
 
     /// Runs with a window of K taps and dilation E; K = 0: without one.
     #[inline(always)]
-    fn all<S: Simd, P: Sum<S>, const K: usize, const E: usize>(&mut self, s: S) {
+    fn all<S: Simd, P: Sum<S>, const PIXELS: usize, const K: usize, const E: usize>(&mut self, s: S) {
         for y in 0..self.rows {
             for c in (0..self.c).step_by(S::LANES) {
                 let mut x = 0;
-                // SAFETY: `check` found every pixel of every tap, and of out, in place; x + T <= cols.
+                // SAFETY: `check` found every pixel of every tap, and of out, in place; x + T PIXELS <= cols.
                 unsafe {
-                    while P::EIGHT && x + 8 <= self.cols {
-                        self.tile::<S, P, 8, K, E>(s, y, x, c);
-                        x += 8;
+                    while P::EIGHT && x + 8 * PIXELS <= self.cols {
+                        self.tile::<S, P, PIXELS, 8, K, E>(s, y, x, c);
+                        x += 8 * PIXELS;
                     }
-                    while x + 4 <= self.cols {
-                        self.tile::<S, P, 4, K, E>(s, y, x, c);
-                        x += 4;
+                    while x + 4 * PIXELS <= self.cols {
+                        self.tile::<S, P, PIXELS, 4, K, E>(s, y, x, c);
+                        x += 4 * PIXELS;
                     }
                     while x < self.cols {
-                        self.tile::<S, P, 1, K, E>(s, y, x, c);
-                        x += 1;
+                        self.tile::<S, P, PIXELS, 1, K, E>(s, y, x, c);
+                        x += PIXELS;
                     }
                 }
             }
         }
     }
 
-    /// `T` pixels of row y from x. A window loads each pixel once for all taps of a row; each sum takes its taps in their order, with a
+    /// `T` vectors of row y from pixel x, each of `PIXELS` pixels. A window loads each pixel once for all taps of a row; each sum takes its taps in their order, with a
     /// window and without.
     /// # Safety
-    /// The pixels must be some of `rows` x `cols`, the vector from channel `c` on within the channels, and `check` must have passed;
-    /// with K > 0 the taps stand in rows of `K`, `E` pixels apart.
+    /// The pixels must be some of `rows` x `cols`, a pixel's share of the vector from channel `c` on within the channels, and `check` must
+    /// have passed; with K > 0 the taps stand in rows of `K`, `E` pixels apart.
     #[inline(always)]
-    unsafe fn tile<S: Simd, P: Sum<S>, const T: usize, const K: usize, const E: usize>(
+    unsafe fn tile<S: Simd, P: Sum<S>, const PIXELS: usize, const T: usize, const K: usize, const E: usize>(
         &mut self,
         s: S,
         y: usize,
@@ -182,10 +200,11 @@ impl Gather<'_> {
             let from = self.x.as_ptr().add(y * self.x_step.0 + x * self.x_step.1 + c);
             let out = self.out.as_mut_ptr().add(y * self.out_step.0 + x * self.out_step.1 + c);
             let v = self.v.as_ptr().add(c);
+            let (x_step, out_step) = (PIXELS * self.x_step.1, PIXELS * self.out_step.1);
             let mut acc = [P::zero(s); T];
             if self.accumulate {
                 for i in 0..T {
-                    acc[i] = P::load(s, out.add(i * self.out_step.1));
+                    acc[i] = P::load(s, out.add(i * out_step));
                 }
             }
             if K == 0 {
@@ -193,7 +212,7 @@ impl Gather<'_> {
                     let w = P::load(s, v.add(tap.v));
                     let from = from.add(tap.x);
                     for i in 0..T {
-                        acc[i] = P::fma(s, P::load(s, from.add(i * self.x_step.1)), w, acc[i]);
+                        acc[i] = P::fma(s, P::load(s, from.add(i * x_step)), w, acc[i]);
                     }
                 }
             } else {
@@ -203,19 +222,20 @@ impl Gather<'_> {
                         w[k] = P::load(s, v.add(taps[k].v));
                     }
                     let mut from = from.add(taps[0].x);
-                    for j in 0..T + (K - 1) * E {
+                    in_turn!(|j| if j <= (T - 1) * PIXELS + (K - 1) * E {
                         let pixel = P::load(s, from);
                         for k in 0..K {
-                            if j >= k * E && j - k * E < T {
-                                acc[j - k * E] = P::fma(s, pixel, w[k], acc[j - k * E]);
+                            if j >= k * E && (j - k * E) % PIXELS == 0 && (j - k * E) / PIXELS < T {
+                                let i = (j - k * E) / PIXELS;
+                                acc[i] = P::fma(s, pixel, w[k], acc[i]);
                             }
                         }
                         from = from.add(self.x_step.1);
-                    }
+                    });
                 }
             }
             for i in 0..T {
-                P::store(s, out.add(i * self.out_step.1), acc[i]);
+                P::store(s, out.add(i * out_step), acc[i]);
             }
         }
     }

@@ -10,7 +10,8 @@
 //! pass rather than kept.
 //!
 //! The depthwise kernel ([`kernel`]) holds eight pixels in registers over all taps. The input gradient is the same kernel
-//! over the taps that reach a pixel, one phase (y mod s, x mod s) after the other; so no inserted zero is multiplied.
+//! over the taps that reach a pixel, one phase (y mod s, x mod s) after the other; so no inserted zero is multiplied. Four channels
+//! would fill half a vector: at stride 1, two pixels of them share one.
 //!
 //! As in [`crate::ops::conv`], the forward pass of a small layer, and of every layer in strict mode, is exact: d and z are
 //! summed in f64 and rounded once each.
@@ -70,6 +71,10 @@ impl SeparableShape {
     pub fn c_out_p(&self) -> usize {
         padded(self.c_out)
     }
+    /// Weights of a tap as stored: those of four channels stand twice, for vectors of two pixels.
+    fn tap_len(&self) -> usize {
+        self.c_in_p().max(8)
+    }
     /// Multiply-adds of one image, true channels.
     pub fn macs(&self) -> u64 {
         (self.pixels() * self.c_in * (self.taps() + self.c_out)) as u64
@@ -108,6 +113,8 @@ pub struct SeparablePlan {
     shape: SeparableShape,
     level_in: Level,
     level_out: Level,
+    /// Of the taps.
+    level_taps: Level,
     exact: bool,
 }
 
@@ -124,7 +131,10 @@ impl SeparablePlan {
     fn with(shape: SeparableShape, exact: bool, level: Level) -> Self {
         let s = &shape;
         assert!([s.k % 2, s.stride, s.dilation, s.c_in, s.c_out, s.h, s.w].iter().all(|&n| n > 0), "{s:?}");
-        Self { shape, level_in: level.dividing(s.c_in_p()), level_out: level.dividing(s.c_out_p()), exact }
+        let pairs = s.stride == 1 && s.w.is_multiple_of(2);
+        let level_taps = level.dividing(if pairs { s.tap_len() } else { s.c_in_p() });
+        let (level_in, level_out) = (level.dividing(s.c_in_p()), level.dividing(s.c_out_p()));
+        Self { shape, level_in, level_out, level_taps, exact }
     }
 
     /// The shape.
@@ -328,7 +338,7 @@ impl SeparablePlan {
             exact: self.exact,
             window: self.window(),
         };
-        self.level_in.run(gather);
+        self.level_taps.run(gather);
     }
 
     fn window(&self) -> Option<SlidingWindow> {
@@ -341,12 +351,12 @@ impl SeparablePlan {
         let s = &self.shape;
         let first = frame.border - s.pad();
         let at = |t: usize| frame.at(first + t / s.k * s.dilation, first + t % s.k * s.dilation);
-        (0..s.taps()).map(|t| DepthwiseTap { x: at(t), v: t * s.c_in_p() }).collect()
+        (0..s.taps()).map(|t| DepthwiseTap { x: at(t), v: t * s.tap_len() }).collect()
     }
 
     /// Input pixels by what they are met by: pixel `s m + phase` meets tap k in output pixel `m + (phase + p - e k) / s`.
     fn phases(&self, output: &Frame) -> Vec<Phase> {
-        let (s, c) = (&self.shape, self.shape.c_in_p());
+        let (s, v) = (&self.shape, self.shape.tap_len());
         let met = |phase: usize, k: usize| {
             let distance = (phase + s.pad()) as isize - (k * s.dilation) as isize;
             let whole = distance % s.stride as isize == 0;
@@ -354,7 +364,7 @@ impl SeparablePlan {
         };
         let places = (0..s.stride.min(s.h)).flat_map(|y| (0..s.stride.min(s.w)).map(move |x| (y, x)));
         let phase = |(y, x): (usize, usize)| {
-            let tap = |t: usize| Some(DepthwiseTap { x: output.at(met(y, t / s.k)?, met(x, t % s.k)?), v: t * c });
+            let tap = |t: usize| Some(DepthwiseTap { x: output.at(met(y, t / s.k)?, met(x, t % s.k)?), v: t * v });
             // The last tap meets the first pixel.
             Phase { y, x, taps: (0..s.taps()).rev().filter_map(tap).collect() }
         };
@@ -414,7 +424,7 @@ impl SeparablePlan {
             window: self.window().map(|w| w.dilation),
             sums,
         };
-        self.level_in.run(gradient);
+        self.level_taps.run(gradient);
     }
 
     /// gx (+)= the gradient of relu(x).
@@ -441,7 +451,7 @@ impl SeparablePlan {
                 exact: false,
                 window: self.window(),
             };
-            self.level_in.run(gather);
+            self.level_taps.run(gather);
         }
     }
 }

@@ -2,7 +2,7 @@
 // does block `work[i].y` of job `work[i].x`. Everything the host knows before a pass stands in these tables, which stay on the
 // device; what changes from pass to pass stands in `Pass` and in buffers that they point to.
 //
-// Images are f32, NHWC; `c` is the number of channels as stored, a multiple of 8, and what stands behind the real ones is zero.
+// Images are f32, NHWC; `c` is the number of channels as stored, 4 or a multiple of 8, and what stands behind the real ones is zero.
 
 // What a pass is like.
 struct Pass {

@@ -55,30 +55,34 @@ fn of_four(size: Image, w: usize, p: usize) -> [usize; 4] {
     [first, first + size.c, below, below + size.c]
 }
 
-/// Eight channels from `at`: loops of a length that the compiler knows become vectors, loops over few channels do not.
+/// `N` channels from `at`: loops of a length that the compiler knows become vectors, loops over few channels do not.
 #[inline(always)]
-fn eight(x: &[f32], at: usize) -> [f32; 8] {
-    let mut some = [0.0; 8];
-    some.copy_from_slice(&x[at..at + 8]);
+fn some<const N: usize>(x: &[f32], at: usize) -> [f32; N] {
+    let mut some = [0.0; N];
+    some.copy_from_slice(&x[at..at + N]);
     some
 }
 
 /// `y[i, j] = maximum of the four pixels from (2 i, 2 j) on`, overwritten; an odd last row or column is left out; `size` is that of `x`.
 pub fn max2(x: &[f32], y: &mut [f32], size: Image) {
+    if size.c.is_multiple_of(8) { max2_by::<8>(x, y, size) } else { max2_by::<4>(x, y, size) }
+}
+
+fn max2_by<const N: usize>(x: &[f32], y: &mut [f32], size: Image) {
     let (h, w) = (size.h / 2, size.w / 2);
     for (x, y) in x.chunks_exact(size.len()).zip(y.chunks_exact_mut((h * w * size.c).max(1))) {
         vectorized!({
             for (p, y) in y.chunks_exact_mut(size.c).enumerate().take(h * w) {
                 let at = of_four(size, w, p);
-                for n in (0..size.c).step_by(8) {
-                    let mut max = eight(x, at[0] + n);
+                for n in (0..size.c).step_by(N) {
+                    let mut max = some::<N>(x, at[0] + n);
                     for t in 1..4 {
-                        let x = eight(x, at[t] + n);
-                        for q in 0..8 {
+                        let x = some::<N>(x, at[t] + n);
+                        for q in 0..N {
                             max[q] = larger(x[q], max[q]);
                         }
                     }
-                    y[n..n + 8].copy_from_slice(&max);
+                    y[n..n + N].copy_from_slice(&max);
                 }
             }
         });
@@ -87,26 +91,34 @@ pub fn max2(x: &[f32], y: &mut [f32], size: Image) {
 
 /// `dx[first maximal pixel of the four] += dy`; `size` is that of `x` and `dx`.
 pub fn max2_backward_add(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image) {
+    if size.c.is_multiple_of(8) {
+        max2_backward_add_by::<8>(x, dy, dx, size)
+    } else {
+        max2_backward_add_by::<4>(x, dy, dx, size)
+    }
+}
+
+fn max2_backward_add_by<const N: usize>(x: &[f32], dy: &[f32], dx: &mut [f32], size: Image) {
     let (h, w) = (size.h / 2, size.w / 2);
     let images = x.chunks_exact(size.len()).zip(dx.chunks_exact_mut(size.len()));
     for ((x, dx), dy) in images.zip(dy.chunks_exact((h * w * size.c).max(1))) {
         vectorized!({
             for (p, dy) in dy.chunks_exact(size.c).enumerate().take(h * w) {
                 let at = of_four(size, w, p);
-                for n in (0..size.c).step_by(8) {
-                    let (mut max, mut winner) = (eight(x, at[0] + n), [0; 8]);
+                for n in (0..size.c).step_by(N) {
+                    let (mut max, mut winner) = (some::<N>(x, at[0] + n), [0; N]);
                     for t in 1..4 {
-                        let x = eight(x, at[t] + n);
-                        for q in 0..8 {
+                        let x = some::<N>(x, at[t] + n);
+                        for q in 0..N {
                             let take = beats(x[q], max[q]);
                             max[q] = if take { x[q] } else { max[q] };
                             winner[q] = if take { t as u32 } else { winner[q] };
                         }
                     }
-                    let dy = eight(dy, n);
+                    let dy = some::<N>(dy, n);
                     for t in 0..4 {
-                        let dx = &mut dx[at[t] + n..][..8];
-                        for q in 0..8 {
+                        let dx = &mut dx[at[t] + n..][..N];
+                        for q in 0..N {
                             dx[q] += if winner[q] == t as u32 { dy[q] } else { 0.0 };
                         }
                     }

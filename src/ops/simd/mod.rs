@@ -18,11 +18,19 @@ pub struct Level(Set);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Set {
+    /// Arrays of 4, for channels that 8 does not divide.
+    PortableHalf,
     /// Arrays of 8, left to the compiler: SSE2 on x86-64, NEON on aarch64.
     Portable,
+    /// 4 lanes, for channels that 8 does not divide.
+    #[cfg(target_arch = "x86_64")]
+    Avx2Half,
     /// 8 lanes, AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// 4 lanes and AVX-512's 32 registers, for channels that 8 does not divide.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Quarter,
     /// 8 lanes and AVX-512's 32 registers, for channels that 16 does not divide.
     #[cfg(target_arch = "x86_64")]
     Avx512Half,
@@ -68,7 +76,10 @@ impl Level {
     /// f32s in a vector.
     pub const fn lanes(self) -> usize {
         match self.0 {
+            Set::PortableHalf => 4,
             Set::Portable => 8,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2Half | Set::Avx512Quarter => 4,
             #[cfg(target_arch = "x86_64")]
             Set::Avx2 | Set::Avx512Half => 8,
             #[cfg(target_arch = "x86_64")]
@@ -76,30 +87,50 @@ impl Level {
         }
     }
 
-    /// The widest level up to this one whose vectors divide `channels` (a multiple of 8).
+    /// The widest level of the same instructions, up to this one, whose vectors divide `channels` (a multiple of 4).
     pub fn dividing(self, channels: usize) -> Level {
-        #[cfg(target_arch = "x86_64")]
-        if self.0 == Set::Avx512 && !channels.is_multiple_of(16) {
-            return Level(Set::Avx512Half);
+        match channels.is_multiple_of(self.lanes()) {
+            true => self,
+            false => Level(self.0.narrower()).dividing(channels),
         }
-        let _ = channels;
-        self
     }
 
     /// Runs a kernel with the vectors of this level.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
         match self.0 {
-            Set::Portable => kernel.run(Portable),
+            Set::PortableHalf => kernel.run(Portable::<4>),
+            Set::Portable => kernel.run(Portable::<8>),
             // SAFETY: a level other than the portable one is only made where the processor said that it has the instructions.
             #[cfg(target_arch = "x86_64")]
+            Set::Avx2Half => unsafe { x86::run_avx2_half(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
             Set::Avx2 => unsafe { x86::run_avx2(kernel) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Quarter => unsafe { x86::run_avx512_quarter(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512Half => unsafe { x86::run_avx512_half(kernel) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Set::Avx512 => unsafe { x86::run_avx512(kernel) },
+        }
+    }
+}
+
+impl Set {
+    /// Half as many lanes of the same instructions; the narrowest stays.
+    const fn narrower(self) -> Set {
+        match self {
+            Set::PortableHalf | Set::Portable => Set::PortableHalf,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx2Half | Set::Avx2 => Set::Avx2Half,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512Quarter | Set::Avx512Half => Set::Avx512Quarter,
+            #[cfg(target_arch = "x86_64")]
+            Set::Avx512 => Set::Avx512Half,
         }
     }
 }

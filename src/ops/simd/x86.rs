@@ -3,9 +3,15 @@
 use super::{Kernel, Simd};
 use core::arch::x86_64::*;
 
+/// Made only by `run_avx2_half`, so the processor has AVX2 and FMA.
+#[derive(Clone, Copy)]
+struct Avx2Half(());
 /// Made only by `run_avx2`, so the processor has AVX2 and FMA.
 #[derive(Clone, Copy)]
 struct Avx2(());
+/// Made only by `run_avx512_quarter`, so the processor has AVX-512 F, BW, DQ and VL.
+#[derive(Clone, Copy)]
+struct Avx512Quarter(());
 /// Made only by `run_avx512_half`, so the processor has AVX-512 F, BW, DQ and VL.
 #[derive(Clone, Copy)]
 struct Avx512Half(());
@@ -14,8 +20,18 @@ struct Avx512Half(());
 struct Avx512(());
 
 #[target_feature(enable = "avx2,fma")]
+pub(super) fn run_avx2_half<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2Half(()))
+}
+
+#[target_feature(enable = "avx2,fma")]
 pub(super) fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx2(()))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) fn run_avx512_quarter<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512Quarter(()))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -131,6 +147,42 @@ macro_rules! x86_vectors {
         }
     };
 }
+
+macro_rules! four_lanes {
+    ($name:ident, $registers:literal) => {
+        x86_vectors!(
+            $name,
+            __m128,
+            4,
+            $registers,
+            _mm_set1_ps,
+            _mm_loadu_ps,
+            _mm_storeu_ps,
+            _mm_add_ps,
+            _mm_sub_ps,
+            _mm_mul_ps,
+            _mm_fmadd_ps,
+            _mm_max_ps,
+            _mm_setzero_ps,
+            |x, g| _mm_and_ps(_mm_cmp_ps::<_CMP_NLE_UQ>(x, _mm_setzero_ps()), g),
+            |v| {
+                let two = _mm_add_ps(v, _mm_movehl_ps(v, v));
+                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+            },
+            __m256d,
+            1,
+            _mm256_set1_pd,
+            _mm256_add_pd,
+            _mm256_fmadd_pd,
+            _mm256_loadu_pd,
+            _mm256_storeu_pd,
+            |v| [_mm256_cvtps_pd(v)],
+            |v| _mm256_cvtpd_ps(v[0])
+        );
+    };
+}
+four_lanes!(Avx2Half, 16);
+four_lanes!(Avx512Quarter, 32);
 
 macro_rules! eight_lanes {
     ($name:ident, $registers:literal, $($wide:tt)*) => {
