@@ -17,6 +17,7 @@ struct Case {
     /// Share of candidates alive.
     alive: f64,
     pool_norm: bool,
+    node_norm: bool,
     head_norm: bool,
     partial: usize,
     auxiliary_skip: bool,
@@ -31,6 +32,7 @@ const NAS: Case = Case {
     size: 8,
     alive: 1.0,
     pool_norm: true,
+    node_norm: false,
     head_norm: false,
     partial: 1,
     auxiliary_skip: false,
@@ -38,7 +40,7 @@ const NAS: Case = Case {
 };
 const DARTS: Case = Case { space: "darts", channels: 6, batch: 8, size: 11, ..NAS };
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 20] = [
     NAS,
     Case { alive: 0.6, head_norm: true, channels: 8, ..NAS },
     Case { alive: 0.8, pool_norm: false, batch: 3, ..NAS },
@@ -54,6 +56,10 @@ const CASES: [Case; 16] = [
     Case { partial: 4, channels: 12, size: 8, alive: 0.2, pool_norm: false, auxiliary_skip: true, ..DARTS },
     Case { auxiliary_skip: true, alive: 0.2, ..DARTS },
     Case { by_cell: true, partial: 5, ..NAS },
+    Case { node_norm: true, ..NAS },
+    Case { node_norm: true, alive: 0.5, pool_norm: false, partial: 5, ..NAS },
+    Case { node_norm: true, alive: 0.7, size: 12, ..DARTS },
+    Case { node_norm: true, partial: 2, auxiliary_skip: true, pool_norm: false, size: 12, ..DARTS },
     Case { by_cell: true, alive: 0.5, auxiliary_skip: true, ..DARTS },
 ];
 
@@ -65,13 +71,14 @@ fn normal(len: usize, rng: &mut impl Rng) -> Vec<f32> {
 fn setup(case: &Case, seed: u64) -> (Supernet, Supernet, Tensor, Vec<Var>) {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
     let (space, device) = (SearchSpace::by_name(case.space).unwrap(), Device::Cpu);
-    let Case { channels, pool_norm, head_norm, partial, auxiliary_skip, .. } = *case;
+    let Case { channels, pool_norm, node_norm, head_norm, partial, auxiliary_skip, .. } = *case;
     let config = SupernetConfig {
         channels,
         cells: 1,
         classes: 7,
         seed,
         pool_norm,
+        node_norm,
         head_norm,
         partial,
         auxiliary_skip,
@@ -315,7 +322,12 @@ fn every_option_changes_what_the_network_computes() {
             wide(&fast.forward(&x, &tensors, Mode::Batch).unwrap())
         };
         let plain = logits(&without);
-        for option in [Case { pool_norm: true, ..without }, Case { head_norm: false, ..without }] {
+        let options = [
+            Case { pool_norm: true, ..without },
+            Case { node_norm: true, ..without },
+            Case { head_norm: false, ..without },
+        ];
+        for option in options {
             assert!(distance(&logits(&option), &plain, 0.0) > 1e-2, "{}", option.space);
         }
     }
@@ -331,6 +343,7 @@ fn without_a_head_norm_its_parameters_are_not_there_and_all_others_keep_their_na
         let head: Vec<&String> = usual.iter().filter(|n| n.starts_with("lastact.0.")).collect();
         assert_eq!(head.len(), 4);
         assert_eq!(names(&Case { pool_norm: true, head_norm: true, ..case }), usual);
+        assert_eq!(names(&Case { node_norm: true, pool_norm: false, head_norm: true, ..case }), usual);
         let rest: Vec<String> = usual.iter().filter(|n| !head.contains(n)).cloned().collect();
         assert_eq!(names(&Case { pool_norm: false, head_norm: false, ..case }), rest);
     }
@@ -342,5 +355,5 @@ fn the_options_of_a_network_that_was_saved_before_there_were_any_are_the_usual_o
     let config: SupernetConfig = serde_json::from_str(saved).unwrap();
     let expected = SupernetConfig { channels: 4, cells: 1, classes: 10, seed: 3, ..SupernetConfig::default() };
     assert_eq!(config, expected);
-    assert!(!config.pool_norm && config.head_norm);
+    assert!(!config.pool_norm && !config.node_norm && config.head_norm);
 }

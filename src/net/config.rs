@@ -18,6 +18,9 @@ pub struct SupernetConfig {
     pub strict: bool,
     /// Batch norm without affine part behind the pools of candidates, as in quark0/darts; the authors of IS-DARTS have none.
     pub pool_norm: bool,
+    /// Batch norm without affine part between a node and the candidates that read it (iDARTS, Wang et al., 2021); the inputs of DARTS cells
+    /// have one anyway.
+    pub node_norm: bool,
     /// Batch norm and ReLU before the head, as the authors of IS-DARTS have; quark0/darts has neither.
     pub head_norm: bool,
     /// K: candidates get 1/K of the channels, the others go past them (PC-DARTS); 1: candidates get all.
@@ -44,6 +47,7 @@ impl Default for SupernetConfig {
             seed: 0,
             strict: false,
             pool_norm: false,
+            node_norm: false,
             head_norm: true,
             partial: 1,
             auxiliary_skip: false,

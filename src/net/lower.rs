@@ -234,13 +234,17 @@ impl Lowering<'_> {
                     Made::Conv { src, relu: true, filter, norm: norm_of(affine), cancelled: [cancelled, None] }
                 }
                 (Made::Node(src), Some(norm)) => Made::Last { src, norm },
+                (Made::Node(src), None) => {
+                    let filter = Filter::Pool { kind: None, size: self.program.nodes[src].size, stride: 1 };
+                    Made::Conv { src, relu: false, filter, norm: Norm::Batch, cancelled: [None; 2] }
+                }
                 _ => return Err(unknown(graph, value)),
             },
             Op::Pool { x, kind, window } => {
                 let src = self.node(x)?;
                 match (kind, window.kernel, window.stride, window.padding) {
                     (_, 3, stride, 1) if self.normed[value.0] => {
-                        let filter = Filter::Pool { kind, size: self.program.nodes[src].size, stride };
+                        let filter = Filter::Pool { kind: Some(kind), size: self.program.nodes[src].size, stride };
                         Made::Conv { src, relu: false, filter, norm: Norm::None, cancelled: [None; 2] }
                     }
                     (PoolKind::Average, 3, stride, 1) => Made::Average { src, stride },

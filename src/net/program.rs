@@ -60,10 +60,10 @@ pub enum Filter {
         /// `[c_out, c_in, 1, 1]`
         pointwise: ParamId,
     },
-    /// None: a 3x3 pool with a norm behind it, which is like a convolution in all but its weights.
+    /// None: a 3x3 pool, or the image itself, with a norm behind it, which is like a convolution in all but its weights.
     Pool {
-        /// Average or maximum.
-        kind: PoolKind,
+        /// Average or maximum; none: the image itself.
+        kind: Option<PoolKind>,
         /// Size of the images that it reads.
         size: Image,
         /// Stride.

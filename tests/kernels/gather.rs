@@ -52,8 +52,8 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
         return None;
     }
     let mut arriving = Arriving::draw(t, b, sh * sw, sc, there);
-    // A pool may have a norm behind it, nothing else.
-    let plain = !(1..=2).contains(&kind) || t.once_in(2);
+    // A pool may have a norm behind it, and the image itself, nothing else.
+    let plain = !(0..=2).contains(&kind) || t.once_in(2);
     if plain {
         arriving = arriving.plain();
     }

@@ -56,6 +56,7 @@ pub const FAULTS: &[Faults] = &[
         &[
             ("a pixel behind the last", "min((block + 1) * g.pixels, all)", "min((block + 1) * g.pixels, all + 1)"),
             ("the choice of a neighbour", "y, x, choice + 2)", "y, x, choice + 1)"),
+            ("the image itself as a maximum", "else if (job.kind == 2)", "else if (job.kind == 3)"),
         ],
     ),
     of(

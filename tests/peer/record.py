@@ -14,10 +14,10 @@ from safetensors.torch import load_file
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE))
-import by_gradients, compare, darts, darts_pt, drop_nas, enas, golden, is_darts, look_ahead, opp_darts, partial, paths, sampled, sgas, shapley, staged
+import by_gradients, compare, darts, darts_pt, drop_nas, enas, golden, is_darts, look_ahead, node_norm, opp_darts, partial, paths, sampled, sgas, shapley, staged
 from replay import Apart, Disagreement, Replay, sketch
 
-METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas, opp_darts, enas)
+METHODS = {name: method for module in (is_darts, darts, darts_pt, sampled, paths, sgas, look_ahead, partial, staged, by_gradients, shapley, drop_nas, opp_darts, enas, node_norm)
            for name, method in module.METHODS.items()}
 TESTS = HERE.parent / "methods"
 DEFAULTS = json.load(open(TESTS / "defaults.json"))
@@ -126,6 +126,9 @@ CASES += [
     ("enas", "nas-bench-201", "small", SMALL | LSTM | dict(epochs=2)),
     ("enas", "nas-bench-201", "wider", WIDER | LSTM | dict(cells=1, batch_size=10, epochs=3, hidden=5, lr_period=2, controller_clip=0.1, samples=4)),
     ("enas", "darts", "small", DARTS | LSTM | dict(limit=3, train_share=0.67, batch_size=20, epochs=3, lr_period=1)),
+    ("idarts_norm", "nas-bench-201", "small", SMALL | ARCH | dict(epochs=2, sample_images=12, batch_size=15, arch_init=0.5)),
+    ("idarts_norm", "nas-bench-201", "wider", WIDER | ARCH | dict(epochs=3, cells=1, batch_size=10, sample_images=25, epsilon=0.1, arch_init=0.5, lr=0.01)),
+    ("idarts_norm", "darts", "small", DARTS | ARCH | dict(sample_images=8, arch_init=0.2, lr=0.004)),
     # Of the seeds recorded the first has two skips after an epoch, the second after the last.
     ("darts_plus", "nas-bench-201", "skips", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),
     ("darts_plus", "nas-bench-201", "late", SMALL | dict(epochs=4, arch_lr=0.2, arch_init=1.0, batch_size=15)),

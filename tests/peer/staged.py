@@ -16,9 +16,9 @@ def finalised(z):
 
 
 def kept(p, seed, place, shape):
-    """The program's dropout: four channels of a pixel share a number of SplitMix64, 16 bits each; channels count in eights."""
+    """The program's dropout: four channels of a pixel share a number of SplitMix64, 16 bits each; channels count as stored, in eights or four."""
     b, c, h, w = shape
-    padded = -(-c // 8) * 8
+    padded = 4 if c <= 4 else -(-c // 8) * 8
     count = lambda n: np.arange(1, n + 1, dtype=np.uint64) * STEP
     with np.errstate(over="ignore"):
         key = finalised(np.uint64(seed) ^ finalised(np.uint64(place + 1) * STEP))

@@ -142,16 +142,21 @@ def edge_weight(w, n_ops, column):
     return float((w != 0).any())
 
 
+def normed(x):
+    """Batch norm of this batch, without affine part."""
+    return F.batch_norm(x, None, None, training=True)
+
+
 class SearchCell(nn.Module):
     """NAS-Bench-201: nodes 0..3, node i sums the edges from every j < i; the last node is the output."""
-    def __init__(self, c, ops, partial=1, auxiliary_skip=False):
+    def __init__(self, c, ops, partial=1, auxiliary_skip=False, node_norm=False):
         super().__init__()
-        self.partial, self.auxiliary_skip, self.n_ops = partial, auxiliary_skip, len(ops)
+        self.partial, self.auxiliary_skip, self.n_ops, self.node_norm = partial, auxiliary_skip, len(ops), node_norm
         self.edges = nn.ModuleDict({f"{i}<-{j}": nn.ModuleList(primitive(o, c // partial, 1) for o in ops)
                                     for i in range(1, 4) for j in range(i)})
 
     def forward(self, x, w, probe, ghost=None):
-        nodes = [x]
+        nodes = [normed(x) if self.node_norm else x]
         for i in range(1, 4):
             total = 0
             for j in range(i):
@@ -167,7 +172,7 @@ class SearchCell(nn.Module):
                     y = op(nodes[j])
                     if probe is not None: probe(e, o, y)
                     total = total + y * w[e, o]
-            nodes.append(total)
+            nodes.append(normed(total) if self.node_norm and i < 3 else total)
         return nodes[-1]
 
     def edge(self, x, ops, w, probe):
@@ -192,9 +197,10 @@ class MixedOp(nn.Module):
 
 class NASNetCell(nn.Module):
     """DARTS: two inputs, four nodes, node i sums the edges from j < i + 2; output = concat of the four."""
-    def __init__(self, ops, cpp, cp, c, reduction, reduction_prev, pool_norm=False, partial=1, auxiliary_skip=False):
+    def __init__(self, ops, cpp, cp, c, reduction, reduction_prev, pool_norm=False, partial=1, auxiliary_skip=False,
+                 node_norm=False):
         super().__init__()
-        self.reduction, self.partial, self.auxiliary_skip = reduction, partial, auxiliary_skip
+        self.reduction, self.partial, self.auxiliary_skip, self.node_norm = reduction, partial, auxiliary_skip, node_norm
         edge_ops = iter(ops if isinstance(ops[0], list) else [ops] * 14)
         self.preprocess0 = FactorizedReduce(cpp, c) if reduction_prev else ReLUConvBN(cpp, c, 1, 1, False)
         self.preprocess1 = ReLUConvBN(cp, c, 1, 1, False)
@@ -204,7 +210,7 @@ class NASNetCell(nn.Module):
 
     def forward(self, s0, s1, w, probe, ghost=None, drop=None):
         """`drop`: [edges, images], a factor of what an edge adds to its node."""
-        states, e = [self.preprocess0(s0), self.preprocess1(s1)], 0
+        states, e, sums = [self.preprocess0(s0), self.preprocess1(s1)], 0, []
         for i in range(4):
             total = 0
             for j in range(2 + i):
@@ -224,8 +230,9 @@ class NASNetCell(nn.Module):
                     own = own + y * w[e, o]
                 total = total + (own if drop is None else own * drop[e].reshape(-1, 1, 1, 1))
                 e += 1
-            states.append(total)
-        return torch.cat(states[2:], 1)
+            sums.append(total)
+            states.append(normed(total) if self.node_norm else total)
+        return torch.cat(sums, 1)
 
     def edge(self, x, mixed, w, probe):
         n = len(mixed.ops)
@@ -243,7 +250,7 @@ class NASNetCell(nn.Module):
 class Supernet(nn.Module):
     """`weights`: one [edges, ops] tensor per cell type (1 for NAS-Bench-201; normal, reduce for DARTS)."""
     def __init__(self, space, c, n, classes, edge_ops=None, pool_norm=False, head_norm=True, partial=1,
-                 auxiliary_skip=False):
+                 auxiliary_skip=False, node_norm=False):
         """`edge_ops`: of each cell type a list of names (or None) for each edge, where they are not all of the space."""
         super().__init__()
         self.space, self.ops = space, NB201 if space == "nas-bench-201" else DARTS
@@ -258,10 +265,10 @@ class Supernet(nn.Module):
         for width, r in zip(widths, reductions):
             if space == "darts":
                 self.cells.append(NASNetCell(edge_ops[int(r)], cpp, cp, width, r, rp, pool_norm, partial,
-                                             auxiliary_skip))
+                                             auxiliary_skip, node_norm))
                 cpp, cp, rp = cp, 4 * width, r
             else:
-                self.cells.append(ResNetBasicblock(cp, width) if r else SearchCell(width, self.ops, partial, auxiliary_skip))
+                self.cells.append(ResNetBasicblock(cp, width) if r else SearchCell(width, self.ops, partial, auxiliary_skip, node_norm))
                 cp = width
         self.lastact = nn.Sequential(nn.BatchNorm2d(cp), nn.ReLU()) if head_norm else nn.Identity()
         self.classifier = nn.Linear(cp, classes)

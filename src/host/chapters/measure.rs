@@ -1,15 +1,16 @@
 //! Statistics of candidates, freezing, and arithmetic of importances, in the chapter on supernets.
 
 use crate::error::Result;
+use crate::host::handles::batch::BatchHandle;
 use crate::host::handles::importance::Importance;
-use crate::host::handles::measure::measure;
+use crate::host::handles::measure::{measure, outputs};
 use crate::host::handles::space::{CandidateHandle, candidates};
 use crate::host::handles::supernet::SupernetHandle;
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
 use crate::space::Candidate;
-use rhai::{Dynamic, INT};
+use rhai::{Array, Dynamic, INT};
 use std::collections::BTreeSet;
 
 /// Register them.
@@ -34,6 +35,23 @@ pub fn register(api: &mut Api) {
         }
         fn measure(#context, net: SupernetHandle, images: Dynamic, what: Dynamic, mix: Dynamic) -> Fallible<Importance> {
             measure(&context, &net, &images, &what, Some(&mix))
+        }
+
+        /// What each live candidate gives for a batch in eval mode, in each cell: an array, node by node, of maps of `candidate`,
+        /// `cell` (which of its type, from 0), `output` and `node`, the mixed sum that it goes into (by the mask, or by `mix`), both
+        /// [images, c, h, w]. For numbers that relate candidates to each other, where `net.measure` sees one at a time. By the
+        /// readable definition on every device; all of them are in memory at once.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
+        /// let all = net.outputs(data().train.take(4).batches(4)[0]);
+        /// assert(all.len == net.cells.len * net.space.candidates.len);
+        /// let first = all.filter(|o| o.cell == 0 && o.candidate.edge == 0);
+        /// print((first[2].output * first[3].output).mean());
+        /// ```
+        fn outputs(&net: SupernetHandle, batch: BatchHandle) -> Fallible<Array> { outputs(net, &batch, None) }
+        fn outputs(&net: SupernetHandle, batch: BatchHandle, mix: Dynamic) -> Fallible<Array> {
+            outputs(net, &batch, Some(&mix))
         }
 
         /// The weights of a candidate stay as they are in steps from now on: no gradient, decay nor momentum moves them,

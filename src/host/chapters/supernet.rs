@@ -27,6 +27,7 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// C (default 16); cfg.cells: cells a stage, N (default 5; DARTS space 2, which gives 8 cells);
         /// cfg.batch_size: also of measurements and evaluations; cfg.pool_norm (false): batch norm without affine
         /// part behind the pools of candidates, as quark0/darts and the code of the DARTS family have it;
+        /// cfg.node_norm (false): the same between a node and the candidates that read it, as in iDARTS;
         /// cfg.head_norm (true): batch norm and ReLU before the head, as the authors of IS-DARTS have them and
         /// quark0/darts has not; cfg.classes (0: those of the data opened last). cfg.partial (1): K, of which candidates get
         /// 1/K of the channels, the others go past them (2x2 maximum where the edge halves), and both are shuffled, as in

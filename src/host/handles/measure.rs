@@ -3,13 +3,16 @@
 use super::batch::BatchHandle;
 use super::data::Data;
 use super::importance::Importance;
+use super::space::CandidateHandle;
 use super::supernet::SupernetHandle;
 use super::tensor::TensorHandle;
 use crate::host::script::errors::{Fallible, raise_tensor, takes_others, wrong};
 use crate::host::script::value::{float, shown};
 use crate::search::in_order;
 use crate::search::learner::probe::{Means, Statistic};
-use rhai::{Dynamic, FnPtr, NativeCallContext};
+use crate::space::Candidate;
+use rhai::{Array, Dynamic, FnPtr, INT, Map, NativeCallContext};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// What is taken of an output.
@@ -57,6 +60,24 @@ pub fn measure(
         table = table.map(|score| 1.0 / score);
     }
     Ok(Importance { table: Rc::new(table), score: None, space: net.space() })
+}
+
+/// `net.outputs`: what each live candidate gives for a batch, beside the sum of its node.
+pub fn outputs(net: &SupernetHandle, batch: &BatchHandle, mix: Option<&Dynamic>) -> Fallible<Array> {
+    let mix = mix.map(|m| net.mixing(m)).transpose()?;
+    let all = net.learner.borrow().outputs(&batch.0, mix.as_deref())?;
+    let mut cells: HashMap<Candidate, INT> = HashMap::new();
+    let entry = |(place, output, node)| {
+        let next = cells.entry(place).or_default();
+        let cell = std::mem::replace(next, *next + 1);
+        let mut map = Map::new();
+        map.insert("candidate".into(), Dynamic::from(CandidateHandle { place, space: net.space() }));
+        map.insert("cell".into(), cell.into());
+        map.insert("output".into(), Dynamic::from(TensorHandle::new(output)));
+        map.insert("node".into(), Dynamic::from(TensorHandle::new(node)));
+        Dynamic::from_map(map)
+    };
+    Ok(all.into_iter().map(entry).collect())
 }
 
 /// A closure of one parameter, the output, or of two.

@@ -62,6 +62,7 @@ impl SupernetHandle {
             strict: size.strict,
             // Those of ConfigurableOptimizer in a space of DARTS-Bench-Suite.
             pool_norm: own(size.pool_norm, "pool_norm", true),
+            node_norm: size.node_norm,
             head_norm: own(size.head_norm, "head_norm", false),
             auxiliary_skip: own(size.auxiliary_skip, "auxiliary_skip", skeleton.is_some_and(|s| s.auxiliary_skip)),
             partial: size.partial,

@@ -27,6 +27,8 @@ settings! {
         strict: bool = false, Any;
         /// Batch norm without affine part behind the pools of candidates.
         pool_norm: bool = false, Any;
+        /// Batch norm without affine part between a node and the candidates that read it.
+        node_norm: bool = false, Any;
         /// Batch norm and ReLU before the head.
         head_norm: bool = true, Any;
         /// K: candidates get 1/K of the channels, the others go past them; 1: candidates get all.

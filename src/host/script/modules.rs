@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 55] = [
+pub const STDLIB: [(&str, &str); 58] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -45,6 +45,7 @@ pub const STDLIB: [(&str, &str); 55] = [
     ("nas/shapley_nas", include_str!("../../../stdlib/nas/shapley_nas.rhai")),
     ("nas/drop_nas", include_str!("../../../stdlib/nas/drop_nas.rhai")),
     ("nas/opp_darts", include_str!("../../../stdlib/nas/opp_darts.rhai")),
+    ("nas/idarts_norm", include_str!("../../../stdlib/nas/idarts_norm.rhai")),
     ("nas/rsps", include_str!("../../../stdlib/nas/rsps.rhai")),
     ("nas/spos", include_str!("../../../stdlib/nas/spos.rhai")),
     ("nas/reinmax", include_str!("../../../stdlib/nas/reinmax.rhai")),
@@ -71,6 +72,8 @@ pub const STDLIB: [(&str, &str); 55] = [
     ("nas/parts/contributions", include_str!("../../../stdlib/nas/parts/contributions.rhai")),
     ("nas/parts/schedules", include_str!("../../../stdlib/nas/parts/schedules.rhai")),
     ("nas/parts/sharpness", include_str!("../../../stdlib/nas/parts/sharpness.rhai")),
+    ("nas/parts/decorrelation", include_str!("../../../stdlib/nas/parts/decorrelation.rhai")),
+    ("nas/parts/matrices", include_str!("../../../stdlib/nas/parts/matrices.rhai")),
     ("nas/parts/growth", include_str!("../../../stdlib/nas/parts/growth.rhai")),
     ("nas/parts/controller", include_str!("../../../stdlib/nas/parts/controller.rhai")),
     ("nas/parts/edge_controller", include_str!("../../../stdlib/nas/parts/edge_controller.rhai")),

@@ -16,6 +16,7 @@ const CONFIG: SupernetConfig = SupernetConfig {
     seed: 3,
     strict: false,
     pool_norm: false,
+    node_norm: false,
     head_norm: true,
     partial: 1,
     auxiliary_skip: false,

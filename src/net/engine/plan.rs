@@ -8,6 +8,7 @@ use crate::ops::conv::{self, ConvPlan, Dz, PackedFilter};
 use crate::ops::depthwise::{self, SeparableFilter, SeparablePlan};
 use crate::ops::linear_sum::{Source, linear_sum, sums};
 use crate::ops::pool::{self, Image};
+use crate::ops::vectorized;
 use std::sync::Arc;
 
 /// How a convolution is computed.
@@ -188,9 +189,9 @@ impl<'a> Group<'a> {
     }
 }
 
-/// A 3x3 pool whose output goes through a batch norm.
+/// A 3x3 pool, or none, whose output goes through a batch norm.
 pub(super) struct NormedPool {
-    kind: PoolKind,
+    kind: Option<PoolKind>,
     size: Image,
     stride: usize,
 }
@@ -199,11 +200,12 @@ impl NormedPool {
     /// z = pool(x); `stats`: the sum, then the sum of squares, of each channel of it.
     fn forward(&self, x: &[f32], z: &mut [f32], stats: &mut [f64]) {
         match self.kind {
-            PoolKind::Average => {
+            None => z.copy_from_slice(x),
+            Some(PoolKind::Average) => {
                 z.fill(0.0);
                 pool::avg3_add(x, z, self.size, self.stride);
             }
-            PoolKind::Maximum => pool::max3(x, z, self.size, self.stride),
+            Some(PoolKind::Maximum) => pool::max3(x, z, self.size, self.stride),
         }
         sums(z, &[z], self.size.c, stats);
     }
@@ -216,8 +218,9 @@ impl NormedPool {
         let sources: Vec<Source<'_>> = std::iter::once(Source { a: &a, x: dz.dy }).chain(z).collect();
         linear_sum(formed, &g, &sources);
         match self.kind {
-            PoolKind::Average => pool::avg3_backward_add(formed, dx, self.size, self.stride),
-            PoolKind::Maximum => pool::max3_backward_add(x, formed, dx, self.size, self.stride),
+            None => vectorized!(dx.iter_mut().zip(&*formed).for_each(|(dx, d)| *dx += d)),
+            Some(PoolKind::Average) => pool::avg3_backward_add(formed, dx, self.size, self.stride),
+            Some(PoolKind::Maximum) => pool::max3_backward_add(x, formed, dx, self.size, self.stride),
         }
     }
 }

@@ -128,8 +128,9 @@ impl Engine {
             }
             Filter::Separable { shape, .. } if shape.stride > 1 => "separable, all out of a node, stride 2".to_string(),
             Filter::Separable { .. } => "separable, all out of a node".to_string(),
-            Filter::Pool { kind: PoolKind::Average, stride, .. } => of("average pool", 3, stride, 1),
-            Filter::Pool { kind: PoolKind::Maximum, stride, .. } => of("max pool", 3, stride, 1),
+            Filter::Pool { kind: Some(PoolKind::Average), stride, .. } => of("average pool", 3, stride, 1),
+            Filter::Pool { kind: Some(PoolKind::Maximum), stride, .. } => of("max pool", 3, stride, 1),
+            Filter::Pool { kind: None, .. } => "norm".to_string(),
         };
         let macs = |c: &ConvId| match self.program.convs[*c].filter {
             Filter::Dense { shape, .. } => shape.macs(),

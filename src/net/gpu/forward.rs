@@ -190,7 +190,12 @@ impl Places<'_> {
                     });
                 }
                 Filter::Pool { kind, .. } => {
-                    let (kind, choice) = (i32::from(kind == PoolKind::Maximum), self.conv_chosen[c]);
+                    let choice = self.conv_chosen[c];
+                    let kind = match kind {
+                        Some(PoolKind::Average) => 0,
+                        Some(PoolKind::Maximum) => 1,
+                        None => 2,
+                    };
                     pools.push(PoolForwardJob {
                         x: x.x,
                         window,

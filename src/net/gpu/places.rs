@@ -120,7 +120,7 @@ impl<'a> Places<'a> {
             let size = program.nodes[conv.dst].size;
             places.z[c] = tape.floats("outputs of convolutions", batch * size.len())?;
             places.norms[c] = norm_place(tape, size.c)?;
-            if let Filter::Pool { .. } = conv.filter {
+            if let Filter::Pool { kind: Some(_), .. } = conv.filter {
                 places.conv_chosen[c] = tape.take("places of maxima", batch * size.len())?;
             }
             places.packed[c] = packed_place(tape, &conv.filter)?;
@@ -253,6 +253,7 @@ impl<'a> Places<'a> {
             Filter::Separable { shape: SeparableShape { k, stride, dilation, .. }, .. } => {
                 (k, stride, dilation * (k / 2), dilation)
             }
+            Filter::Pool { kind: None, .. } => (1, 1, 0, 1),
             Filter::Pool { stride, .. } => (3, stride, 1, 1),
         };
         window(self.batch, from, to, [k, stride, pad, dilation])

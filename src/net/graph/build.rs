@@ -153,8 +153,7 @@ impl Builder {
             return value;
         }
         let y = self.pool(x, kind, window);
-        let y = self.push(Op::Norm { x: y, affine: None }, self.channels(x));
-        let y = self.node(y);
+        let y = self.normed(y);
         self.pools.insert((x, kind, stride), y);
         y
     }
@@ -168,6 +167,12 @@ impl Builder {
     /// `x` itself, as an image of its own that any number of ops read.
     pub fn node(&mut self, x: Value) -> Value {
         self.sum(vec![Term { x, coef: Coef::One }])
+    }
+
+    /// `x` behind a norm without affine part and running statistics, as an image of its own.
+    pub fn normed(&mut self, x: Value) -> Value {
+        let y = self.push(Op::Norm { x, affine: None }, self.channels(x));
+        self.node(y)
     }
 
     /// Values one after the other along the channels.

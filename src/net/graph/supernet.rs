@@ -194,7 +194,14 @@ impl BuiltCell<'_> {
                 nodes.push(self.node(b, nodes[0], of_node));
             }
             let edges = self.space.edges().into_iter().filter(|e| e.from == from && self.is_there(*e));
-            let x = if edges.clone().next().is_some() { self.read(b, nodes[from]) } else { nodes[from] };
+            let mut x = nodes[from];
+            if edges.clone().next().is_some() {
+                x = self.read(b, x);
+                // What a DARTS cell reads first has come out of such a norm.
+                if self.config.node_norm && (from >= n_inputs || self.space.topology() == Topology::NasBench201) {
+                    x = b.normed(x);
+                }
+            }
             for edge in edges {
                 for op in 0..self.space.ops().len() {
                     terms[edge.to].extend(self.candidate(b, x, edge, op, false));

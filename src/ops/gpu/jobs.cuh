@@ -223,10 +223,10 @@ struct DeriveJob {       // A node made of another one without being a sum of te
 
 // ---- pool/pool.cu --------------------------------------------------------------------------------------------------------------
 
-struct PoolForwardJob {  // z = the 3x3 pool of x, on its way to a norm.
+struct PoolForwardJob {  // z = the 3x3 pool of x, or x, on its way to a norm.
     const float* x;
-    Window window;       // k 3, pad 1.
-    int kind, unused;    // 0 average of the pixels of the image, 1 maximum.
+    Window window;       // k 3, pad 1; of x itself k 1, pad 0.
+    int kind, unused;    // 0 average of the pixels of the image, 1 maximum, 2 x itself.
     float* z;
     unsigned char* choice;
     Sums sums;           // Parts: [group of 64 channels][blocks of pixels][2][channels of the group]; a counter for each group.

@@ -1,4 +1,5 @@
-// A 3x3 pool with a batch norm behind it: z[b, y, x] = average (of the pixels of the image) or maximum around (y stride, x stride).
+// A 3x3 pool with a batch norm behind it: z[b, y, x] = average (of the pixels of the image) or maximum around (y stride, x stride);
+// or x itself, of stride 1.
 // `blocks = groups of 64 channels x blocks of pixels`, see rows.cuh. Shared: ROWS * THREADS float4, then an int.
 
 KERNEL(pool_forward, PoolForwardJob, 2) {
@@ -18,6 +19,8 @@ KERNEL(pool_forward, PoolForwardJob, 2) {
             float4 v;
             if (job.kind == 0) {
                 v = average3(image, n.h, n.w, n.c, y, x);
+            } else if (job.kind == 2) {
+                v = ld4(job.x + (long long)p * n.oc + ch);
             } else {
                 unsigned char* choice = job.choice + (long long)p * n.oc + ch;
                 v.x = max3(image, n.h, n.w, n.c, y, x, choice);

@@ -157,7 +157,11 @@ impl Writing<'_, '_> {
         for c in self.convs(i) {
             let conv = &program.convs[c];
             if let Filter::Pool { kind, stride, .. } = conv.filter {
-                let kind = if kind == PoolKind::Average { 1 } else { 2 };
+                let kind = match kind {
+                    None => 0,
+                    Some(PoolKind::Average) => 1,
+                    Some(PoolKind::Maximum) => 2,
+                };
                 add(kind, conv.dst, stride, 0, self.incoming(c), places.conv_chosen[c], Coef::One);
                 pools.push(c);
             }
