@@ -1,6 +1,8 @@
 //! Arrays and maps: histories as sparklines, results line by line.
 
+use super::handle::Handle;
 use super::importance::Importance;
+use super::tensor::TensorHandle;
 use crate::error::Result;
 use crate::host::script::value::float;
 use crate::host::show::look::{Look, Style};
@@ -19,6 +21,19 @@ const SERIES: usize = 5;
 const ENDS: usize = 4;
 /// Columns of one of many.
 const SHORT: usize = 12;
+/// Numbers of a tensor that are shown where it is one of many things; of a larger one its sizes are. A table of mixing weights has fewer.
+const NUMBERS: usize = 256;
+
+/// The sizes of a large tensor; nothing for other values.
+fn large(value: &Dynamic) -> Option<String> {
+    let tensor = value.read_lock::<TensorHandle>()?;
+    (tensor.0.elem_count() > NUMBERS).then(|| format!("tensor {}", tensor.summary()))
+}
+
+/// One of many things.
+fn item(text_of: TextOf, value: &Dynamic) -> Result<String> {
+    large(value).map_or_else(|| text_of(value), Ok)
+}
 
 /// Numbers with their sparkline; maps and importances as histories; anything else as the language writes it, one item a
 /// line where a line is too short.
@@ -42,17 +57,19 @@ pub fn array(text_of: TextOf, array: &Array, look: &Look) -> Result<String> {
     if array.len() > look.most {
         return ends(text_of, array);
     }
-    let text = text_of(&array.clone().into())?;
-    if text.chars().count() <= look.width {
-        return Ok(text);
+    if array.iter().all(|v| large(v).is_none()) {
+        let text = text_of(&array.clone().into())?;
+        if text.chars().count() <= look.width {
+            return Ok(text);
+        }
     }
-    let items = array.iter().map(|v| Ok(format!("    {},", text_of(v)?.replace('\n', "\n    "))));
+    let items = array.iter().map(|v| Ok(format!("    {},", item(text_of, v)?.replace('\n', "\n    "))));
     Ok(format!("[\n{}\n]", items.collect::<Result<Vec<_>>>()?.join("\n")))
 }
 
 /// How many items there are, the first and the last of them.
 fn ends(text_of: TextOf, array: &Array) -> Result<String> {
-    let texts = |items: &[Dynamic]| items.iter().map(text_of).collect::<Result<Vec<_>>>().map(|t| t.join(", "));
+    let texts = |items: &[Dynamic]| items.iter().map(|v| item(text_of, v)).collect::<Result<Vec<_>>>().map(|t| t.join(", "));
     let (first, last) = (texts(&array[..ENDS])?, texts(&array[array.len() - ENDS..])?);
     Ok(format!("{} items: [{first}, ..., {last}]", array.len()))
 }
@@ -77,7 +94,7 @@ pub fn map(text_of: TextOf, map: &Map, look: &Look) -> Result<String> {
     let width = map.keys().map(|k| k.chars().count()).max().unwrap_or_default();
     let line = |(key, value): (&rhai::Identifier, &Dynamic)| {
         // A key without a value is to be seen.
-        let text = if value.is_unit() { "()".to_string() } else { text_of(value)? };
+        let text = if value.is_unit() { "()".to_string() } else { item(text_of, value)? };
         let text = text.replace('\n', &format!("\n{:w$}", "", w = width + 2));
         let cut: String = text.chars().take(20 * look.width).collect();
         let more = if cut.len() < text.len() { "..." } else { "" };
