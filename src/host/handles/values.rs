@@ -69,7 +69,8 @@ pub fn array(text_of: TextOf, array: &Array, look: &Look) -> Result<String> {
 
 /// How many items there are, the first and the last of them.
 fn ends(text_of: TextOf, array: &Array) -> Result<String> {
-    let texts = |items: &[Dynamic]| items.iter().map(|v| item(text_of, v)).collect::<Result<Vec<_>>>().map(|t| t.join(", "));
+    let texts =
+        |items: &[Dynamic]| items.iter().map(|v| item(text_of, v)).collect::<Result<Vec<_>>>().map(|t| t.join(", "));
     let (first, last) = (texts(&array[..ENDS])?, texts(&array[array.len() - ENDS..])?);
     Ok(format!("{} items: [{first}, ..., {last}]", array.len()))
 }
