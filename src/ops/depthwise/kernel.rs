@@ -59,7 +59,8 @@ impl Gather<'_> {
     fn check(&self, lanes: usize) {
         let (reach, c) = (end(self.x_step, self.rows, self.cols, self.c), self.c.max(lanes));
         assert!(self.taps.iter().all(|t| t.x + reach <= self.x.len() && t.v + c <= self.v.len()), "taps");
-        let pairs = (self.x_step.1, self.out_step.1, 2 * self.c) == (self.c, self.c, lanes) && self.cols % 2 == 0;
+        let pairs =
+            (self.x_step.1, self.out_step.1, 2 * self.c) == (self.c, self.c, lanes) && self.cols.is_multiple_of(2);
         assert!(self.c.is_multiple_of(lanes) || pairs, "lanes");
         assert!(end(self.out_step, self.rows, self.cols, self.c) <= self.out.len(), "out");
     }
@@ -225,7 +226,7 @@ impl Gather<'_> {
                     in_turn!(|j| if j <= (T - 1) * PIXELS + (K - 1) * E {
                         let pixel = P::load(s, from);
                         for k in 0..K {
-                            if j >= k * E && (j - k * E) % PIXELS == 0 && (j - k * E) / PIXELS < T {
+                            if j >= k * E && (j - k * E).is_multiple_of(PIXELS) && (j - k * E) / PIXELS < T {
                                 let i = (j - k * E) / PIXELS;
                                 acc[i] = P::fma(s, pixel, w[k], acc[i]);
                             }

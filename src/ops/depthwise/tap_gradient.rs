@@ -36,7 +36,8 @@ impl Kernel for TapGradient<'_> {
         assert!(last_tap + end(self.x_step, self.rows, self.cols, self.c) <= self.x.len(), "x");
         assert!(end(self.dd_step, self.rows, self.cols, self.c) <= self.dd.len(), "dd");
         assert_eq!(self.sums.len(), self.k * self.k * self.c, "sums");
-        let pairs = (self.x_step.1, self.dd_step.1, 2 * self.c) == (self.c, self.c, S::LANES) && self.cols % 2 == 0;
+        let pairs =
+            (self.x_step.1, self.dd_step.1, 2 * self.c) == (self.c, self.c, S::LANES) && self.cols.is_multiple_of(2);
         assert!(self.c.is_multiple_of(S::LANES) || pairs, "lanes");
         let chunk = (F32_PIXELS / self.cols).max(1);
         for c in (0..self.c).step_by(S::LANES) {
@@ -123,7 +124,7 @@ impl TapGradient<'_> {
                         for r in 0..R {
                             let pixel = s.load(from.add(j * self.x_step.1 + r * self.tap_step.0));
                             for k in 0..K {
-                                if j >= k * E && (j - k * E) % PIXELS == 0 && (j - k * E) / PIXELS < HELD {
+                                if j >= k * E && (j - k * E).is_multiple_of(PIXELS) && (j - k * E) / PIXELS < HELD {
                                     acc[r][k] = s.fma(pixel, d[(j - k * E) / PIXELS], acc[r][k]);
                                 }
                             }
