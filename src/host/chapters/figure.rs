@@ -17,7 +17,8 @@ struct SeriesKeys;
 
 impl Keys for FigureKeys {
     const WHAT: &'static str = "key of a figure";
-    const KEYS: &'static [&'static str] = &["title", "x", "y", "log_x", "log_y", "scatter", "series", "panels"];
+    const KEYS: &'static [&'static str] =
+        &["title", "x", "y", "log_x", "log_y", "scatter", "names", "series", "panels"];
 }
 
 impl Keys for PanelKeys {
@@ -47,8 +48,18 @@ fn figure(map: &Map) -> Fallible<Figure> {
         log_x: flag("log_x")?,
         log_y: flag("log_y")?,
         scatter: flag("scatter")?,
+        names: names(map)?,
         panels,
     })
+}
+
+fn names(map: &Map) -> Fallible<Vec<String>> {
+    let Some(value) = map.get("names") else { return Ok(vec![]) };
+    if map.get("log_x").is_some_and(|log| log.as_bool() == Ok(true)) {
+        return Err(wrong("names of a figure", "a logarithmic x axis", "a linear one"));
+    }
+    let name = |v: &Dynamic| v.clone().into_string().map_err(|_| wrong("name of a figure", shown(v), "a text"));
+    array(value, "names of a figure")?.iter().map(name).collect()
 }
 
 fn panel(value: &Dynamic) -> Fallible<Panel> {
@@ -97,7 +108,8 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// Draw a figure as an SVG file in the run folder (without one: a temporary folder of the process); its path.
         /// `series`: [#{ name, points: [[x, y], ...] }], lines, or points where `scatter` is true; or several
         /// `panels`, each #{ title, series }. `x`, `y` name the axes, `log_x`, `log_y` make them logarithmic (then
-        /// only positive values are drawn). What is not finite is left out.
+        /// only positive values are drawn). `names` stand at x = 1, 2, ... in place of numbers. What is not finite is
+        /// left out.
         ///
         /// ```rhai
         /// write_figure("loss.svg", #{ title: "loss", x: "epoch", log_y: true,

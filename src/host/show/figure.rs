@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::ops::Range;
 
 /// Colours of series that people tell apart who see no red or no green (Okabe and Ito, 2008).
@@ -47,6 +48,8 @@ pub struct Figure {
     pub log_y: bool,
     /// Points in place of lines.
     pub scatter: bool,
+    /// What stands at x = 1, 2, ...; empty: numbers. Of linear x axes.
+    pub names: Vec<String>,
     /// The panels.
     pub panels: Vec<Panel>,
 }
@@ -54,6 +57,9 @@ pub struct Figure {
 /// Pixels of a panel, and of the title.
 const PANEL: (u32, u32) = (420, 300);
 const TITLE: u32 = 30;
+/// Pixels of a name on the x axis across, and of all along; and how many names' room the legend takes beside them.
+const NAME: (u32, u32) = (20, 90);
+const LEGEND: usize = 7;
 
 /// The text of an SVG file. On a logarithmic axis only positive values are drawn; what is not finite never is.
 pub fn svg(figure: &Figure) -> Result<String> {
@@ -78,7 +84,11 @@ fn draw(figure: &Figure, text: &mut String) -> Drawn {
         _ => 3,
     };
     let rows = figure.panels.len().div_ceil(columns).max(1);
-    let size = (PANEL.0 * columns as u32, TITLE + PANEL.1 * rows as u32);
+    let (wide, high) = match figure.names.len() {
+        0 => PANEL,
+        n => (PANEL.0.max(80 + NAME.0 * (n + LEGEND) as u32), PANEL.1 + NAME.1),
+    };
+    let size = (wide * columns as u32, TITLE + high * rows as u32);
     let root = SVGBackend::with_string(text, size).into_drawing_area();
     root.fill(&WHITE)?;
     let (head, body) = root.split_vertically(TITLE);
@@ -92,7 +102,10 @@ fn draw(figure: &Figure, text: &mut String) -> Drawn {
             .map(|s| (s.name.as_str(), s.points.iter().filter(|p| drawn(p)).map(placed).collect()))
             .collect();
         let range = |log: bool, of: fn(&(f64, f64)) -> f64| extent(series.iter().flat_map(|s| &s.1).map(of), log);
-        let (x, y) = (range(figure.log_x, |p| p.0), range(figure.log_y, |p| p.1));
+        let (mut x, y) = (range(figure.log_x, |p| p.0), range(figure.log_y, |p| p.1));
+        if !figure.names.is_empty() {
+            x = 0.0..(figure.names.len() + LEGEND) as f64;
+        }
         match (figure.log_x, figure.log_y) {
             (false, false) => axes(area, figure, panel, &series, x, y)?,
             (true, false) => axes(area, figure, panel, &series, x.log_scale(), y)?,
@@ -121,13 +134,24 @@ where
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 14))
         .margin(8)
-        .x_label_area_size(34)
+        .x_label_area_size(if figure.names.is_empty() { 34 } else { 34 + NAME.1 })
         .y_label_area_size(62)
         .build_cartesian_2d(x, y)?;
     let tick = |v: &f64| if *v != 0.0 && !(1e-3..1e5).contains(&v.abs()) { format!("{v:.0e}") } else { shortest(*v) };
     let mut mesh = chart.configure_mesh();
     mesh.x_desc(&figure.x).y_desc(&figure.y).light_line_style(WHITE).x_label_formatter(&tick).y_label_formatter(&tick);
+    if !figure.names.is_empty() {
+        mesh.x_labels(figure.names.len() + LEGEND + 1).x_label_formatter(&|_| String::new()).disable_x_mesh();
+    }
     mesh.draw()?;
+    let (left, top) = (area.get_pixel_range().0.start, area.get_pixel_range().1.start);
+    let down = TextStyle::from(("sans-serif", 11).into_font().transform(FontTransform::Rotate90));
+    let down = down.pos(Pos::new(HPos::Left, VPos::Center));
+    for (name, x) in figure.names.iter().zip(1..) {
+        let plot = chart.plotting_area();
+        let (across, below) = (plot.map_coordinate(&(f64::from(x), 1.0)).0, plot.get_pixel_range().1.end);
+        area.draw(&Text::new(name.as_str(), (across - left, below - top + 8), down.clone()))?;
+    }
     for (i, (name, points)) in series.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
         let drawn = if figure.scatter {
@@ -210,6 +234,16 @@ mod tests {
     }
 
     #[test]
+    fn names_stand_along_the_axis_each_once_in_place_of_numbers() {
+        let points = (1..=35).map(|x| (f64::from(x), 0.5)).collect();
+        let panels = vec![Panel { title: String::new(), series: vec![FigureSeries { name: "s".into(), points }] }];
+        let names = (1..=35).map(|i| format!("method {i}.")).collect();
+        let text = svg(&Figure { names, panels, scatter: true, ..Figure::default() }).unwrap();
+        assert!((1..=35).all(|i| text.matches(&format!("method {i}.")).count() == 1), "{text}");
+        assert!(text.contains("rotate(90"), "{text}");
+    }
+
+    #[test]
     fn curves_differ_for_who_sees_no_red_or_no_green() {
         let all = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
         let no_red =
@@ -243,7 +277,7 @@ mod tests {
                 || points.iter().map(|p| FigureSeries { name: "nor_conv_3x3".into(), points: p.clone() }).collect();
             let panels = (0..n).map(|i| Panel { title: format!("edge {i}"), series: series() }).collect();
             let [title, x, y] = ["curve", "images", "IIM"].map(String::from);
-            let svg = svg(&Figure { title, x, y, log_x, log_y, scatter, panels }).unwrap();
+            let svg = svg(&Figure { title, x, y, log_x, log_y, scatter, panels, ..Figure::default() }).unwrap();
             assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>") && !svg.contains("NaN"));
             for word in ["curve", "images", "IIM", "nor_conv_3x3", &format!("edge {}", n - 1)] {
                 assert!(svg.contains(word), "{word}");
