@@ -57,9 +57,14 @@ pub struct Figure {
 /// Pixels of a panel, and of the title.
 const PANEL: (u32, u32) = (420, 300);
 const TITLE: u32 = 30;
-/// Pixels of a name on the x axis across, and of all along; and how many names' room the legend takes beside them.
-const NAME: (u32, u32) = (20, 90);
+/// Pixels of a name on the x axis, across and for each of its letters; and how many names' room the legend takes beside them.
+const NAME: (u32, u32) = (20, 7);
 const LEGEND: usize = 7;
+
+/// Pixels that the names on the x axis take below it.
+fn below(figure: &Figure) -> u32 {
+    NAME.1 * figure.names.iter().map(|name| name.chars().count()).max().unwrap_or(0) as u32
+}
 
 /// The text of an SVG file. On a logarithmic axis only positive values are drawn; what is not finite never is.
 pub fn svg(figure: &Figure) -> Result<String> {
@@ -86,7 +91,7 @@ fn draw(figure: &Figure, text: &mut String) -> Drawn {
     let rows = figure.panels.len().div_ceil(columns).max(1);
     let (wide, high) = match figure.names.len() {
         0 => PANEL,
-        n => (PANEL.0.max(80 + NAME.0 * (n + LEGEND) as u32), PANEL.1 + NAME.1),
+        n => (PANEL.0.max(80 + NAME.0 * (n + LEGEND) as u32), PANEL.1 + below(figure)),
     };
     let size = (wide * columns as u32, TITLE + high * rows as u32);
     let root = SVGBackend::with_string(text, size).into_drawing_area();
@@ -134,7 +139,7 @@ where
     let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, ("sans-serif", 14))
         .margin(8)
-        .x_label_area_size(if figure.names.is_empty() { 34 } else { 34 + NAME.1 })
+        .x_label_area_size(34 + below(figure))
         .y_label_area_size(62)
         .build_cartesian_2d(x, y)?;
     let tick = |v: &f64| if *v != 0.0 && !(1e-3..1e5).contains(&v.abs()) { format!("{v:.0e}") } else { shortest(*v) };
@@ -149,8 +154,8 @@ where
     let down = down.pos(Pos::new(HPos::Left, VPos::Center));
     for (name, x) in figure.names.iter().zip(1..) {
         let plot = chart.plotting_area();
-        let (across, below) = (plot.map_coordinate(&(f64::from(x), 1.0)).0, plot.get_pixel_range().1.end);
-        area.draw(&Text::new(name.as_str(), (across - left, below - top + 8), down.clone()))?;
+        let (across, axis) = (plot.map_coordinate(&(f64::from(x), 1.0)).0, plot.get_pixel_range().1.end);
+        area.draw(&Text::new(name.as_str(), (across - left, axis - top + 8), down.clone()))?;
     }
     for (i, (name, points)) in series.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];

@@ -130,26 +130,6 @@ pub fn first_backward_add(dy: &[f32], c: usize, dx: &mut [f32], dx_p: usize) {
     });
 }
 
-/// Four numbers from `at`.
-#[inline(always)]
-fn four(x: &[f32], at: usize) -> [f32; 4] {
-    let mut some = [0.0; 4];
-    some.copy_from_slice(&x[at..at + 4]);
-    some
-}
-
-/// The transpose of four rows, one after the other: in numbers that the compiler knows it is a few instructions on vectors.
-#[inline(always)]
-fn transposed(rows: [[f32; 4]; 4]) -> [f32; 16] {
-    let mut all = [0.0; 16];
-    for i in 0..4 {
-        for g in 0..4 {
-            all[4 * i + g] = rows[g][i];
-        }
-    }
-    all
-}
-
 /// `y[p, i groups + g] = (first if g = 0, else rest)[p, g n + i]` with `n = c / groups`, for every pixel; c: channels of y and of
 /// `rest`.
 pub fn shuffle(first: &[f32], rest: &[f32], y: &mut [f32], c: usize, groups: usize) {
@@ -157,12 +137,6 @@ pub fn shuffle(first: &[f32], rest: &[f32], y: &mut [f32], c: usize, groups: usi
     vectorized!({
         for ((first, rest), y) in first.chunks_exact(padded(n)).zip(rest.chunks_exact(c_p)).zip(y.chunks_exact_mut(c_p))
         {
-            if groups == 4 && n.is_multiple_of(4) {
-                for (i, y) in y[..c].as_chunks_mut::<16>().0.iter_mut().enumerate() {
-                    *y = transposed([0, 1, 2, 3].map(|g| four(if g == 0 { first } else { rest }, g * n + 4 * i)));
-                }
-                continue;
-            }
             for (i, y) in y[..c].chunks_exact_mut(groups).enumerate() {
                 y[0] = first[i];
                 for (g, y) in y.iter_mut().enumerate().skip(1) {
@@ -181,18 +155,6 @@ pub fn shuffle_backward_add(dy: &[f32], dx: &mut [f32], c: usize, groups: usize,
     let dx_p = if parts[1] { padded(c) } else { padded(n) };
     vectorized!({
         for (dx, dy) in dx.chunks_exact_mut(dx_p).zip(dy.chunks_exact(padded(c))) {
-            if groups == 4 && n.is_multiple_of(4) {
-                for (i, dy) in dy[..c].as_chunks::<16>().0.iter().enumerate() {
-                    let by_group = transposed([0, 4, 8, 12].map(|at| four(dy, at)));
-                    for g in runs.clone() {
-                        let dx = &mut dx[g * n + 4 * i..][..4];
-                        for q in 0..4 {
-                            dx[q] += by_group[4 * g + q];
-                        }
-                    }
-                }
-                continue;
-            }
             for g in runs.clone() {
                 for (i, dx) in dx[g * n..][..n].iter_mut().enumerate() {
                     *dx += dy[i * groups + g];

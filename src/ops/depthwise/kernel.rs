@@ -183,8 +183,8 @@ impl Gather<'_> {
         }
     }
 
-    /// `T` vectors of row y from pixel x, each of `PIXELS` pixels. A window loads each pixel once for all taps of a row; each sum takes its taps in their order, with a
-    /// window and without.
+    /// `T` vectors of row y from pixel x, each of `PIXELS` pixels. A window loads each pixel once for all taps of a row; each sum takes
+    /// its taps in their order, with a window and without.
     /// # Safety
     /// The pixels must be some of `rows` x `cols`, a pixel's share of the vector from channel `c` on within the channels, and `check` must
     /// have passed; with K > 0 the taps stand in rows of `K`, `E` pixels apart.

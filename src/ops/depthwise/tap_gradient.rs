@@ -97,8 +97,9 @@ impl TapGradient<'_> {
 
     /// `R` rows of `K` taps from ky, dilation E: a pixel of x is loaded once for all taps of a row that meet it.
     /// # Safety
-    /// `rows` must be some of `self.rows`, a pixel's share of the vector from channel `c` on within the channels, the taps some of `self.k` x `self.k`, and
-    /// every pixel that they meet in `x`, which has steps of `E` from tap to tap; every pixel of `dd` must be in place.
+    /// `rows` must be some of `self.rows`, a pixel's share of the vector from channel `c` on within the channels, the taps some of
+    /// `self.k` x `self.k`, and every pixel that they meet in `x`, which has steps of `E` from tap to tap; every pixel of `dd` must
+    /// be in place.
     #[inline(always)]
     unsafe fn slide<S: Simd, const PIXELS: usize, const R: usize, const K: usize, const E: usize>(
         &mut self,

@@ -89,10 +89,8 @@ impl Level {
 
     /// The widest level of the same instructions, up to this one, whose vectors divide `channels` (a multiple of 4).
     pub fn dividing(self, channels: usize) -> Level {
-        match channels.is_multiple_of(self.lanes()) {
-            true => self,
-            false => Level(self.0.narrower()).dividing(channels),
-        }
+        let narrower = Level(self.0.narrower());
+        if channels.is_multiple_of(self.lanes()) || narrower == self { self } else { narrower.dividing(channels) }
     }
 
     /// Runs a kernel with the vectors of this level.

@@ -148,6 +148,14 @@ macro_rules! x86_vectors {
     };
 }
 
+/// The sum of four lanes.
+#[target_feature(enable = "sse3")]
+#[inline]
+fn sum_of_four(v: __m128) -> f32 {
+    let two = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
+}
+
 macro_rules! four_lanes {
     ($name:ident, $registers:literal) => {
         x86_vectors!(
@@ -165,10 +173,7 @@ macro_rules! four_lanes {
             _mm_max_ps,
             _mm_setzero_ps,
             |x, g| _mm_and_ps(_mm_cmp_ps::<_CMP_NLE_UQ>(x, _mm_setzero_ps()), g),
-            |v| {
-                let two = _mm_add_ps(v, _mm_movehl_ps(v, v));
-                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-            },
+            |v| sum_of_four(v),
             __m256d,
             1,
             _mm256_set1_pd,
@@ -201,11 +206,7 @@ macro_rules! eight_lanes {
             _mm256_max_ps,
             _mm256_setzero_ps,
             |x, g| _mm256_and_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(x, _mm256_setzero_ps()), g),
-            |v| {
-                let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-                let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-                _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
-            },
+            |v| sum_of_four(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v))),
             $($wide)*
         );
     };
