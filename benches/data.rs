@@ -29,7 +29,7 @@ fn loader(criterion: &mut Criterion) {
     for side in [8, 16, 32] {
         let data = noise(side);
         for (name, augment) in [("plain", None), ("augmented", Some(data.augment))] {
-            let plan = BatchPlan { batch_size: 64, shuffle: Some((0, 0)), augment, rest: Rest::Short };
+            let plan = BatchPlan { shuffle: true, augment, ..BatchPlan::in_order(64, Rest::Short) };
             group.bench_function(format!("{side}x{side} {name}"), |bencher| {
                 bencher.iter(|| Batches::start(&data, plan).map(|batches| batches.map(|b| b.x[0]).sum::<f32>()));
             });

@@ -34,10 +34,11 @@ pub struct Batch {
 pub struct BatchPlan {
     /// Images a batch.
     pub batch_size: usize,
-    /// Shuffle by this (seed, epoch); `None`: in order.
-    pub shuffle: Option<(u64, u64)>,
-    /// `None`: the images as they are. What is drawn for an image depends only on (seed, epoch) of `shuffle` (0, 0
-    /// without) and its position in the epoch.
+    /// (seed, epoch) of all that is drawn.
+    pub draws: (u64, u64),
+    /// In an order that is drawn, or in that of the store.
+    pub shuffle: bool,
+    /// `None`: the images as they are. What is drawn for an image depends only on `draws` and its position in the epoch.
     pub augment: Option<Augment>,
     /// What becomes of images that do not fill a batch.
     pub rest: Rest,
@@ -56,6 +57,11 @@ pub enum Rest {
 }
 
 impl BatchPlan {
+    /// The images as they are, in the order of the store.
+    pub fn in_order(batch_size: usize, rest: Rest) -> Self {
+        BatchPlan { batch_size, draws: (0, 0), shuffle: false, augment: None, rest }
+    }
+
     /// Where each of the batches of `n` images begins and ends.
     fn ranges(&self, n: usize) -> Vec<Range<usize>> {
         let (size, full) = (self.batch_size, n / self.batch_size);
@@ -128,10 +134,8 @@ fn made(data: Dataset, plan: BatchPlan) -> impl Iterator<Item = Batch> {
 /// Positions in `data` in the order of the epoch.
 fn epoch_order(data: &Dataset, plan: &BatchPlan) -> Vec<u32> {
     let order = (0..data.len() as u32).collect();
-    match plan.shuffle {
-        Some((seed, epoch)) => shuffled(order, seed, Purpose::Shuffle, epoch),
-        None => order,
-    }
+    let (seed, epoch) = plan.draws;
+    if plan.shuffle { shuffled(order, seed, Purpose::Shuffle, epoch) } else { order }
 }
 
 fn batch(
@@ -146,7 +150,7 @@ fn batch(
     let chosen = &order[range];
     let (c, h, w) = data.shape;
     let mut x = vec![0.0; chosen.len() * c * h * w];
-    let (seed, epoch) = plan.shuffle.unwrap_or((0, 0));
+    let (seed, epoch) = plan.draws;
     let mut rng = stream(seed, Purpose::Augment, epoch);
     for (i, (&position, out)) in chosen.iter().zip(x.chunks_exact_mut(c * h * w)).enumerate() {
         let draw = plan.augment.map_or(AugmentDraw::NONE, |augment| {
@@ -213,7 +217,8 @@ mod tests {
     }
 
     fn plan(batch_size: usize, shuffle: Option<(u64, u64)>, augment: Option<Augment>) -> BatchPlan {
-        BatchPlan { batch_size, shuffle, augment, rest: Rest::Short }
+        let (draws, shuffle) = (shuffle.unwrap_or((0, 0)), shuffle.is_some());
+        BatchPlan { batch_size, draws, shuffle, augment, rest: Rest::Short }
     }
 
     fn load(data: &Dataset, plan: BatchPlan) -> (Vec<f32>, Vec<u32>) {

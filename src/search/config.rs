@@ -23,6 +23,8 @@ settings! {
         decay_unused: bool = true, Any;
         /// Largest norm of all gradients together; 0: no clipping.
         clip: f64 = 5.0, NotNegative;
+        /// Show the training images in a new order each epoch, or in that of the store (authors' code of IS-DARTS).
+        shuffle: bool = true, Any;
         /// Augment training images.
         augment: bool = true, Any;
         /// Side of cutout in pixels; 0: none.

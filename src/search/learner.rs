@@ -11,7 +11,7 @@ mod turn;
 mod weights;
 
 use super::passed::{Passed, Where};
-use super::training::{StepBy, Training, input, look, stream_seed};
+use super::training::{StepBy, Training, input, look};
 use super::{EpochStats, Progress, Trace, TrainConfig, classes, finite, last_batch, progress::Tick};
 use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::Result;
@@ -70,7 +70,7 @@ impl Learner {
         self.training.epoch
     }
 
-    /// Training batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side. An error
+    /// Training batches of this epoch, shuffled and augmented as `cfg` has it; `stream` tells apart several sets used side by side. An error
     /// for settings out of range, and where batch norm could not take the last batch.
     pub fn batches(&self, data: &Dataset, cfg: &TrainConfig, stream: u64) -> Result<Batches> {
         cfg.check()?;
@@ -82,7 +82,8 @@ impl Learner {
             false => None,
         };
         let (_, h, w) = data.shape;
-        self.training.batches(data, cfg.batch_size, self.net.least_pixels(h, w), stream, augment)
+        let plan = BatchPlan { shuffle: cfg.shuffle, augment, ..BatchPlan::in_order(cfg.batch_size, Rest::Short) };
+        self.training.batches(data, plan, self.net.least_pixels(h, w), stream)
     }
 
     /// Cross-entropy of a batch, a scalar in the graph; `mixing` defaults to the mask's. Counts nothing. `drop` is what is
@@ -216,14 +217,16 @@ impl Learner {
         Ok(stats)
     }
 
-    /// IIM of every live candidate on the first `samples` images of a seeded shuffle (0 = all), eval mode, no augmentation.
-    /// The same images each time, so that one measurement can be held against another, in batches as equal as can be: 200
-    /// images by 64 are 4 batches of 50, for in a rest of 8 batch norm would go by 8 images.
+    /// IIM of every live candidate on the first `samples` images of a seeded shuffle (0 = all), eval mode. The same images
+    /// each time, so that one measurement can be held against another, in batches as equal as can be: 200 images by 64 are 4
+    /// batches of 50, for in a rest of 8 batch norm would go by 8 images. As they are, or, with `augment`, each time augmented anew
+    /// as in training (without cutout).
     pub fn measure_iim(
         &self,
         data: &Dataset,
         samples: usize,
         batch_size: usize,
+        augment: bool,
         progress: &dyn Progress,
     ) -> Result<Iim> {
         let start = Instant::now();
@@ -232,7 +235,7 @@ impl Learner {
         let samples = if samples == 0 { data.len() } else { samples };
         let mut sums = vec![];
         let mut images = 0;
-        for batch in self.measured(data, samples, batch_size)? {
+        for batch in self.measured(data, samples, batch_size, augment)? {
             interrupt::check()?;
             self.trace.batch("measure", self.epoch(), &batch, None)?;
             sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
@@ -251,9 +254,10 @@ impl Learner {
     }
 
     /// The batches of a measurement.
-    fn measured(&self, data: &Dataset, samples: usize, batch_size: usize) -> Result<Batches> {
-        let plan = BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Spread };
-        Batches::start(&data.take(samples, stream_seed(self.training.seed, u64::MAX)), plan)
+    fn measured(&self, data: &Dataset, samples: usize, batch_size: usize, augment: bool) -> Result<Batches> {
+        let (draws, augment) = (self.training.draws(u64::MAX), augment.then_some(data.augment));
+        let plan = BatchPlan { draws, augment, ..BatchPlan::in_order(batch_size, Rest::Spread) };
+        Batches::start(&data.take(samples, draws.0), plan)
     }
 
     /// An error for data of other classes than the supernet's, and where batch norm could not take the last of these batches: in

@@ -3,7 +3,7 @@
 use super::passed::{Passed, Where, drop_paths};
 use super::training::{StepBy, Training, in_order, input, look, stream_seed};
 use super::{EpochStats, EvalConfig, Progress, Silent, State, Stateful, finite};
-use crate::data::{Augment, Batch, Batches, Dataset};
+use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::{Error, Result};
 use crate::interrupt;
 use crate::net::{DropPath, Mode, Subnet};
@@ -117,7 +117,8 @@ impl Trainer {
         let augment = Augment { cutout: cfg.cutout, ..augment };
         let augment = (cfg.augment || cfg.cutout > 0).then_some(augment);
         let (_, h, w) = data.shape;
-        self.training.batches(data, cfg.batch_size, self.net.least_pixels(h, w), 0, augment)
+        let plan = BatchPlan { shuffle: true, augment, ..BatchPlan::in_order(cfg.batch_size, Rest::Short) };
+        self.training.batches(data, plan, self.net.least_pixels(h, w), 0)
     }
 
     /// Forward, loss, backward, clip, SGD. Logits, loss or gradients that are not finite are [`Error::Diverged`], and weights

@@ -3,7 +3,7 @@
 
 use super::passed::{Passed, Where};
 use super::{EpochStats, Optimiser, Progress, finite, last_batch};
-use crate::data::{Augment, Batch, BatchPlan, Batches, Dataset, Rest};
+use crate::data::{Batch, BatchPlan, Batches, Dataset, Rest};
 use crate::error::Result;
 use crate::interrupt;
 use crate::net::network::Learns;
@@ -42,19 +42,16 @@ impl Training {
         Training { optimiser: Optimiser::new(params), seed, epoch: 0 }
     }
 
-    /// Batches of this epoch, shuffled and augmented; `stream` tells apart several sets used side by side. An error where batch norm
-    /// on `pixels` pixels an image could not take the last one.
-    pub fn batches(
-        &self,
-        data: &Dataset,
-        batch_size: usize,
-        pixels: usize,
-        stream: u64,
-        augment: Option<Augment>,
-    ) -> Result<Batches> {
-        last_batch::check(data.len(), batch_size, pixels)?;
-        let shuffle = Some((stream_seed(self.seed, stream), self.epoch as u64));
-        Batches::start(data, BatchPlan { batch_size, shuffle, augment, rest: Rest::Short })
+    /// Batches of this epoch by `plan`, drawn by seed and epoch; `stream` tells apart several sets used side by side. An error
+    /// where batch norm on `pixels` pixels an image could not take the last one.
+    pub fn batches(&self, data: &Dataset, plan: BatchPlan, pixels: usize, stream: u64) -> Result<Batches> {
+        last_batch::check(data.len(), plan.batch_size, pixels)?;
+        Batches::start(data, BatchPlan { draws: self.draws(stream), ..plan })
+    }
+
+    /// Seed and epoch of what is drawn now for `stream`.
+    pub fn draws(&self, stream: u64) -> (u64, u64) {
+        (stream_seed(self.seed, stream), self.epoch as u64)
     }
 
     /// Forward, loss, backward, clip, SGD, and what the pass came to. Logits, loss or gradients that are not finite are
@@ -113,7 +110,7 @@ pub(super) fn look(
 
 /// The batches of a data set as they are.
 pub fn in_order(data: &Dataset, batch_size: usize) -> Result<Batches> {
-    Batches::start(data, BatchPlan { batch_size, shuffle: None, augment: None, rest: Rest::Short })
+    Batches::start(data, BatchPlan::in_order(batch_size, Rest::Short))
 }
 
 /// A seed of its own for every (seed, stream); stream 0 is the seed itself.

@@ -33,10 +33,14 @@ WIDE_DARTS = dict(channels=24, cells=1, limit=1, batch_size=5)
 STRONG = dict(lr=0.03, lr_min=0.01, weight_decay=0.02)
 ARCH = dict(arch_lr=0.05, arch_weight_decay=0.1)
 SHRINK = dict(epochs=4, shrink_steps=2, shrink_every=1, iim_samples=18)
+# As the code of IS-DARTS has it.
+AUTHORS = dict(iim_samples=0, iim_augment=True, shuffle=False)
 
 CASES = [
     ("is_darts", "nas-bench-201", "small", SMALL | SHRINK | dict(channels=8)),
     ("is_darts", "nas-bench-201", "wider", WIDER | STRONG | dict(channels=16, cells=1, batch_size=10, epochs=5, shrink_steps=2, shrink_every=2, iim_samples=0)),
+    ("is_darts", "nas-bench-201", "authors", SMALL | SHRINK | AUTHORS | dict(channels=8)),
+    ("i_darts", "nas-bench-201", "authors", SMALL | STRONG | AUTHORS | dict(epochs=2, channels=8, cells=1)),
     ("i_darts", "nas-bench-201", "small", SMALL | dict(epochs=2, iim_samples=18, channels=8)),
     ("i_darts", "nas-bench-201", "wider", WIDER | STRONG | dict(epochs=3, iim_samples=0)),
     ("s_darts", "nas-bench-201", "small", SMALL | dict(epochs=4, shrink_steps=2, shrink_every=1)),

@@ -12,10 +12,12 @@ use crate::host::handles::space::{CandidateHandle, MaskHandle, SpaceHandle};
 use crate::host::handles::subset::Subset;
 use crate::host::handles::supernet::SupernetHandle;
 use crate::host::handles::tensor::{TensorHandle, mask_tensors};
+use crate::host::run::settings::{MeasureConfig, typed};
 use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
 use crate::host::script::functions::functions;
+use crate::host::script::types::Options;
 use rhai::{Array, Dynamic, Map};
 use std::rc::Rc;
 
@@ -92,11 +94,11 @@ fn growth(api: &mut Api) {
 
 fn training(api: &mut Api) {
     functions! { api, [];
-        /// One epoch of SGD on the weights: augmented, shuffled batches; y = sum_o mix[e, o] * o(x), mix being mask /
+        /// One epoch of SGD on the weights: shuffled, augmented batches; y = sum_o mix[e, o] * o(x), mix being mask /
         /// |O| by default, or one [edges, ops] tensor per cell type, or per cell. cfg: epochs (of the cosine), batch_size, lr,
         /// lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, decay_unused
         /// (true; false: weights that no gradient reached, as those of candidates that were not drawn, do not decay, as
-        /// in DropNAS), clip, augment, cutout, drop_path (0; the probability that the sum of an edge is left out for an
+        /// in DropNAS), clip, shuffle (true; false: the images come in the order of the store), augment, cutout, drop_path (0; the probability that the sum of an edge is left out for an
         /// image, in which case the others count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS
         /// and of RobustDARTS do it in search), dropout (0; the probability that a value behind a skip connection of
         /// stride 1 is left out, as in P-DARTS), pool_dropout (0; the same behind pools). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not
@@ -190,15 +192,23 @@ fn measuring(api: &mut Api) {
     functions! { api, [];
         /// The IIM of every live candidate on the first `samples` images (0: all) of a seeded shuffle, in eval mode,
         /// under the mask; larger is more important. In batches as equal as can be, of at most the supernet's
-        /// batch_size (200 images by 64: 4 of 50): batch norm in candidates goes by the batch. Kept in iim.csv.
+        /// batch_size (200 images by 64: 4 of 50): batch norm in candidates goes by the batch. Kept in iim.csv. The
+        /// images are taken as they are; with augment: true as in training, drawn anew each epoch (IS-DARTS' authors).
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
         /// let iim = net.measure_iim(data().train, 32);
         /// assert(iim.of(net.space.candidates[0]) == 0.0);  // `none`
+        /// let moved = net.measure_iim(data().train, 32, #{ augment: true });
+        /// assert(moved.of(net.space.candidates[3]) != iim.of(net.space.candidates[3]));
         /// ```
         fn measure_iim(&net: SupernetHandle, data: Data, samples: usize) -> Result<Importance> {
-            net.measure_iim(&data, samples)
+            net.measure_iim(&data, samples, false)
+        }
+        fn measure_iim(
+            &net: SupernetHandle, data: Data, samples: usize, options: Options<MeasureConfig>
+        ) -> Fallible<Importance> {
+            Ok(net.measure_iim(&data, samples, typed::<MeasureConfig>(&options.map)?.augment)?)
         }
 
         /// Its search space.

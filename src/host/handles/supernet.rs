@@ -196,10 +196,10 @@ impl SupernetHandle {
         Ok(f64::from(learner.train_step(&batch.0, mix.as_deref(), &cfg)?))
     }
 
-    pub(crate) fn measure_iim(&self, data: &Data, samples: usize) -> Result<Importance> {
+    pub(crate) fn measure_iim(&self, data: &Data, samples: usize, augment: bool) -> Result<Importance> {
         self.host.settle();
         let learner = self.learner.borrow();
-        let iim = learner.measure_iim(&data.0, samples, self.batch_size, &*self.host.progress)?;
+        let iim = learner.measure_iim(&data.0, samples, self.batch_size, augment, &*self.host.progress)?;
         self.host.log_iim(learner.epoch(), &self.space, &iim, learner.net.mask())?;
         Ok(Importance::from_iim(&iim, &self.space))
     }

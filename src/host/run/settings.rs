@@ -92,6 +92,19 @@ settings! {
     }
 }
 
+settings! {
+    /// How `net.measure_iim` is asked for.
+    pub struct MeasureConfig {
+        /// Augment the measured images, anew each epoch.
+        augment: bool = false, Any;
+    }
+}
+
+impl Keys for MeasureConfig {
+    const WHAT: &'static str = "setting of a measurement";
+    const KEYS: &'static [&'static str] = Self::NAMES;
+}
+
 impl Keys for PictureConfig {
     const WHAT: &'static str = "data option";
     const KEYS: &'static [&'static str] = Self::NAMES;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::data::{DataOptions, Splits};
 use crate::net::SupernetConfig;
+use crate::search::training::stream_seed;
 use crate::search::{Silent, Stateful, checkpoint, in_order};
 use crate::space::{Candidate, SearchSpace};
 use candle_core::Device;
@@ -144,18 +145,52 @@ fn what_is_not_finite_stops_before_the_weights_are_touched() {
 fn the_measurement_is_the_mean_over_the_images_of_all_batches() {
     let (learner, data) = (learner(4), digits());
     let ticks = Ticks::default();
-    let iim = learner.measure_iim(&data, 10, 4, &ticks).unwrap();
+    let iim = learner.measure_iim(&data, 10, 4, false, &ticks).unwrap();
     assert_eq!(ticks.0.borrow().iter().map(|t| t.images).collect::<Vec<_>>(), [4, 7, 10]);
-    assert_eq!(iim, learner.measure_iim(&data, 10, 4, &Silent).unwrap(), "the same images again");
+    assert_eq!(iim, learner.measure_iim(&data, 10, 4, false, &Silent).unwrap(), "the same images again");
 
     let (mut sum, mixing) = (0.0, learner.net.mask_mixing().unwrap());
     let conv = Candidate { cell_type: 0, edge: 1, op: 3 };
-    for (batch, size) in learner.measured(&data, 10, 4).unwrap().zip([4, 3, 3]) {
+    for (batch, size) in learner.measured(&data, 10, 4, false).unwrap().zip([4, 3, 3]) {
         assert_eq!(batch.y.len(), size);
         sum += learner.net.score(&learner.input(&batch).unwrap(), &mixing).unwrap().sum.get(conv);
     }
     let got = *iim.score.get(conv);
     assert!((got / (sum / 10.0) - 1.0).abs() < 1e-12, "{got}, {}", sum / 10.0);
+}
+
+#[test]
+fn a_measurement_takes_images_as_they_are_or_augmented_anew_each_epoch() {
+    let (mut learner, data) = (learner(4), digits());
+    let images = |l: &Learner, augment| {
+        let batches: Vec<Batch> = l.measured(&data, 40, 16, augment).unwrap().collect();
+        let all = |part: fn(&Batch) -> Vec<u32>| batches.iter().flat_map(part).collect::<Vec<_>>();
+        (all(|b| b.images.clone()), all(|b| b.x.iter().map(|x| x.to_bits()).collect()))
+    };
+    let (plain, first) = (images(&learner, false), images(&learner, true));
+    assert_eq!(first, images(&learner, true));
+    learner.begin_epoch(2);
+    let second = images(&learner, true);
+    assert_eq!(plain, images(&learner, false));
+    assert!(plain.0 == first.0 && first.0 == second.0, "the same images");
+    assert!(plain.1 != first.1 && first.1 != second.1, "moved, and each epoch otherwise");
+    let iim = |augment| learner.measure_iim(&data, 40, 16, augment, &Silent).unwrap();
+    assert_ne!(iim(false), iim(true));
+}
+
+#[test]
+fn training_images_come_in_a_new_order_each_epoch_or_in_that_of_the_store() {
+    let (mut learner, data) = (learner(4), digits());
+    let order = |l: &Learner, shuffle| {
+        let batches = l.batches(&data, &TrainConfig { shuffle, ..config() }, 0).unwrap();
+        batches.flat_map(|b| b.images).collect::<Vec<_>>()
+    };
+    let store: Vec<u32> = data.indices.to_vec();
+    let first = order(&learner, true);
+    assert_eq!(store, order(&learner, false));
+    learner.begin_epoch(2);
+    assert_eq!(store, order(&learner, false));
+    assert!(first != store && first != order(&learner, true));
 }
 
 #[test]
