@@ -3,8 +3,8 @@
 //! `cargo run --release --example search`
 
 use isdarts_host::{
-    DataOptions, Device, EpochStats, Genotype, Learner, Result, SearchSpace, ShrinkSchedule, Silent, Splits, Supernet,
-    SupernetConfig, TrainConfig,
+    DataOptions, Device, EpochStats, Genotype, Learner, Measurement, Result, SearchSpace, ShrinkSchedule, Silent,
+    Splits, Supernet, SupernetConfig, TrainConfig,
 };
 
 /// Searches `space` on `data`; `after` sees each epoch's statistics and how many candidates are alive.
@@ -20,7 +20,8 @@ fn search(space: SearchSpace, data: &Splits, mut after: impl FnMut(usize, &Epoch
         learner.begin_epoch(epoch);
         let stats = learner.train_epoch(&data.train, None, &cfg, &Silent)?;
         if schedule.is_due(epoch) {
-            let importances = learner.measure_iim(&data.train, 64, cfg.batch_size, false, &Silent)?.importances();
+            let importances =
+                learner.measure_iim(&data.train, &Measurement::of(64, cfg.batch_size), &Silent)?.importances();
             for subset in learner.net.space().comparison_subsets() {
                 let n = schedule.n_to_drop(subset.alive(learner.net.mask()).len(), subset.keep, epoch);
                 for candidate in subset.least_important(&importances, learner.net.mask(), n) {

@@ -73,7 +73,9 @@ pub use net::{
 #[doc(inline)]
 pub use search::progress::Tick;
 #[doc(inline)]
-pub use search::{ArchConfig, ArchParams, EpochStats, EvalConfig, Learner, Progress, Silent, TrainConfig, Trainer};
+pub use search::{
+    ArchConfig, ArchParams, EpochStats, EvalConfig, Learner, Measurement, Progress, Silent, TrainConfig, Trainer,
+};
 #[doc(inline)]
 pub use space::primitive::Form;
 #[doc(inline)]

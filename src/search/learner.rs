@@ -48,6 +48,25 @@ pub struct Learner {
     frozen: BTreeSet<(Candidate, usize)>,
 }
 
+/// What IIM is measured on, and how.
+pub struct Measurement<'a> {
+    /// Images; 0: all.
+    pub samples: usize,
+    /// Images a batch, at most.
+    pub batch_size: usize,
+    /// Whether the images are augmented as in training, without cutout, anew each epoch.
+    pub augment: bool,
+    /// What candidates weigh; None: as under the mask.
+    pub mixing: Option<&'a [Tensor]>,
+}
+
+impl Measurement<'_> {
+    /// Images as they are, under the mask.
+    pub fn of(samples: usize, batch_size: usize) -> Self {
+        Measurement { samples, batch_size, augment: false, mixing: None }
+    }
+}
+
 impl Learner {
     /// A learner with zero momentum. `seed` drives the order and augmentation of batches.
     pub fn new(net: Supernet, seed: u64) -> Self {
@@ -219,26 +238,18 @@ impl Learner {
 
     /// IIM of every live candidate on the first `samples` images of a seeded shuffle (0 = all), eval mode. The same images
     /// each time, so that one measurement can be held against another, in batches as equal as can be: 200 images by 64 are 4
-    /// batches of 50, for in a rest of 8 batch norm would go by 8 images. As they are, or, with `augment`, each time augmented anew
-    /// as in training (without cutout).
-    pub fn measure_iim(
-        &self,
-        data: &Dataset,
-        samples: usize,
-        batch_size: usize,
-        augment: bool,
-        progress: &dyn Progress,
-    ) -> Result<Iim> {
+    /// batches of 50, for in a rest of 8 batch norm would go by 8 images.
+    pub fn measure_iim(&self, data: &Dataset, how: &Measurement, progress: &dyn Progress) -> Result<Iim> {
         let start = Instant::now();
         self.net.params().check_finite()?;
-        let mixing = self.net.mask_mixing()?;
-        let samples = if samples == 0 { data.len() } else { samples };
+        let own = self.net.mask_mixing()?;
+        let mixing = how.mixing.unwrap_or(&own);
         let mut sums = vec![];
         let mut images = 0;
-        for batch in self.measured(data, samples, batch_size, augment)? {
+        for batch in self.measured(data, how)? {
             interrupt::check()?;
             self.trace.batch("measure", self.epoch(), &batch, None)?;
-            sums.push(self.net.score(&self.input(&batch)?, &mixing)?);
+            sums.push(self.net.score(&self.input(&batch)?, mixing)?);
             images += batch.y.len();
             let tick = EpochStats { images, ..Default::default() }.tick(
                 "measure",
@@ -254,9 +265,10 @@ impl Learner {
     }
 
     /// The batches of a measurement.
-    fn measured(&self, data: &Dataset, samples: usize, batch_size: usize, augment: bool) -> Result<Batches> {
-        let (draws, augment) = (self.training.draws(u64::MAX), augment.then_some(data.augment));
-        let plan = BatchPlan { draws, augment, ..BatchPlan::in_order(batch_size, Rest::Spread) };
+    fn measured(&self, data: &Dataset, how: &Measurement) -> Result<Batches> {
+        let samples = if how.samples == 0 { data.len() } else { how.samples };
+        let (draws, augment) = (self.training.draws(u64::MAX), how.augment.then_some(data.augment));
+        let plan = BatchPlan { draws, augment, ..BatchPlan::in_order(how.batch_size, Rest::Spread) };
         Batches::start(&data.take(samples, draws.0), plan)
     }
 

@@ -28,7 +28,7 @@ pub mod weights_file;
 pub use arch::{ArchConfig, ArchParams};
 pub use checkpoint::{State, Stateful};
 pub use config::TrainConfig;
-pub use learner::Learner;
+pub use learner::{Learner, Measurement};
 pub use optimiser::Optimiser;
 pub use progress::{Progress, Silent};
 pub use proxy::Proxy;

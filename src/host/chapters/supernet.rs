@@ -12,7 +12,7 @@ use crate::host::handles::space::{CandidateHandle, MaskHandle, SpaceHandle};
 use crate::host::handles::subset::Subset;
 use crate::host::handles::supernet::SupernetHandle;
 use crate::host::handles::tensor::{TensorHandle, mask_tensors};
-use crate::host::run::settings::{MeasureConfig, typed};
+use crate::host::run::settings::MeasureConfig;
 use crate::host::run::{Run, files};
 use crate::host::script::api::Api;
 use crate::host::script::errors::Fallible;
@@ -191,7 +191,7 @@ fn measuring(api: &mut Api) {
     passes::evaluations(api);
     functions! { api, [];
         /// The IIM of every live candidate on the first `samples` images (0: all) of a seeded shuffle, in eval mode,
-        /// under the mask; larger is more important. In batches as equal as can be, of at most the supernet's
+        /// under the mask or a mix; larger is more important. In batches as equal as can be, of at most the supernet's
         /// batch_size (200 images by 64: 4 of 50): batch norm in candidates goes by the batch. Kept in iim.csv. The
         /// images are taken as they are; with augment: true as in training, drawn anew each epoch (IS-DARTS' authors).
         ///
@@ -201,14 +201,24 @@ fn measuring(api: &mut Api) {
         /// assert(iim.of(net.space.candidates[0]) == 0.0);  // `none`
         /// let moved = net.measure_iim(data().train, 32, #{ augment: true });
         /// assert(moved.of(net.space.candidates[3]) != iim.of(net.space.candidates[3]));
+        /// let alpha = architecture_parameters(net, #{ arch_init: 1.0 });
+        /// print(net.measure_iim(data().train, 32, alpha.softmax()));
         /// ```
-        fn measure_iim(&net: SupernetHandle, data: Data, samples: usize) -> Result<Importance> {
-            net.measure_iim(&data, samples, false)
+        fn measure_iim(&net: SupernetHandle, data: Data, samples: usize) -> Fallible<Importance> {
+            net.measure_iim(&data, samples, None, &Options::none())
         }
         fn measure_iim(
-            &net: SupernetHandle, data: Data, samples: usize, options: Options<MeasureConfig>
+            &net: SupernetHandle, data: Data, samples: usize, how: Options<MeasureConfig>
         ) -> Fallible<Importance> {
-            Ok(net.measure_iim(&data, samples, typed::<MeasureConfig>(&options.map)?.augment)?)
+            net.measure_iim(&data, samples, None, &how)
+        }
+        fn measure_iim(&net: SupernetHandle, data: Data, samples: usize, mix: Dynamic) -> Fallible<Importance> {
+            net.measure_iim(&data, samples, Some(&mix), &Options::none())
+        }
+        fn measure_iim(
+            &net: SupernetHandle, data: Data, samples: usize, mix: Dynamic, how: Options<MeasureConfig>
+        ) -> Fallible<Importance> {
+            net.measure_iim(&data, samples, Some(&mix), &how)
         }
 
         /// Its search space.

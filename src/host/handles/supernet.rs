@@ -9,12 +9,13 @@ use super::importance::Importance;
 use super::space::{CandidateHandle, SpaceHandle, candidate_name};
 use super::tensor::{TensorHandle, mix_of};
 use crate::error::{Error, Result};
-use crate::host::run::settings::{GrowthConfig, SizeConfig, Taker, config, same, typed};
+use crate::host::run::settings::{GrowthConfig, MeasureConfig, SizeConfig, Taker, config, same, typed};
 use crate::host::run::{Run, device_name};
 use crate::host::script::errors::Fallible;
+use crate::host::script::types::Options;
 use crate::host::show::{Look, found};
 use crate::net::{Role, Supernet, SupernetConfig};
-use crate::search::learner::{DropRates, Growth};
+use crate::search::learner::{DropRates, Growth, Measurement};
 use crate::search::settings::Settings;
 use crate::search::{EpochStats, Learner, State, Stateful, TrainConfig};
 use crate::space::{Mask, SearchSpace, Topology};
@@ -196,10 +197,19 @@ impl SupernetHandle {
         Ok(f64::from(learner.train_step(&batch.0, mix.as_deref(), &cfg)?))
     }
 
-    pub(crate) fn measure_iim(&self, data: &Data, samples: usize, augment: bool) -> Result<Importance> {
+    pub(crate) fn measure_iim(
+        &self,
+        data: &Data,
+        samples: usize,
+        mix: Option<&Dynamic>,
+        how: &Options<MeasureConfig>,
+    ) -> Fallible<Importance> {
+        let MeasureConfig { augment } = typed(&how.map)?;
+        let mix = mix.map(|m| self.mixing(m)).transpose()?;
         self.host.settle();
         let learner = self.learner.borrow();
-        let iim = learner.measure_iim(&data.0, samples, self.batch_size, augment, &*self.host.progress)?;
+        let how = Measurement { samples, batch_size: self.batch_size, augment, mixing: mix.as_deref() };
+        let iim = learner.measure_iim(&data.0, &how, &*self.host.progress)?;
         self.host.log_iim(learner.epoch(), &self.space, &iim, learner.net.mask())?;
         Ok(Importance::from_iim(&iim, &self.space))
     }

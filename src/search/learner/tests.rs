@@ -145,13 +145,13 @@ fn what_is_not_finite_stops_before_the_weights_are_touched() {
 fn the_measurement_is_the_mean_over_the_images_of_all_batches() {
     let (learner, data) = (learner(4), digits());
     let ticks = Ticks::default();
-    let iim = learner.measure_iim(&data, 10, 4, false, &ticks).unwrap();
+    let iim = learner.measure_iim(&data, &Measurement::of(10, 4), &ticks).unwrap();
     assert_eq!(ticks.0.borrow().iter().map(|t| t.images).collect::<Vec<_>>(), [4, 7, 10]);
-    assert_eq!(iim, learner.measure_iim(&data, 10, 4, false, &Silent).unwrap(), "the same images again");
+    assert_eq!(iim, learner.measure_iim(&data, &Measurement::of(10, 4), &Silent).unwrap(), "the same images again");
 
     let (mut sum, mixing) = (0.0, learner.net.mask_mixing().unwrap());
     let conv = Candidate { cell_type: 0, edge: 1, op: 3 };
-    for (batch, size) in learner.measured(&data, 10, 4, false).unwrap().zip([4, 3, 3]) {
+    for (batch, size) in learner.measured(&data, &Measurement::of(10, 4)).unwrap().zip([4, 3, 3]) {
         assert_eq!(batch.y.len(), size);
         sum += learner.net.score(&learner.input(&batch).unwrap(), &mixing).unwrap().sum.get(conv);
     }
@@ -162,8 +162,9 @@ fn the_measurement_is_the_mean_over_the_images_of_all_batches() {
 #[test]
 fn a_measurement_takes_images_as_they_are_or_augmented_anew_each_epoch() {
     let (mut learner, data) = (learner(4), digits());
+    let how = |augment| Measurement { augment, ..Measurement::of(40, 16) };
     let images = |l: &Learner, augment| {
-        let batches: Vec<Batch> = l.measured(&data, 40, 16, augment).unwrap().collect();
+        let batches: Vec<Batch> = l.measured(&data, &how(augment)).unwrap().collect();
         let all = |part: fn(&Batch) -> Vec<u32>| batches.iter().flat_map(part).collect::<Vec<_>>();
         (all(|b| b.images.clone()), all(|b| b.x.iter().map(|x| x.to_bits()).collect()))
     };
@@ -174,8 +175,21 @@ fn a_measurement_takes_images_as_they_are_or_augmented_anew_each_epoch() {
     assert_eq!(plain, images(&learner, false));
     assert!(plain.0 == first.0 && first.0 == second.0, "the same images");
     assert!(plain.1 != first.1 && first.1 != second.1, "moved, and each epoch otherwise");
-    let iim = |augment| learner.measure_iim(&data, 40, 16, augment, &Silent).unwrap();
+    let iim = |augment| learner.measure_iim(&data, &how(augment), &Silent).unwrap();
     assert_ne!(iim(false), iim(true));
+}
+
+#[test]
+fn a_measurement_is_under_the_mask_or_under_a_mix() {
+    let (learner, data) = (learner(4), digits());
+    let own = learner.net.mask_mixing().unwrap();
+    let twice: Vec<Tensor> = own.iter().map(|t| (t * 2.0).unwrap()).collect();
+    let iim = |mixing| learner.measure_iim(&data, &Measurement { mixing, ..Measurement::of(10, 4) }, &Silent).unwrap();
+    assert_eq!(iim(None), iim(Some(&own)));
+    // A skip of a node whose candidates weigh twice as much carries twice as much: s^-4 is a sixteenth, more in later cells.
+    let skip = Candidate { cell_type: 0, edge: 2, op: 1 };
+    let times = iim(None).score.get(skip) / iim(Some(&twice)).score.get(skip);
+    assert!(times > 10.0, "{times}");
 }
 
 #[test]
