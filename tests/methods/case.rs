@@ -2,8 +2,13 @@
 
 use super::compare::{Outcome, Worst, compare};
 use serde_json::Value;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Far more than any case takes.
+const LIMIT: Duration = Duration::from_secs(120);
 
 /// A search that PyTorch has done, too.
 pub struct Case {
@@ -40,6 +45,26 @@ pub fn all() -> Vec<Case> {
     cases.into_iter().map(|(_, case)| case).collect()
 }
 
+/// What a program printed; the error that it ended with, or that it did not end: a blunder may make a loop that never does.
+fn printed(mut program: Command, folder: &Path) -> Result<String, String> {
+    let (out, err) = (folder.join("stdout"), folder.join("stderr"));
+    let mut child = program.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap()).spawn().unwrap();
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed() > LIMIT => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return Err(format!("it did not end in {} s", LIMIT.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(2)),
+        }
+    };
+    let text = |path| std::fs::read_to_string(path).unwrap();
+    if status.success() { Ok(text(out)) } else { Err(text(err)) }
+}
+
 impl Case {
     fn of(path: &Path) -> Self {
         let case = read(path);
@@ -73,33 +98,31 @@ impl Case {
         if let Some(stdlib) = stdlib {
             program.env("ISDARTS_STDLIB", stdlib);
         }
-        let done = program.output().unwrap();
-        if !done.status.success() {
-            return Err(Apart::Failed(String::from_utf8_lossy(&done.stderr).into_owned()));
-        }
-        let printed = String::from_utf8(done.stdout).unwrap();
+        let printed = printed(program, temporary.path()).map_err(Apart::Failed)?;
         let lines: Vec<&str> = printed.lines().collect();
-        let [own, usual, .., found] = lines[..] else { panic!("{}: got `{printed}`", self.name) };
-        self.settings_are_the_papers(own, usual).map_err(Apart::Deviates)?;
+        let [own, usual, ref more @ .., found] = lines[..] else { panic!("{}: got `{printed}`", self.name) };
+        self.settings_are_the_papers(own, usual, more).map_err(Apart::Deviates)?;
         let bounds = read(&folder().join("tolerances.json"));
         compare(&Outcome::of_trace(&trace, found), &self.want, &bounds).map_err(Apart::Deviates)
     }
 
-    /// `defaults(space)` and `defaults()` against what is written down from paper and authors' code.
-    fn settings_are_the_papers(&self, own: &str, usual: &str) -> Result<(), String> {
+    /// `defaults(space)`, `defaults()` and `progressive(space)` against what is written down from paper and authors' code.
+    fn settings_are_the_papers(&self, own: &str, usual: &str, more: &[&str]) -> Result<(), String> {
         let written = &read(&folder().join("defaults.json"))[&self.method];
-        for (printed, space) in [(own, self.space.as_str()), (usual, "nas-bench-201")] {
+        let more = more.iter().map(|printed| (*printed, self.space.as_str(), "progressive"));
+        let usual = [(own, self.space.as_str(), "settings"), (usual, "nas-bench-201", "settings")];
+        for (printed, space, which) in usual.into_iter().chain(more) {
             let family = if space == "nas-bench-201" { space } else { "darts" };
             let here = written.get(family).or(written.get("nas-bench-201")).unwrap_or(&Value::Null);
             let got: Value = serde_json::from_str(printed).unwrap();
-            let want = here["settings"].as_object().cloned().unwrap_or_default();
+            let want = here[which].as_object().cloned().unwrap_or_default();
             let number = |v: &Value| v.as_f64();
             let equal = |(key, value): (&String, &Value)| match (number(value), number(&got[key])) {
                 (Some(a), Some(b)) => (a - b).abs() <= 1e-12 * a.abs(),
                 _ => got.get(key) == Some(value),
             };
             if got.as_object().unwrap().len() != want.len() || !want.iter().all(equal) {
-                return Err(format!("settings in {space}: got {got}, written down are {}", here["settings"]));
+                return Err(format!("{which} in {space}: got {got}, written down are {}", here[which]));
             }
         }
         Ok(())
