@@ -11,6 +11,7 @@
 mod case;
 #[path = "methods/compare.rs"]
 mod compare;
+mod ended;
 #[path = "methods/mutations.rs"]
 mod mutations;
 #[path = "golden_support/sketch.rs"]

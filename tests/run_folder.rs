@@ -3,14 +3,16 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod ended;
 mod project;
 
+use ended::ended;
 use project::{OWN, forge, killed, outcome, program, project, refused, run, succeeds, text, under_way};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[test]
 fn a_folder_that_a_living_process_holds_is_refused_with_a_code_of_its_own_and_not_touched() {
@@ -270,14 +272,7 @@ fn pipes_in_a_run_folder_are_not_waited_for() {
         fs::remove_file(copy.join(name)).unwrap();
         assert!(Command::new("mkfifo").arg(copy.join(name)).status().unwrap().success());
         let mut child = program(dir.path(), &["--resume", "copy"]).spawn().unwrap();
-        let start = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if start.elapsed() > Duration::from_secs(30) {
-                child.kill().unwrap();
-                panic!("{name}: waited for");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        assert!(ended(&mut child, Duration::from_secs(30)).is_some(), "{name}: waited for");
         let out = child.wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&out.stderr);
         // The originals of the texts are still there.

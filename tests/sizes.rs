@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod ended;
+
+use ended::ended;
 use isdarts_host::search::checkpoint;
 use safetensors::SafeTensors;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// kB of address space: the program needs some, and a mistake is found before the machine has a problem.
 const LIMIT: u64 = 6_000_000;
@@ -22,17 +25,8 @@ fn run(dir: &Path, args: &[&str]) -> (i32, String) {
     let out = tempfile::NamedTempFile::new().unwrap();
     let (stdout, stderr) = (out.reopen().unwrap(), out.reopen().unwrap());
     let mut child = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn().unwrap();
-    let start = Instant::now();
-    let code = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status.code().unwrap_or(-1),
-            None if start.elapsed() > Duration::from_secs(60) => {
-                child.kill().unwrap();
-                panic!("{args:?} does not end");
-            }
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
+    let status = ended(&mut child, Duration::from_secs(60)).unwrap_or_else(|| panic!("{args:?} does not end"));
+    let code = status.code().unwrap_or(-1);
     (code, String::from_utf8_lossy(&std::fs::read(out.path()).unwrap()).into_owned())
 }
 

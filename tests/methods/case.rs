@@ -1,11 +1,12 @@
 //! The recorded searches, and the program that runs them again.
 
 use super::compare::{Outcome, Worst, compare};
+use super::ended::ended;
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Far more than any case takes.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -49,18 +50,7 @@ pub fn all() -> Vec<Case> {
 fn printed(mut program: Command, folder: &Path) -> Result<String, String> {
     let (out, err) = (folder.join("stdout"), folder.join("stderr"));
     let mut child = program.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap()).spawn().unwrap();
-    let begun = Instant::now();
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break status,
-            None if begun.elapsed() > LIMIT => {
-                child.kill().unwrap();
-                child.wait().unwrap();
-                return Err(format!("it did not end in {} s", LIMIT.as_secs()));
-            }
-            None => std::thread::sleep(Duration::from_millis(2)),
-        }
-    };
+    let status = ended(&mut child, LIMIT).ok_or_else(|| format!("it did not end in {} s", LIMIT.as_secs()))?;
     let text = |path| std::fs::read_to_string(path).unwrap();
     if status.success() { Ok(text(out)) } else { Err(text(err)) }
 }

@@ -98,11 +98,12 @@ fn training(api: &mut Api) {
         /// |O| by default, or one [edges, ops] tensor per cell type, or per cell. cfg: epochs (of the cosine), batch_size, lr,
         /// lr_min, momentum, nesterov (true; false: plain momentum, as in quark0/darts), weight_decay, decay_unused
         /// (true; false: weights that no gradient reached, as those of candidates that were not drawn, do not decay, as
-        /// in DropNAS), clip, shuffle (true; false: the images come in the order of the store), augment, cutout, drop_path (0; the probability that the sum of an edge is left out for an
-        /// image, in which case the others count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS
-        /// and of RobustDARTS do it in search), dropout (0; the probability that a value behind a skip connection of
-        /// stride 1 is left out, as in P-DARTS), pool_dropout (0; the same behind pools). Gives #{ loss, accuracy, images, seconds, lr }. A loss that is not
-        /// finite is an error.
+        /// in DropNAS), clip, shuffle (true; false: the images come in the order of the store), augment, cutout,
+        /// drop_path (0; the probability that the sum of an edge is left out for an image, in which case the others
+        /// count 1 / (1 - drop_path); drawn anew in every pass: as the authors of SNAS and of RobustDARTS do it in
+        /// search), dropout (0; the probability that a value behind a skip connection of stride 1 is left out, as in
+        /// P-DARTS), pool_dropout (0; the same behind pools). Gives #{ loss, accuracy, images, seconds, lr }. A loss
+        /// that is not finite is an error.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
