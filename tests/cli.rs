@@ -98,6 +98,11 @@ fn what_cannot_be_done_is_said_on_stderr_and_fails() {
         (&["--resume", "no/such/run"], "no/such/run: got no such folder, expected the folder of an earlier run"),
         (&["-e", "1 +"], "error: expression:1:4: syntax error: got the end of the script, expected "),
         (&["doc", "measure_imm"], "unknown entry of the manual `measure_imm`, did you mean `measure_iim`?"),
+        (&["help", "measure_iim"], "`isdarts-host doc measure_iim` asks the manual of scripts"),
+        (
+            &["check", "src/ops"],
+            "src/ops: got a folder without scripts, expected a script, or a folder with .rhai files",
+        ),
         (&["bench", "step", "--space", "dart"], "did you mean `darts`?"),
         (&["bench", "step", "--masked", "5"], "--masked: got 5, expected 0 to 4"),
         (&["bench", "step", "--drop", "none,pool"], "unknown op `pool`; known: none, skip_connect, "),

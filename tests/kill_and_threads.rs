@@ -104,6 +104,13 @@ fn a_run_killed_in_the_middle_ends_with_the_bits_of_one_that_was_not() {
             }
             child.kill().unwrap();
             child.wait().unwrap();
+            // Before the row of a second epoch the first is saved, with what is known by then; how long it took is not.
+            if kill > 2 {
+                let text = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+                let manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+                assert!(manifest["settings"]["lr"].is_number() && manifest["data"]["train"].is_string(), "{text}");
+                assert_eq!((&manifest["status"], &manifest["seconds"]), (&"running".into(), &serde_json::Value::Null));
+            }
             finish(resume(&folder));
             assert_same(&whole, &folder, &format!("{script}, killed at row {kill}"));
         }

@@ -102,6 +102,12 @@ fn a_table_shows_what_scripts_record_before_the_usual_results() {
     let lines: Vec<&str> = csv.lines().collect();
     assert!(lines[0].starts_with("index,n,twice,cifar10_test,"), "{csv}");
     assert!(lines[1].starts_with("0,3,6,") && lines[2].starts_with("1,4,8,"), "{csv}");
+    // One run has no deviation.
+    let table = works(dir.path(), &["table", "runs", "--columns", "twice"]);
+    assert_eq!(
+        table.split_whitespace().collect::<Vec<_>>(),
+        ["n", "runs", "twice", "3", "1", "6.00", "4", "1", "8.00"]
+    );
 }
 
 #[test]

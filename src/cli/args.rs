@@ -148,14 +148,14 @@ pub enum Command {
         or cannot be read, 2 for words that are no command line."
     )]
     Check {
-        /// Scripts and modules
-        #[arg(required = true, value_name = "FILE")]
+        /// Scripts and modules; a folder: all under it
+        #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
     },
     /// Scripts in the one style: indentation, blanks around operators, blank lines. Comments, columns and long lines stay
     Fmt {
-        /// Scripts; - is standard input, to standard output
-        #[arg(required = true, value_name = "FILE")]
+        /// Scripts; a folder: all under it; - is standard input, to standard output
+        #[arg(required = true, value_name = "FILE|DIR")]
         files: Vec<PathBuf>,
         /// Write nothing: name the files that are not in the style, and exit with 1 if there is one
         #[arg(long)]

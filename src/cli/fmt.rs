@@ -1,14 +1,15 @@
 //! `fmt`: scripts in the one style.
 
-use super::print;
+use super::{print, scripts};
 use isdarts_host::{Error, Result, files, host};
 use std::path::{Path, PathBuf};
 
-/// Formats files in place; `-` is standard input, to standard output. With `check` nothing is written: an error if one is not in
-/// the style.
+/// Formats files, and all scripts in folders, in place; `-` is standard input, to standard output. With `check` nothing is written:
+/// an error if one is not in the style.
 pub fn fmt(paths: &[PathBuf], check: bool) -> Result<()> {
     let mut others: Vec<String> = Vec::new();
-    for path in paths {
+    let paths = scripts::named(paths)?;
+    for path in &paths {
         let piped = path == Path::new("-");
         let path = if piped { Path::new("/dev/stdin") } else { path };
         let text = files::read_text(path).map_err(Error::io("read", path))?;

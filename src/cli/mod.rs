@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Where the first word is no command and no script either, what it may have meant: `quary 3`; a command behind options, where a
-/// script is expected.
+/// script is expected; `help` of what is no command.
 fn misread() -> Option<String> {
     let mut words = std::env::args_os().skip(1).map_while(|word| word.into_string().ok()).peekable();
     let program = Args::command();
@@ -86,6 +86,9 @@ fn misread() -> Option<String> {
             false => break word,
         }
     };
+    if word == "help" {
+        return words.next().map(|asked| format!("`isdarts-host doc {asked}` asks the manual of scripts"));
+    }
     match program.get_subcommands().any(|command| command.get_name() == word) {
         true if behind => {
             Some(format!("the command `{word}` comes first, and its options behind it: isdarts-host {word} ..."))

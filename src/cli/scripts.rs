@@ -5,7 +5,7 @@ use super::print;
 use clap::CommandFactory;
 use isdarts_host::host::bundled;
 use isdarts_host::{Error, Result, files};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// `scripts`: a line each, or the text of one; with `out`, files in that folder.
 pub fn scripts(name: Option<&str>, out: Option<&Path>) -> Result<()> {
@@ -82,9 +82,62 @@ pub fn exists(script: &Path) -> bool {
     script.exists() || script.to_str().is_some_and(|name| bundled::find(name).is_some())
 }
 
+/// The files that `paths` name: a folder stands for all scripts under it, in order of their names, but for those of hidden folders
+/// and of run folders, which keep copies.
+pub fn named(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let before = files.len();
+        if !path.is_dir() {
+            files.push(path.clone());
+        } else {
+            walk(path, &mut files)?;
+            if files.len() == before {
+                return Err(Error::file(path, "a folder without scripts", "a script, or a folder with .rhai files"));
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+    let mut entries = entries.map_err(Error::io("read", folder))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let kind = entry.file_type().map_err(Error::io("read", &path))?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        if kind.is_dir() && !hidden && !path.join("manifest.json").exists() {
+            walk(&path, files)?;
+        } else if !kind.is_dir() && path.extension().is_some_and(|ending| ending == "rhai") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_stands_for_its_scripts_but_not_for_the_copies_of_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for folder in ["b", ".git", "run/script", "none"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        for file in
+            ["b/two.rhai", "one.rhai", "b/notes.md", ".git/three.rhai", "run/manifest.json", "run/script/four.rhai"]
+        {
+            std::fs::write(at(file), "").unwrap();
+        }
+        let found = named(&[at("b/notes.md"), dir.path().into()]).unwrap();
+        assert_eq!(found, ["b/notes.md", "b/two.rhai", "one.rhai"].map(at));
+        let error = named(&[at("none")]).unwrap_err().to_string();
+        assert!(error.contains("got a folder without scripts, expected a script, or a folder"), "{error}");
+    }
 
     #[test]
     fn a_word_that_is_nothing_finds_the_nearest_command_and_script() {

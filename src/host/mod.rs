@@ -45,7 +45,7 @@ use crate::search::{Progress, RunFolder, Silent};
 use crate::space::SearchSpace;
 use handles::genotype::genotype_of;
 use run::Run;
-use run::manifest::Manifest;
+use run::manifest;
 use run::settings;
 use script::modules::Texts;
 use session::Scripts;
@@ -108,7 +108,7 @@ fn run_prepared(
         // The texts that go on, kept or changed, are known only now.
         session.look_over(&text, &name)?;
     }
-    let manifest = Manifest::begin(&host)?;
+    manifest::begin(&host)?;
     // What stands in the folder beside a manifest is a run's.
     host.origin.keep(&name, &text)?;
     let result = prepared.and_then(|()| session.run_text(&text, &name));
@@ -123,7 +123,7 @@ fn run_prepared(
             folder.discard()?;
         }
     }
-    let ended = manifest.end(&host, &result);
+    let ended = manifest::end(&host, &result);
     host.folder.take();
     // The first error is the one to tell.
     Ok((session, result.and(ended)))

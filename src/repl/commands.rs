@@ -35,7 +35,13 @@ pub struct Command {
 
 /// All of them; `??` stands before `?`, for the first that fits is taken.
 const COMMANDS: [Command; 13] = [
-    Command { name: ":help", argument: "", takes: Takes::Nothing, about: "this list", act: |_, _| Ok(help()) },
+    Command {
+        name: ":help",
+        argument: "[name]",
+        takes: Takes::Name,
+        about: "this list, or what `?name` shows",
+        act: |session, name| if name.is_empty() { Ok(help()) } else { session.documentation(Some(name)) },
+    },
     Command {
         name: "??",
         argument: "name",
@@ -286,6 +292,7 @@ mod tests {
         for (line, start, texts) in [
             (":re", 0, &[":reload"][..]),
             (":ti", 0, &[":time "]),
+            (":help measure", 6, &["measure", "measure_iim"]),
             ("?measure", 1, &["measure", "measure_iim"]),
             ("? measure", 2, &["measure", "measure_iim"]),
             (":doc measure", 5, &["measure", "measure_iim"]),

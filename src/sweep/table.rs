@@ -136,6 +136,7 @@ fn spreads(
             let values: Vec<f64> = runs.iter().filter_map(|results| results.numbers.get(name).copied()).collect();
             match values[..] {
                 [] => Cell::Text(String::new()),
+                [only] => Cell::Number(only),
                 _ => Cell::Spread(mean(&values), std(&values)),
             }
         };

@@ -37,9 +37,36 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             ArchitectureParameters::new(&host, &net, &cfg)
         }
 
+        /// A mix: the softmax of the parameters over the live candidates of every edge, 0 for dead ones; one [edges,
+        /// ops] tensor per cell type.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
+        /// let mix = architecture_parameters(net, #{}).softmax();
+        /// assert(mix[0].shape == [6, 5]);
+        /// ```
         fn softmax(&alpha: ArchitectureParameters) -> Fallible<Vec<TensorHandle>> { alpha.softmax() }
+
+        /// The cell of the largest parameters, as `importance.genotype()` has it of their softmax.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
+        /// print(architecture_parameters(net, #{}).genotype());
+        /// ```
         fn genotype(&alpha: ArchitectureParameters) -> Result<GenotypeHandle> { alpha.genotype() }
 
+        /// One step of their optimiser on the parameters alone, on a loss made of them or with gradients of
+        /// `net.backward`; the weights stay.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
+        /// let alpha = architecture_parameters(net, #{});
+        /// for batch in net.batches(data().train.take(8), #{ batch_size: 8 }) {
+        ///     let before = alpha.softmax()[0].detach();
+        ///     alpha.step(net.loss(batch, alpha.softmax()));
+        ///     assert((alpha.softmax()[0] - before).abs().max() > 0.0);
+        /// }
+        /// ```
         fn step(&alpha: ArchitectureParameters, loss: TensorHandle) -> Fallible<()> {
             if loss.0.elem_count() != 1 {
                 return Err(wrong("alpha.step", format!("a tensor of shape {:?}", loss.0.dims()), "a loss: one number"));
@@ -80,9 +107,26 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
             Ok(alpha.params.borrow().set(&values)?)
         }
 
+        /// The parameters and what their optimiser remembers as they are now, for `alpha.restore`. A run_state keeps it.
+        ///
+        /// ```rhai
+        /// let alpha = architecture_parameters(supernet("nas-bench-201", #{ channels: 2, cells: 1 }), #{});
+        /// let best = run_state(#{ alpha: alpha.snapshot() });
+        /// alpha.restore(best.alpha);
+        /// ```
         fn snapshot(&alpha: ArchitectureParameters) -> Result<Snapshot> {
             Ok(Snapshot(Rc::new(alpha.params.borrow().state()?)))
         }
+
+        /// Takes back a snapshot of these parameters, to the bit.
+        ///
+        /// ```rhai
+        /// let alpha = architecture_parameters(supernet("nas-bench-201", #{ channels: 2, cells: 1 }), #{});
+        /// let before = alpha.snapshot();
+        /// alpha.set([alpha.values[0] * 0.0]);
+        /// alpha.restore(before);
+        /// assert(alpha.values[0].abs().max() > 0.0);
+        /// ```
         fn restore(&alpha: ArchitectureParameters, snapshot: Snapshot) -> Result<()> {
             alpha.params.borrow_mut().restore((*snapshot.0).clone())
         }

@@ -168,6 +168,12 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         }
 
         get space(&genotype: GenotypeHandle) -> SpaceHandle { SpaceHandle(Rc::new(genotype.0.space.clone())) }
+
+        /// The candidates chosen, in order: cell type, edge, op.
+        ///
+        /// ```rhai
+        /// assert(genotype(9930).candidates.map(|c| c.op)[3] == "skip_connect");
+        /// ```
         get candidates(&genotype: GenotypeHandle) -> Vec<CandidateHandle> {
             candidates(&Rc::new(genotype.0.space.clone()), genotype.0.chosen.clone())
         }

@@ -172,8 +172,7 @@ fn moves(api: &mut Api) {
         /// ```
         fn copy(&net: SupernetHandle) -> Result<SupernetHandle> { net.copy() }
 
-        /// Weights, running statistics, momentum and mask as they are now, for `net.restore`; of architecture parameters
-        /// and variables, the values and what the optimiser remembers. A run_state keeps it.
+        /// Weights, running statistics, momentum and mask as they are now, for `net.restore`. A run_state keeps it.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -186,7 +185,7 @@ fn moves(api: &mut Api) {
         }
 
         /// Takes back a snapshot of this supernet or of a copy, to the bit; what was dropped since lives again. Epoch
-        /// and statistics of the epoch go on. Of architecture parameters and variables likewise.
+        /// and statistics of the epoch go on.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

@@ -72,6 +72,19 @@ fn subsets(api: &mut Api) {
             importance.number(&importance.table, &candidate)
         }
 
+        /// The cell of the most important candidates (NAS-Bench-201: of every edge; DARTS: of the two best edges into a
+        /// node, each by its best op but `none`, an edge once; where the importance is NaN, a candidate is dead).
+        /// threshold: what is less important than that gives its place to `none`, as the authors of FairDARTS leave
+        /// it out (0.85). edges: "all" keeps the best op of every edge, `none` included, as the authors of SNAS do (a
+        /// DARTS cell then has an op on each of its 14 edges); "best" is the default.
+        ///
+        /// ```rhai
+        /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
+        /// let alpha = architecture_parameters(net, #{ arch_init: 1.0 });
+        /// let own = importance(net.space, alpha.softmax());
+        /// assert(own.genotype() == alpha.genotype());
+        /// print(own.genotype(#{ threshold: 0.85 }));
+        /// ```
         fn genotype(&importance: Importance) -> Fallible<GenotypeHandle> { importance.genotype(&Options::none()) }
         fn genotype(&importance: Importance, options: Options<DerivationKeys>) -> Fallible<GenotypeHandle> {
             importance.genotype(&options)

@@ -74,7 +74,7 @@ pub fn register(api: &mut Api) {
             space.0.cell_types().iter().map(|t| t.to_string()).collect()
         }
 
-        /// All candidates, dead ones too, in order: cell type, edge, op; of a genotype, those chosen.
+        /// All candidates, dead ones too, in order: cell type, edge, op.
         ///
         /// ```rhai
         /// assert(space("nas-bench-201").candidates.len == 30);

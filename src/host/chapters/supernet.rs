@@ -132,10 +132,10 @@ fn training(api: &mut Api) {
         /// ```
         fn backward(&net: SupernetHandle, loss: TensorHandle) -> Result<GradientsHandle> { net.backward(&loss) }
 
-        /// A supernet: one step of SGD on the weights, on the loss of a batch (which it gives) or with given
-        /// gradients (metrics.csv then counts the last pass over that batch); the learning rate is that of the batch's place in the epoch. Candidates whose mixing weight is
-        /// 0 are not computed: a step with genotype.mix() costs what one path costs; weight decay and momentum still
-        /// move their weights. Architecture parameters: one step of their optimiser on them alone.
+        /// One step of SGD on the weights, on the loss of a batch (which it gives) or with given gradients (metrics.csv
+        /// then counts the last pass over that batch); the learning rate is that of the batch's place in the epoch.
+        /// Candidates whose mixing weight is 0 are not computed: a step with genotype.mix() costs what one path costs;
+        /// weight decay and momentum still move their weights.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
@@ -281,22 +281,13 @@ fn shrinking(api: &mut Api) {
         fn drop(&net: SupernetHandle, candidate: CandidateHandle) -> Result<()> { net.drop_all(&[candidate]) }
         fn drop(&net: SupernetHandle, candidates: Vec<CandidateHandle>) -> Result<()> { net.drop_all(&candidates) }
 
-        /// What is left: of a supernet, its surviving candidates (an error while more are alive); of architecture
-        /// parameters or an importance, the largest (NAS-Bench-201: of every edge; DARTS: the two best edges into a
-        /// node, each by its best op but `none`, an edge once; where the importance is NaN, a candidate is dead).
-        /// threshold: what is less important than that gives its place to `none`, as the authors of FairDARTS leave
-        /// it out (0.85). edges: "all" keeps the largest of every edge, `none` included, as the authors of SNAS do (a
-        /// DARTS cell then has an op on each of its 14 edges); "best" is the default.
+        /// The candidates that survive; an error while more than one an edge (DARTS: two a node) are alive.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });
         /// let iim = net.measure_iim(data().train, 16);
         /// for subset in net.comparison_subsets() { net.drop(subset.least_important(iim, 4)); }
         /// print(net.genotype());
-        /// let alpha = architecture_parameters(net, #{ arch_init: 1.0 });
-        /// let own = importance(net.space, alpha.softmax());
-        /// assert(own.genotype() == alpha.genotype());
-        /// print(own.genotype(#{ threshold: 0.85 }));
         /// ```
         fn genotype(&net: SupernetHandle) -> Result<GenotypeHandle> { net.genotype() }
     }

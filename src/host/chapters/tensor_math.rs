@@ -101,8 +101,7 @@ pub fn register(api: &mut Api) {
     arithmetic(api);
     comparisons(api);
     functions! { api, [];
-        /// Along the last dimension. Of architecture parameters: over the live candidates of every edge, 0 for dead
-        /// ones; one [edges, ops] tensor per cell type, a mix.
+        /// Along the last dimension.
         ///
         /// ```rhai
         /// assert(tensor([0.0, 0.0]).softmax().to_array() == [0.5, 0.5]);

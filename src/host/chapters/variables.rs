@@ -42,10 +42,50 @@ pub fn register(api: &mut Api, host: &Rc<Run>) {
         /// assert(variable(tensor([1, 2])).value.shape == [2]);
         /// ```
         get value(&variable: Variable) -> Fallible<TensorHandle> { variable.value() }
+
+        /// The tensors of a variable of several, to compute with: gradients flow to them.
+        ///
+        /// ```rhai
+        /// assert(variable([tensor([1, 2]), tensor([3])]).values.len == 2);
+        /// ```
         get values(&variable: Variable) -> Vec<TensorHandle> { variable.values() }
+
+        /// Other values in the place of a variable's own (copied); what its optimiser remembers stays.
+        ///
+        /// ```rhai
+        /// let x = variable(5.0);
+        /// x.set(tensor(2.0));
+        /// assert(x.value.to_float() == 2.0);
+        /// ```
         fn set(&variable: Variable, values: Dynamic) -> Fallible<()> { variable.set(&values) }
+
+        /// The values and what the optimiser remembers as they are now, for `variable.restore`. A run_state keeps it.
+        ///
+        /// ```rhai
+        /// let x = variable(5.0);
+        /// let best = run_state(#{ x: x.snapshot() });
+        /// x.restore(best.x);
+        /// ```
         fn snapshot(&variable: Variable) -> Result<Snapshot> { variable.snapshot() }
+
+        /// Takes back a snapshot of this variable, to the bit.
+        ///
+        /// ```rhai
+        /// let x = variable(5.0);
+        /// let before = x.snapshot();
+        /// x.step(x.value * x.value);
+        /// x.restore(before);
+        /// assert(x.value.to_float() == 5.0);
+        /// ```
         fn restore(&variable: Variable, snapshot: Snapshot) -> Result<()> { variable.restore(&snapshot) }
+
+        /// One step of its optimiser, on a loss made of it or with gradients of `net.backward`.
+        ///
+        /// ```rhai
+        /// let x = variable(5.0, #{ optimiser: "sgd", lr: 0.25 });
+        /// x.step(x.value * x.value);
+        /// assert(x.value.to_float() == 2.5);
+        /// ```
         fn step(&variable: Variable, loss: TensorHandle) -> Fallible<()> { variable.step_on(&loss) }
         fn step(&variable: Variable, gradients: GradientsHandle) -> Result<()> { variable.step(&gradients) }
     }

@@ -8,6 +8,7 @@ use crate::host::run::settings::table;
 use crate::host::script::bundled::SCRIPTS;
 use crate::host::script::doc::{Doc, Parameter};
 use crate::host::script::modules::STDLIB;
+use std::collections::HashSet;
 
 /// Lines of a list of hits.
 const MOST: usize = 40;
@@ -123,7 +124,8 @@ fn a_type(docs: &[Doc], name: &str, same: Same) -> Option<String> {
     }
     let parts = [("comes from", makes), ("has", has), ("goes to", takes)];
     let part = |(title, mut lines): (&str, Vec<String>)| {
-        lines.dedup();
+        let mut seen = HashSet::new();
+        lines.retain(|line| seen.insert(line.clone()));
         (!lines.is_empty()).then(|| format!("{name} {title}\n{}", lines.join("\n")))
     };
     Some(parts.into_iter().filter_map(part).collect::<Vec<_>>().join("\n\n"))

@@ -6,6 +6,7 @@
 //! walk: from there on logs are written again. A turn left by `break` is not saved: resuming repeats it, and breaks again.
 
 use super::loops::get;
+use super::manifest;
 use super::random::Stream;
 use super::shared::Run;
 use crate::error::{Error, Result};
@@ -196,6 +197,7 @@ impl Turns {
             files::folder_below(run.path(), folder.strip_prefix(run.path()).unwrap_or(&folder))?;
         }
         checkpoint::save(&folder, &states, &meta)?;
+        manifest::under_way(host)?;
         self.forget_inner_loops(loops.started);
         Ok(())
     }

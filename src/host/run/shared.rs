@@ -19,7 +19,7 @@ use crate::host::show::plot::{Plot, Series};
 use crate::search::run_folder::CHECKPOINTS;
 use crate::search::{Progress, RunFolder, Trace};
 use crate::space::{Iim, Mask, SearchSpace};
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// What TensorBoard calls the text of settings.
@@ -47,6 +47,9 @@ pub struct Run {
     pub own_data: RefCell<Option<Rc<Splits>>>,
     /// What was set, and what came of it.
     pub settings: RunSettings,
+    /// What the manifest begins with, once it is begun; whether settings and data stand in it.
+    pub head: OnceCell<serde_json::Value>,
+    pub said: Cell<bool>,
     /// The epochs loops of the run.
     pub loops: RefCell<Loops>,
     /// The name of the search that runs now, in the logs.
@@ -102,6 +105,8 @@ impl Run {
             folder: RefCell::new(folder),
             data: RefCell::default(),
             own_data: RefCell::default(),
+            head: OnceCell::new(),
+            said: Cell::new(false),
             loops: RefCell::new(loops),
             label: RefCell::default(),
             live: Live::default(),

@@ -83,8 +83,10 @@ fn changed_in(statements: &[Stmt], mut own: BTreeSet<String>) -> Vec<(Position, 
                     }
                 }
                 Some(ASTNode::Expr(Expr::Dot(parts, ..))) => {
+                    // `alpha.set(tensors)` and that of a variable, which are restored, take one argument; that of an array two.
                     if let (Some(name), Expr::MethodCall(call, _)) = (variable(&parts.lhs), &parts.rhs)
                         && CHANGING.contains(&call.name.as_str())
+                        && (call.name != "set" || call.args.len() == 2)
                     {
                         changed.push((parts.lhs.position(), name.to_string()));
                     }
@@ -128,6 +130,7 @@ mod tests {
             ("for e in epochs(3) { let own = 0; own = e; for i in 0..2 { i += 1; } e += 1; }", &[]),
             ("let s = run_state(#{ h: [] }); for e in epochs(3) { s.h.push(e); s.best = e; }", &[]),
             ("let a = 0; for e in 0..3 { a = e; }", &[]),
+            ("let a = [0]; let alpha = 1; for e in epochs(3) { a.set(0, e); alpha.set(e); }", &["a"]),
             ("let net = 1; for e in epochs(3) { net.train_epoch(e); net.drop(e); }", &[]),
         ] {
             let ast = rhai::Engine::new().compile(script).unwrap();
