@@ -86,10 +86,12 @@ fn misread() -> Option<String> {
             false => break word,
         }
     };
+    let is_command = |word: &str| program.get_subcommands().any(|command| command.get_name() == word);
     if word == "help" {
-        return words.next().map(|asked| format!("`isdarts-host doc {asked}` asks the manual of scripts"));
+        let asked = words.next().filter(|asked| !is_command(asked))?;
+        return Some(format!("`isdarts-host doc {asked}` asks the manual of scripts"));
     }
-    match program.get_subcommands().any(|command| command.get_name() == word) {
+    match is_command(&word) {
         true if behind => {
             Some(format!("the command `{word}` comes first, and its options behind it: isdarts-host {word} ..."))
         }

@@ -4,6 +4,7 @@ use super::args::Args;
 use super::print;
 use clap::CommandFactory;
 use isdarts_host::host::bundled;
+use isdarts_host::search::RunFolder;
 use isdarts_host::{Error, Result, files};
 use std::path::{Path, PathBuf};
 
@@ -108,7 +109,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         let path = entry.path();
         let kind = entry.file_type().map_err(Error::io("read", &path))?;
         let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if kind.is_dir() && !hidden && !path.join("manifest.json").exists() {
+        if kind.is_dir() && !hidden && !RunFolder::has_manifest(&path) {
             walk(&path, files)?;
         } else if !kind.is_dir() && path.extension().is_some_and(|ending| ending == "rhai") {
             files.push(path);

@@ -281,7 +281,7 @@ fn shrinking(api: &mut Api) {
         fn drop(&net: SupernetHandle, candidate: CandidateHandle) -> Result<()> { net.drop_all(&[candidate]) }
         fn drop(&net: SupernetHandle, candidates: Vec<CandidateHandle>) -> Result<()> { net.drop_all(&candidates) }
 
-        /// The candidates that survive; an error while more than one an edge (DARTS: two a node) are alive.
+        /// The candidates that survive: one an edge (DARTS: two a node, or one an edge); an error while others are alive.
         ///
         /// ```rhai
         /// let net = supernet("nas-bench-201", #{ channels: 2, cells: 1 });

@@ -47,8 +47,9 @@ pub struct Run {
     pub own_data: RefCell<Option<Rc<Splits>>>,
     /// What was set, and what came of it.
     pub settings: RunSettings,
-    /// What the manifest begins with, once it is begun; whether settings and data stand in it.
+    /// What the manifest begins with, once it is begun.
     pub head: OnceCell<serde_json::Value>,
+    /// Whether the manifest has been written again since, with settings and data.
     pub said: Cell<bool>,
     /// The epochs loops of the run.
     pub loops: RefCell<Loops>,
