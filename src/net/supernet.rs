@@ -330,8 +330,11 @@ impl Supernet {
         let candidates = mixing.iter().map(|t| t.narrow(1, 0, ops)?.flatten_all());
         let of_edges = mixing.iter().filter(|_| more > 0).map(|t| {
             let given = t.dim(1)? - ops;
-            let ones = Tensor::ones((edges, more - given), DType::F32, t.device())?;
-            Tensor::cat(&[ones, t.narrow(1, ops, given)?], 1)?.flatten_all()
+            // CUDA makes no tensor without numbers.
+            let ones = (given < more).then(|| Tensor::ones((edges, more - given), DType::F32, t.device()));
+            let last = (given > 0).then(|| t.narrow(1, ops, given));
+            let parts: Vec<Tensor> = ones.into_iter().chain(last).collect::<candle_core::Result<_>>()?;
+            Tensor::cat(&parts, 1)?.flatten_all()
         });
         let flat: Vec<Tensor> = candidates.chain(of_edges).collect::<candle_core::Result<_>>()?;
         Ok(Tensor::cat(&flat, 0)?)

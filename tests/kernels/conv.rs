@@ -5,7 +5,9 @@ use super::norm::Forward;
 use super::parts::{Arriving, Read, channels, image, pixels, size, taps, window};
 use super::weights::{Weights, lens, place};
 use super::{Outcome, Property};
-use isdarts_host::ops::gpu::jobs::{ConvForwardJob, ConvInputJob, ConvInputPart, ConvWeightJob, Sums, Window};
+use isdarts_host::ops::gpu::jobs::{
+    ConvForwardJob, ConvForwardOf, ConvInputJob, ConvInputPart, ConvWeightJob, Sums, Window,
+};
 
 /// Of these kernels.
 pub const PROPERTIES: &[(&str, Property)] = &[("forward", forward), ("input", input), ("weight", weight)];
@@ -57,42 +59,68 @@ fn cut<J>(t: &mut Try, cut: impl Fn(usize) -> J, split: impl Fn(&J) -> i32) -> J
     (1..=300).map(&cut).find(|job| split(job) == wanted).unwrap_or_else(|| cut(1))
 }
 
+/// One of the convolutions of a job.
+struct Of {
+    weights: Weights,
+    norm: Forward,
+    job: ConvForwardOf,
+    is_live: bool,
+}
+
+impl Of {
+    fn draw(t: &mut Try, shape: &Shape) -> Self {
+        let back = t.once_in(2);
+        let (weights, (live, is_live)) = (shape.weights(t, back), t.live());
+        let norm = Forward::draw(t, shape.stored[1], shape.real[1]);
+        let z = t.out::<f32>("z", pixels(&shape.window)[1] * shape.stored[1]);
+        let job = ConvForwardOf { weights: weights.job.forward, z, norm: norm.norm, live };
+        Of { weights, norm, job, is_live }
+    }
+
+    fn check(&self, t: &Try, shape: &Shape, x: &[f64]) -> Outcome {
+        let ([ci, co], [c, oc]) = (shape.real, shape.stored);
+        let mut want = vec![0f64; pixels(&shape.window)[1] * oc];
+        taps(&shape.window, |p, q, tap| {
+            for i in 0..ci {
+                let w = &self.weights.full[(tap * ci + i) * co..][..co];
+                want[p * oc..].iter_mut().zip(w).for_each(|(z, w)| *z += x[q * c + i] * w);
+            }
+        });
+        let z = t.made::<f32>(self.job.z);
+        near("z", &z, &want, t.tolerance())?;
+        zeros_behind("z", &z, oc, co)?;
+        self.norm.check(t, &z)
+    }
+}
+
 fn forward(t: &mut Try) -> Outcome {
     let mut cases = vec![];
     for _ in 0..t.int(1, 3) {
         let shape = Shape::draw(t);
-        let ([from, to], [c, oc]) = (pixels(&shape.window), shape.stored);
-        let back = t.once_in(2);
-        let weights = shape.weights(t, back);
-        let (read, (live, is_live)) = (Read::draw(t, from, c, shape.real[0]), t.live());
-        let norm = Forward::draw(t, oc, shape.real[1]);
-        let z = t.out::<f32>("z", to * oc);
-        let (x, window, packed) = (read.source, shape.window, weights.job.forward);
-        let mut job = ConvForwardJob { x, window, weights: packed, z, norm: norm.norm, live, ..Default::default() };
+        let read = Read::draw(t, pixels(&shape.window)[0], shape.stored[0], shape.real[0]);
+        let several = if shape.stored[1] <= 16 { t.int(1, 3) } else { 1 };
+        let of: Vec<Of> = (0..several).map(|_| Of::draw(t, &shape)).collect();
+        if of.iter().any(|of| of.is_live) {
+            // The sums of all are one.
+            t.always();
+        }
+        let (x, window, n_of) = (read.source, shape.window, several as i32);
+        let table = t.give(&of.iter().map(|of| of.job).collect::<Vec<_>>());
+        let mut job = ConvForwardJob { x, window, of: table, n_of, ..Default::default() };
         job = cut(t, |jobs| job.cut(jobs), |job| job.split);
         if t.once_in(3) {
             job.staged = 0;
         }
         job.sums = Sums { parts: t.out::<f64>("parts", job.sums_len()), done: t.counters(1) };
-        cases.push((shape, weights, read, norm, job, is_live));
+        cases.push((shape, read, of, job));
     }
-    let packs: Vec<_> = cases.iter().map(|case| case.1.job).collect();
-    let jobs: Vec<_> = cases.iter().map(|case| case.4).collect();
+    let packs: Vec<_> = cases.iter().flat_map(|case| case.2.iter().map(|of| of.weights.job)).collect();
+    let jobs: Vec<_> = cases.iter().map(|case| case.3).collect();
     let launches = [t.launch(&packs), t.launch(&jobs)];
     t.run(&launches)?;
-    for (shape, weights, read, norm, job, _) in cases.into_iter().filter(|case| case.5) {
-        let ([ci, co], [c, oc], x) = (shape.real, shape.stored, read.all());
-        let mut want = vec![0f64; pixels(&shape.window)[1] * oc];
-        taps(&shape.window, |p, q, tap| {
-            for i in 0..ci {
-                let w = &weights.full[(tap * ci + i) * co..][..co];
-                want[p * oc..].iter_mut().zip(w).for_each(|(z, w)| *z += x[q * c + i] * w);
-            }
-        });
-        let z = t.made::<f32>(job.z);
-        near("z", &z, &want, t.tolerance())?;
-        zeros_behind("z", &z, oc, co)?;
-        norm.check(t, &z)?;
+    for (shape, read, of, _) in cases {
+        let x = read.all();
+        of.iter().filter(|of| of.is_live).try_for_each(|of| of.check(t, &shape, &x))?;
     }
     Ok(())
 }

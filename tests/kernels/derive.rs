@@ -186,11 +186,11 @@ fn shuffle(t: &mut Try) -> Outcome {
     near("y", &t.made::<f32>(y), &want, 0.)
 }
 
-/// Sums of groups of channels: their parts, and a counter for each group.
-pub fn group_sums(t: &mut Try, all_pixels: usize, c: usize, rows: usize) -> (Sums, i32) {
-    let groups = Groups::of(all_pixels, c);
+/// Sums of groups of channels: their parts and counters; blocks, and pixels of one, which are many where many jobs are side by side.
+pub fn group_sums(t: &mut Try, all_pixels: usize, c: usize, rows: usize, most: usize) -> (Sums, i32, i32) {
+    let groups = Groups::of(all_pixels, c, t.pick(&[1, 1, 300]), most);
     let parts: Address = t.out::<f64>("parts", groups.blocks * rows * c);
-    (Sums { parts, done: t.counters(groups.counters) }, groups.all())
+    (Sums { parts, done: t.counters(groups.counters) }, groups.all(), groups.pixels as i32)
 }
 
 fn pool(t: &mut Try) -> Outcome {
@@ -230,7 +230,7 @@ pub fn drawn_pools(t: &mut Try) -> (Vec<PoolForwardJob>, Check) {
         }
         let (live, is_live) = t.live();
         let norm = Forward::draw(t, c, real);
-        let (sums, blocks) = group_sums(t, to, c, 2);
+        let (sums, blocks, each) = group_sums(t, to, c, 2, usize::MAX);
         let job = PoolForwardJob {
             x: t.give(&x),
             window: n,
@@ -240,6 +240,7 @@ pub fn drawn_pools(t: &mut Try) -> (Vec<PoolForwardJob>, Check) {
             sums,
             norm: norm.norm,
             blocks,
+            each,
             live,
             ..Default::default()
         };
@@ -263,9 +264,9 @@ fn moments(t: &mut Try) -> Outcome {
     for _ in 0..t.int(1, 3) {
         let (pixels, (c, real)) = (t.int(1, 400), channels(t, 136));
         let (x, norm) = (image(t, pixels, c, real), Forward::draw(t, c, real));
-        let (sums, blocks) = group_sums(t, pixels, c, 2);
+        let (sums, blocks, each) = group_sums(t, pixels, c, 2, usize::MAX);
         let (pixels, c) = (pixels as i32, c as i32);
-        let job = MomentsJob { x: t.give(&x), pixels, c, sums, norm: norm.norm, blocks, ..Default::default() };
+        let job = MomentsJob { x: t.give(&x), pixels, c, sums, norm: norm.norm, blocks, each };
         cases.push((job, norm, x));
     }
     let jobs: Vec<_> = cases.iter().map(|case| case.0).collect();

@@ -29,6 +29,8 @@ struct Arrived {
     left_out: bool,
     /// Whether it is an average of stride 1 without a norm.
     averages: bool,
+    /// Whether it arrives as it is, without a norm.
+    plain: bool,
 }
 
 fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
@@ -139,6 +141,7 @@ fn arrived(t: &mut Try, node: Node, kind: usize, x: &[f32]) -> Option<Arrived> {
         mix: mix.map_or(1., |mix| mix[0] as f64),
         left_out,
         averages: kind == 1 && stride == 1 && plain,
+        plain: kind == 0 && plain,
     })
 }
 
@@ -173,14 +176,16 @@ struct Case {
 fn draw(t: &mut Try) -> Case {
     let ([b, h, w], (c, real)) = (size(t, 11), channels(t, 88));
     let node = Node { b, h, w, c, real };
-    let (len, of_channels) = (b * h * w * c, Groups::of(b * h * w, c).groups);
+    let (len, of_channels) = (b * h * w * c, Groups::of(b * h * w, c, 1, 1).groups);
     let x = image(t, b * h * w, c, real);
     let kinds: Vec<usize> = (0..t.int(0, 4)).map(|_| t.pick(&[0, 1, 1, 2, 3, 4, 5, 6, 7, 8])).collect();
     let mut sources: Vec<Arrived> = kinds.into_iter().filter_map(|kind| arrived(t, node, kind, &x)).collect();
-    // Averages that may be taken together go first.
-    sources.sort_by_key(|source| !source.averages);
-    let all_averages = sources.iter().filter(|source| source.averages).count();
+    // Averages that may be taken together go first, then what arrives as it is; each may also be taken by itself.
+    sources.sort_by_key(|source| (!source.averages, !source.plain));
+    let count = |is: fn(&Arrived) -> bool| sources.iter().filter(|source| is(source)).count();
+    let (all_averages, all_plain) = (count(|s| s.averages), count(|s| s.plain));
     let n_averages = if t.once_in(4) { 0 } else { all_averages };
+    let n_plain = if n_averages < all_averages || t.once_in(4) { 0 } else { all_plain };
     let base = (!t.once_in(4)).then(|| image(t, b * h * w, c, real));
     let mut want: Vec<f64> = base.as_ref().map_or(vec![0.; len], |base| base.iter().map(|v| *v as f64).collect());
     for source in &sources {
@@ -225,14 +230,13 @@ fn draw(t: &mut Try) -> Case {
     }
     let tiles = 1 + rows.iter().map(|row| row.row.left).max().unwrap_or(0);
     let ghost = !rows.is_empty() && t.once_in(2);
-    let (sums, blocks) = group_sums(t, b * h * w, c, rows.len());
     let lists: [Address; 4] = [
         t.give(&sources.iter().map(|s| s.source).collect::<Vec<_>>()),
         t.give(&rows.iter().map(|r| r.row).collect::<Vec<_>>()),
         t.give(&terms.iter().map(|t| t.0).collect::<Vec<_>>()),
         t.give(&dots),
     ];
-    let job = GatherJob {
+    let mut job = GatherJob {
         b: b as i32,
         h: h as i32,
         w: w as i32,
@@ -251,12 +255,12 @@ fn draw(t: &mut Try) -> Case {
         n_terms: terms.len() as i32,
         n_dots: dots.len() as i32,
         n_averages: n_averages as i32,
+        n_plain: n_plain as i32,
         tiles,
-        sums,
-        blocks,
         live,
         ..Default::default()
     };
+    (job.sums, job.blocks, job.each) = group_sums(t, b * h * w, c, rows.len(), job.most());
     Case { job, node, want, rows, terms, dots, is_live }
 }
 

@@ -154,8 +154,9 @@ impl Writing<'_, '_> {
         let dense = self.dense(tape, nodes, &mut scratch)?;
         let taps = self.separable(tape, nodes, &dense, &mut scratch)?;
         let mut gathers = Vec::new();
-        for &i in nodes.iter().filter(|&&i| i != NodeId(0)) {
-            gathers.extend(self.gather(tape, i)?);
+        let inner: Vec<NodeId> = nodes.iter().copied().filter(|&i| i != NodeId(0)).collect();
+        for &i in &inner {
+            gathers.push(self.gather(tape, i, inner.len())?);
         }
         tape.launch_both("taps_and_gather", &taps, &gathers)?;
         scratch.extend(gathers.iter().map(|job| job.sums.parts));

@@ -6,9 +6,10 @@ use crate::error::Result;
 use crate::net::graph::PoolKind;
 use crate::net::ids::Table;
 use crate::net::program::{Coef, ConvId, Filter, MixId, NodeId, Origin, Term};
+use crate::ops::conv::gpu::TOGETHER;
 use crate::ops::gpu::jobs::{
-    ConvForwardJob, DeriveJob, FillJob, FillTerm, Groups, HeadJob, MomentsJob, PackJob, PoolForwardJob, ScoreJob,
-    SeparableForwardJob, TapJob, Window, blocks_of,
+    ConvForwardJob, ConvForwardOf, DeriveJob, FillJob, FillTerm, Groups, HeadJob, MomentsJob, PackJob, PoolForwardJob,
+    ScoreJob, SeparableForwardJob, Source, TapJob, Window, blocks_of,
 };
 
 /// Where a candidate's score will stand, an f64, and whose it is.
@@ -16,6 +17,21 @@ pub struct Scored {
     /// Index in the results.
     pub slot: usize,
     pub mix: MixId,
+}
+
+/// Dense convolutions of one image by the same windows.
+struct Together {
+    x: Source,
+    window: Window,
+    of: Vec<ConvForwardOf>,
+}
+
+impl Together {
+    /// Whether another one of this image and these windows may be one of them.
+    fn takes(&self, x: &Source, window: &Window) -> bool {
+        let is_narrow = window.oc <= 16 && self.of.len() < TOGETHER;
+        is_narrow && (x, window) == (&self.x, &self.window)
+    }
 }
 
 impl Places<'_> {
@@ -166,7 +182,7 @@ impl Places<'_> {
     }
 
     fn write_convs(&self, tape: &mut Tape, convs: &[ConvId], derived: &[DeriveJob]) -> Result<()> {
-        let (mut dense, mut separable, mut pools) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut dense, mut separable, mut pools) = (Vec::<Together>::new(), Vec::new(), Vec::new());
         for &c in convs {
             let conv = &self.program.convs[c];
             let (x, window, norm, z) = (self.source(conv.src, conv.relu), self.window(conv), self.norm(c), self.z[c]);
@@ -174,7 +190,11 @@ impl Places<'_> {
             let live = self.live_conv(c, false);
             match conv.filter {
                 Filter::Dense { .. } | Filter::Halves { .. } => {
-                    dense.push(ConvForwardJob { x, window, weights, z, norm, live, ..ConvForwardJob::default() });
+                    let of = ConvForwardOf { weights, z, norm, live };
+                    match dense.iter_mut().find(|job| job.takes(&x, &window)) {
+                        Some(job) => job.of.push(of),
+                        None => dense.push(Together { x, window, of: vec![of] }),
+                    }
                 }
                 Filter::Separable { .. } => {
                     let pointwise = weights;
@@ -210,21 +230,27 @@ impl Places<'_> {
             }
         }
         let mut parts = Vec::new();
-        let n_dense = dense.len();
-        for job in &mut dense {
-            *job = job.cut(n_dense);
+        let jobs = dense.len();
+        let whole = |Together { x, window, of }: Together| {
+            let n_of = of.len() as i32;
+            let mut job =
+                ConvForwardJob { x, window, of: tape.table(&of)?, n_of, ..ConvForwardJob::default() }.cut(jobs);
             job.sums = sums(tape, job.sums_len(), 1)?;
             parts.push(job.sums.parts);
-        }
+            Ok(job)
+        };
+        let dense: Vec<ConvForwardJob> = dense.into_iter().map(whole).collect::<Result<_>>()?;
         for job in &mut separable {
             *job = job.cut();
             job.sums = sums(tape, job.sums_len(), 1)?;
             parts.push(job.sums.parts);
         }
+        let n_pools = pools.len();
         for job in &mut pools {
             let Window { b, oh, ow, oc, .. } = job.window;
-            let (pixels, oc) = ((b * oh * ow) as usize, oc as usize);
-            (job.blocks, job.sums) = (Groups::of(pixels, oc).all(), group_sums(tape, pixels, 2, oc)?);
+            let cut = Groups::of((b * oh * ow) as usize, oc as usize, n_pools, usize::MAX);
+            (job.blocks, job.each) = (cut.all(), cut.pixels as i32);
+            job.sums = group_sums(tape, cut, 2, oc as usize)?;
             parts.push(job.sums.parts);
         }
         tape.launch(&dense)?;
@@ -265,9 +291,10 @@ impl Places<'_> {
         };
         if head.norm.is_some() {
             let pixels = self.pixels(last);
-            let sums = group_sums(tape, pixels, 2, node.size.c)?;
-            let (norm, blocks) = (self.norm_before_head(), Groups::of(pixels, node.size.c).all());
-            tape.launch(&[MomentsJob { x, pixels: pixels as i32, c, sums, norm, blocks, unused: 0 }])?;
+            let cut = Groups::of(pixels, node.size.c, 1, usize::MAX);
+            let (sums, norm) = (group_sums(tape, cut, 2, node.size.c)?, self.norm_before_head());
+            let (blocks, each) = (cut.all(), cut.pixels as i32);
+            tape.launch(&[MomentsJob { x, pixels: pixels as i32, c, sums, norm, blocks, each }])?;
             tape.give(sums.parts);
             (job.a, job.t) = (self.head_norm.a, self.head_norm.t);
         }

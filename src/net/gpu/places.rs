@@ -313,10 +313,9 @@ pub fn sums(tape: &mut Tape, doubles: usize, counters: usize) -> Result<Sums> {
     Ok(Sums { parts: tape.doubles("sums of blocks", doubles)?, done: tape.counters(counters)? })
 }
 
-/// Room for sums by channel over `pixels`, of so many `rows` in groups of channels.
-pub fn group_sums(tape: &mut Tape, pixels: usize, rows: usize, c: usize) -> Result<Sums> {
-    let Groups { blocks, counters, .. } = Groups::of(pixels, c);
-    sums(tape, blocks * rows * c, counters)
+/// Room for sums by channel, of so many `rows` in groups of channels.
+pub fn group_sums(tape: &mut Tape, cut: Groups, rows: usize, c: usize) -> Result<Sums> {
+    sums(tape, cut.blocks * rows * c, cut.counters)
 }
 
 /// f32s that go out by the tap.

@@ -106,9 +106,9 @@ KERNEL(conv_pack, PackJob, 4) {
 // ---- Products -----------------------------------------------------------------------------------------------------------------
 
 // sum += weights x values: TILES x 16 outputs, 4 x 8 pixels, CONV_CHANNELS channels. values[n]: four channels of pixel 8 n + g,
-// from CONV_FIRST on. `weights`: of the first tile, the others are `tile` floats apart.
+// from CONV_FIRST on. The weights of each tile: from `at` on.
 template <int TILES>
-DEV void conv_multiply(ConvSum* sum, const float4* values, const float* weights, int tile) {
+DEV void conv_multiply(ConvSum* sum, const float4* values, const float* const (&weights)[TILES], int at) {
     int lane = threadIdx.x % 32;
 #if ARITHMETIC == 1
 #pragma unroll
@@ -124,7 +124,7 @@ DEV void conv_multiply(ConvSum* sum, const float4* values, const float* weights,
 #pragma unroll
         for (int m = 0; m < TILES; m++)
 #pragma unroll
-            for (int part = 0; part < 2; part++) w[m][part] = conv_ld4(weights + m * tile + step * 256 + part * 128 + lane * 4);
+            for (int part = 0; part < 2; part++) w[m][part] = conv_ld4(weights[m] + (at + step * 256 + part * 128 + lane * 4));
         // The small products first; neighbours do not wait for each other.
 #pragma unroll
         for (int product = 0; product < 3; product++)
@@ -141,7 +141,7 @@ DEV void conv_multiply(ConvSum* sum, const float4* values, const float* weights,
     for (int c = 0; c < 4; c++)
 #pragma unroll
         for (int m = 0; m < TILES; m++) {
-            float4 w = conv_ld4(weights + m * tile + c * 16 + lane % 4 * 4);
+            float4 w = conv_ld4(weights[m] + (at + c * 16 + lane % 4 * 4));
 #pragma unroll
             for (int n = 0; n < 4; n++) {
                 ConvSum v = c == 0 ? values[n].x : c == 1 ? values[n].y : c == 2 ? values[n].z : values[n].w;
@@ -261,6 +261,10 @@ DEV ConvReader conv_reader(const Gradient& d, int c, bool exists) {
             with_z ? conv_ld4(d.g + c) : f4(0.f), 0};
 }
 
+// Where it reads, without what it makes of it.
+DEV ConvReader conv_reader_of(const Source& s) { return conv_reader(s, 0, false); }
+DEV ConvReader conv_reader_of(const Gradient& d) { return conv_reader(d, 0, false); }
+
 // Positions from `first` on, `len` of them, 4 quads channels from c on: to[16 channels][len][PITCH]. All threads; quads is at
 // most THREADS.
 // BATCH: loads that go out before the first one is used.
@@ -313,19 +317,74 @@ DEV void conv_stage(float* to, const ConvFrame& f, const Of& of, int first, int 
     }
 }
 
+// The same in two steps, so that what a block needs next is on its way while it multiplies: asked for, then taken. Each thread takes
+// what it has asked for, in between it stands in `asked`, `images` times `room` floats.
+#if ARITHMETIC == 1
+// Which of its positions, by number, are inside of the image; there are at most 32.
+template <class Of>
+DEV unsigned conv_ask(float* asked, int room, const ConvFrame& f, const Of& of, int first, int len, int c, int quads) {
+    unsigned lanes = (unsigned)THREADS / (unsigned)quads, lane = threadIdx.x / (unsigned)quads, quad = threadIdx.x - lane * quads;
+    if (lane >= lanes) return 0;
+    c += 4 * quad;
+    ConvReader in = conv_reader_of(of);
+    unsigned pw = f.pw, ph = f.ph, row = (first + lane) / pw, all = 0;
+    int col = first + lane - row * pw, image = row / ph, y = row - image * ph;
+    int rows = lanes / pw, cols = lanes - rows * pw, images = (unsigned)rows / ph, k = 0;
+    rows -= images * ph;
+    asked += 4 * threadIdx.x;
+    for (int at = lane; at < len; at += lanes, asked += 4 * THREADS, k++) {
+        int iy = y - f.pad, ix = col - f.pad;
+        bool inside = (c < f.c) & (image < f.images) & ((unsigned)iy < (unsigned)f.h) & ((unsigned)ix < (unsigned)f.w);
+        int from = inside ? ((image * f.h + iy) * f.w + ix) * f.c + c : 0;
+        all |= (unsigned)inside << k;
+        async_copy(asked, in.v + from, inside);
+        if (in.z) async_copy(asked + room, in.z + from, inside);
+        col += cols;
+        y += rows;
+        image += images;
+        if (col >= (int)pw) {
+            col -= pw;
+            y++;
+        }
+        if (y >= (int)ph) {
+            y -= ph;
+            image++;
+        }
+    }
+    return all;
+}
+template <int PITCH, class Of>
+DEV void conv_take(float* to, const float* asked, int room, unsigned inside, const ConvFrame& f, const Of& of, int len, int c, int quads) {
+    unsigned lanes = (unsigned)THREADS / (unsigned)quads, lane = threadIdx.x / (unsigned)quads, quad = threadIdx.x - lane * quads;
+    if (lane >= lanes) return;
+    c += 4 * quad;
+    ConvReader in = conv_reader(of, c, c < f.c);
+    to += quad / 4 * len * PITCH + lane * PITCH + quad % 4 * 4;
+    asked += 4 * threadIdx.x;
+    for (int at = lane; at < len; at += lanes, to += lanes * PITCH, asked += 4 * THREADS, inside >>= 1) {
+        float4 v = ld4(asked), g = in.g;
+        if (in.z) g = fma4(in.b, ld4(asked + room), g);
+        v = fma4(in.a, v, g);
+        if (in.relu) v = relu4(v);
+        st4(to, inside & 1 ? v : f4(0.f));
+    }
+}
+#endif
+
 // The products of a window whose taps are `step` floats apart, rows of taps `row_step`, for pixels at at[n] of a staged image.
+template <int TILES>
 DEV void conv_staged_sums(ConvSum* sum, const float* image, int len, const int* at, int k, int step, int row_step, int c,
-                          const float* weights, int part, int split) {
-    int chunks = conv_up(c, CONV_CHANNELS), tap_len = conv_up(c, 16) * 256 * CONV_PARTS, chunk = part;
+                          const float* const (&weights)[TILES], int part, int split) {
+    int chunks = conv_up(c, CONV_CHANNELS), tap_len = conv_up(c, 16) * 256 * CONV_PARTS, chunk = part, tap = 0;
     image += CONV_FIRST;
     row_step -= k * step;
     for (int ty = 0; ty < k; ty++, image += row_step)
-        for (int tx = 0; tx < k; tx++, image += step, weights += tap_len, chunk -= chunks)
+        for (int tx = 0; tx < k; tx++, image += step, tap += tap_len, chunk -= chunks)
             for (; chunk < chunks; chunk += split) {
                 const float* from = image + chunk * CONV_CHANNELS / 16 * len * 16 + chunk * CONV_CHANNELS % 16;
                 float4 values[4];
 #pragma unroll
                 for (int n = 0; n < 4; n++) values[n] = ld4(from + at[n]);
-                conv_multiply<1>(sum, values, weights + chunk * CONV_CHANNELS * 16 * CONV_PARTS, 0);
+                conv_multiply<TILES>(sum, values, weights, tap + chunk * CONV_CHANNELS * 16 * CONV_PARTS);
             }
 }

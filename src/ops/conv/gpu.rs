@@ -3,6 +3,9 @@
 use crate::ops::gpu::Arithmetic;
 use crate::ops::gpu::jobs::{ConvForwardJob, ConvInputJob, ConvInputPart, ConvWeightJob, Job, PackJob, WAVE, Window};
 
+/// Convolutions of one image that are a job together, at most (conv_forward.cu).
+pub const TOGETHER: usize = 3;
+
 /// Pixels that a block makes, where no warps share any.
 const PIXELS: usize = 256;
 /// Outputs and channels of a tile.
@@ -18,23 +21,37 @@ pub fn packed_len(k: usize, ci: usize, co: usize) -> usize {
 /// Blocks of the forward pass and the input's gradient that fill a large card well enough: warps that share pixels cost more than
 /// a few multiprocessors with one block instead of two.
 const BLOCKS: usize = WAVE - 24;
-/// Floats of shared memory for what a block reads: three blocks a multiprocessor, and what a card of 64 KiB has.
+/// Floats of shared memory for what a block reads: what a card of 64 KiB has.
 const MOST_STAGED: usize = 15 << 10;
-/// The same of the weights' gradient, of which a multiprocessor has two blocks.
+/// The same of the weights' gradient.
 const MOST_STAGED_WEIGHT: usize = (16 << 10) - 4;
+/// The same with what is on its way meanwhile: two blocks a multiprocessor, and what a card of 99 KiB has, as all have that copy so.
+const MOST_ASKED: usize = 24 << 10;
+/// Positions that a thread can ask for (conv.cu).
+const MOST_ASKS: usize = 32;
 /// Splits whose parts are added up first.
 const CLUSTER: usize = 16;
 
-/// Blocks of `pixels` for so many outputs, where `split` warps share the sums of 32 pixels.
-fn blocks(pixels: usize, outputs: usize, split: usize) -> usize {
-    pixels.div_ceil(PIXELS / split) * outputs.div_ceil(TILE)
+/// Blocks of `pixels` for so many `runs` of outputs, where `split` warps share the sums of 32 pixels.
+fn blocks(pixels: usize, runs: usize, split: usize) -> usize {
+    pixels.div_ceil(PIXELS / split) * runs
+}
+
+/// Floats that are on their way, of one image: `len` positions of `quads` times four channels, each thread's in a place of its own.
+fn asked(len: usize, quads: usize) -> usize {
+    4 * 256 * asks(len, quads)
+}
+
+/// Positions that a thread asks for.
+fn asks(len: usize, quads: usize) -> usize {
+    len.div_ceil((256 / quads).max(1))
 }
 
 /// Warps that share pixels, so that `jobs` side by side fill a card, and floats of what a block reads, by `staged` of its pixels;
 /// 0 where that is too much.
-fn split(pixels: usize, outputs: usize, jobs: usize, staged: impl Fn(usize) -> usize) -> (i32, i32) {
+fn split(pixels: usize, runs: usize, jobs: usize, staged: impl Fn(usize) -> usize) -> (i32, i32) {
     let fits = |s: usize| staged(PIXELS / s) <= MOST_STAGED;
-    let fills = |s: usize| s == 8 || jobs * blocks(pixels, outputs, s) >= BLOCKS;
+    let fills = |s: usize| s == 8 || jobs * blocks(pixels, runs, s) >= BLOCKS;
     let all = [1, 2, 4, 8];
     if let Some(s) = all.into_iter().find(|&s| fills(s) && fits(s)) {
         return (s as i32, staged(PIXELS / s) as i32);
@@ -86,16 +103,26 @@ impl Job for PackJob {
 impl ConvForwardJob {
     /// With as many blocks as one of `jobs` side by side should have.
     pub fn cut(self, jobs: usize) -> Self {
-        let (pixels, outputs) = (made(&self.window), self.window.oc as usize);
-        let Window { oh, ow, c, stride, .. } = self.window;
+        let Window { oh, ow, c, oc, stride, .. } = self.window;
         let staged = |n| positions(n, oh as usize, ow as usize, &self.window, stride as usize) * channels(c);
-        let (split, staged) = split(pixels, outputs, jobs, staged);
-        ConvForwardJob { split, staged, blocks: blocks(pixels, outputs, split as usize) as i32, ..self }
+        let (pixels, of_one) = (made(&self.window), (oc as usize).div_ceil(TILE));
+        let cut = |tiles: usize| {
+            let runs = if self.n_of > 1 { 1 } else { of_one / tiles };
+            let (split, staged) = split(pixels, runs, jobs, staged);
+            let blocks = blocks(pixels, runs, split as usize) as i32;
+            ConvForwardJob { split, staged, tiles: tiles as i32, blocks, ..self }
+        };
+        if self.n_of > 1 {
+            return cut(self.n_of as usize);
+        }
+        // What is read is read once for several tiles, if there are enough blocks then.
+        let wide = [2, 3].into_iter().find(|tiles| of_one.is_multiple_of(*tiles)).map(cut);
+        wide.filter(|job| job.split <= 2 && jobs * job.blocks as usize >= BLOCKS).unwrap_or_else(|| cut(1))
     }
 
     /// f64s of its sums.
     pub fn sums_len(&self) -> usize {
-        made(&self.window).div_ceil(PIXELS / self.split as usize) * 2 * self.window.oc as usize
+        made(&self.window).div_ceil(PIXELS / self.split as usize) * 2 * (self.n_of * self.window.oc) as usize
     }
 }
 
@@ -105,20 +132,27 @@ impl Job for ConvForwardJob {
         self.blocks as u32
     }
     fn shared(&self, arithmetic: Arithmetic) -> u32 {
-        16 + (16 * self.window.oc as u32 + 2048).max(4 * self.staged as u32).max(shared(self.split, arithmetic))
+        let tiles = self.tiles as u32;
+        let ends = (16 * (self.n_of * self.window.oc) as u32 + 2048).max(2048 * tiles);
+        16 + ends.max(4 * self.staged as u32).max(tiles * shared(self.split, arithmetic))
     }
 }
 
 impl ConvInputJob {
     /// With as many blocks as one of `jobs` side by side should have; `parts` are those of the job.
     pub fn cut(self, jobs: usize, parts: &[ConvInputPart]) -> Self {
-        let (pixels, outputs) = ((self.b * self.h * self.w) as usize, self.c as usize);
-        let of = |n, part: &ConvInputPart| match part.window.stride {
-            1 => positions(n, self.h as usize, self.w as usize, &part.window, 1) * channels(part.window.oc),
-            _ => 0,
-        };
-        let (split, staged) = split(pixels, outputs, jobs, |n| parts.iter().map(|part| of(n, part)).max().unwrap_or(0));
-        ConvInputJob { split, staged, blocks: blocks(pixels, outputs, split as usize) as i32, ..self }
+        let (pixels, runs) = ((self.b * self.h * self.w) as usize, (self.c as usize).div_ceil(TILE));
+        let read = || parts.iter().filter(|part| part.window.stride == 1);
+        let len = |n, part: &ConvInputPart| positions(n, self.h as usize, self.w as usize, &part.window, 1);
+        let most = |of: &dyn Fn(&ConvInputPart) -> usize| read().map(of).max().unwrap_or(0);
+        let (split, staged) = split(pixels, runs, jobs, |n| most(&|part| len(n, part) * channels(part.window.oc)));
+        let n = PIXELS / split as usize;
+        let quads = |part: &ConvInputPart| channels(part.window.oc) / 4;
+        let all = most(&|part| asked(len(n, part), quads(part)));
+        let few = most(&|part| asks(len(n, part), quads(part))) <= MOST_ASKS;
+        let fits = staged > 0 && few && staged as usize + 2 * all <= MOST_ASKED;
+        let (asked, blocks) = (if fits { all as i32 } else { 0 }, blocks(pixels, runs, split as usize) as i32);
+        ConvInputJob { split, staged, asked, blocks, ..self }
     }
 }
 
@@ -128,7 +162,8 @@ impl Job for ConvInputJob {
         self.blocks as u32
     }
     fn shared(&self, arithmetic: Arithmetic) -> u32 {
-        shared(self.split, arithmetic).max(4 * self.staged as u32)
+        let asked = if arithmetic == Arithmetic::Split { 8 * self.asked as u32 } else { 0 };
+        shared(self.split, arithmetic).max(4 * self.staged as u32 + asked)
     }
 }
 
@@ -145,16 +180,24 @@ impl ConvWeightJob {
         let (taps, chunks) = ((k * k) as usize, (c as usize).div_ceil(TILE));
         // Runs of 16 channels that nine slots in a row see.
         let most = if taps % 9 == 0 || 9 % taps == 0 { (9 / taps).max(1) } else { 9 / taps + 2 };
-        let seen = |n| positions(n, oh as usize, ow as usize, &self.window, stride as usize) * most.min(chunks);
+        let runs = || most.min(chunks);
+        let seen = |n| positions(n, oh as usize, ow as usize, &self.window, stride as usize) * runs();
         let staged = |n: usize| 16 + n * 25 + 24 * seen(n);
-        let pixels = [256, 128, 64, 32].into_iter().find(|&n| staged(n) <= MOST_STAGED_WEIGHT);
+        let of_x = |n: usize| asked(seen(n) / runs(), 4 * runs());
+        let on_the_way = |n: usize| {
+            asks(seen(n) / runs(), 4 * runs()) <= MOST_ASKS && staged(n) + 2 * asked(n, 4) + of_x(n) <= MOST_ASKED
+        };
+        let sizes = [256, 128, 64, 32].into_iter().filter(|&n| staged(n) <= MOST_STAGED_WEIGHT);
+        // Smaller tiles, where they let the next one come meanwhile.
+        let pixels = sizes.clone().find(|&n| n >= 64 && on_the_way(n)).or(sizes.clone().next());
+        let asked = pixels.filter(|&n| on_the_way(n)).map_or(0, of_x);
         let staged = pixels.map_or(0, staged);
         let most = made(&self.window).div_ceil(pixels.unwrap_or(PIXELS)).clamp(1, 512);
         let splits = (2 * WAVE).div_ceil(jobs * self.groups()).clamp(1, most);
         // As many runs of pixels each.
         let splits = most.div_ceil(most.div_ceil(splits));
-        let (pixels, staged) = (pixels.unwrap_or(0) as i32, staged as i32);
-        ConvWeightJob { splits: splits as i32, blocks: (splits * self.groups()) as i32, staged, pixels, ..self }
+        let (pixels, staged, asked) = (pixels.unwrap_or(0) as i32, staged as i32, asked as i32);
+        ConvWeightJob { splits: splits as i32, blocks: (splits * self.groups()) as i32, staged, pixels, asked, ..self }
     }
 
     /// f32s of its parts.
@@ -175,6 +218,10 @@ impl Job for ConvWeightJob {
     }
     fn shared(&self, arithmetic: Arithmetic) -> u32 {
         let wide = if arithmetic == Arithmetic::Exact { 2 } else { 1 };
-        16 + (1488 + wide * 16384).max(4 * self.staged as u32)
+        let asked = match arithmetic {
+            Arithmetic::Split if self.asked > 0 => 4 * self.asked as u32 + 8192 * (self.pixels as u32).div_ceil(64),
+            _ => 0,
+        };
+        16 + (1488 + wide * 16384).max(4 * self.staged as u32 + asked)
     }
 }

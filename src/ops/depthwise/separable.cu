@@ -142,6 +142,7 @@ DEV void separable_places(short* places, const Window& n, int tile, int pixels) 
 // The products of 16 outputs and 32 pixels of a tile from `first` on, `runs` times 8 of which are there: sums of conv_multiply.
 DEV void separable_product(ConvSum* sum, const float* weights, const float* u, int row, int first, int channels, int runs) {
     int g = threadIdx.x % 32 / 4, mine = ARITHMETIC == 1 ? threadIdx.x % 4 * 4 : 0;
+    const float* of[1] = {weights};
 #pragma unroll
     for (int i = 0; i < 16; i++) sum[i] = 0;
 #pragma unroll 2
@@ -150,7 +151,7 @@ DEV void separable_product(ConvSum* sum, const float* weights, const float* u, i
 #pragma unroll
         for (int n = 0; n < 4; n++)
             values[n] = n < runs ? ld4(u + separable_spot(row, first + 8 * n + g, c + mine)) : f4(0.f);
-        conv_multiply<1>(sum, values, weights + c * 16 * CONV_PARTS, 0);
+        conv_multiply<1>(sum, values, of, c * 16 * CONV_PARTS);
     }
 }
 // Floats of the weights of 16 outputs.

@@ -98,17 +98,23 @@ struct PackJob {
     float* backward;        // Null for depthwise.
 };
 
-struct ConvForwardJob {
-    Source x;
-    Window window;
+struct ConvForwardOf {      // One of the convolutions of a job.
     const float* weights;
     float* z;
-    Sums sums;              // Two rows: of z, of its squares.
     Norm norm;
+    const int* live;        // Not wanted where this is 0; wanted where null.
+};
+
+struct ConvForwardJob {     // Convolutions of the same windows over the same image: it is read once for all of them.
+    Source x;
+    Window window;          // Its oc: of each.
+    const ConvForwardOf* of;
+    Sums sums;              // Two rows, of z and of its squares, each with the outputs of all one behind the other.
+    int n_of;               // 1 to 3; several only where each has no more than 16 outputs.
+    int tiles;              // Of 16 outputs that a block makes: those of all, or 1 to 3 of the one, a divisor of all it has.
     int blocks;
     int split;              // Warps that share the sums of 32 pixels: 1, 2, 4 or 8.
     int staged, unused;     // Floats of shared memory for what a block reads; 0: it reads the image itself.
-    const int* live;     // Skipped where this is 0; never where null.
 };
 
 struct ConvInputPart {      // A convolution that reads the node.
@@ -125,7 +131,8 @@ struct ConvInputJob {       // dx = sum over the parts, where x > 0 if x.relu; a
     const ConvInputPart* parts;
     int n_parts, add;
     int blocks, split;      // As in ConvForwardJob.
-    int staged, unused;
+    int staged;
+    int asked;              // Floats that are on their way while others are multiplied, of each of two images (conv.cu).
     const int* live;
 };
 
@@ -141,7 +148,8 @@ struct ConvWeightJob {      // The gradient of the weights, in their own order.
     float* dw[2];
     int blocks;
     int staged;             // As in ConvForwardJob, for `pixels`; 0: a block reads the image itself.
-    int pixels, unused;     // That a block reads at a time: a multiple of 8, at most 256.
+    int pixels;             // That a block reads at a time: a multiple of 8, at most 256.
+    int asked;              // As in ConvInputJob, of x; of dz there are 1024 ceil(pixels / 64) twice.
     const int* live;
 };
 
@@ -229,9 +237,9 @@ struct PoolForwardJob {  // z = the 3x3 pool of x, or x, on its way to a norm.
     int kind, unused;    // 0 average of the pixels of the image, 1 maximum, 2 x itself.
     float* z;
     unsigned char* choice;
-    Sums sums;           // Parts: [group of 64 channels][blocks of pixels][2][channels of the group]; a counter for each group.
+    Sums sums;           // Parts: [group of 64 channels][blocks of pixels][2][channels of the group]; counters: see rows.cuh.
     Norm norm;
-    int blocks, unused2;
+    int blocks, each;    // Pixels of a block.
     const int* live;
 };
 
@@ -290,7 +298,7 @@ struct GatherDot {
 
 struct GatherJob {       // dx = base + what arrives; then the norms of the node's own terms.
     int b, h, w, c;
-    int channels, unused;
+    int channels, each;  // Pixels of a block.
     const float* base;   // What arrives through convolutions, or null.
     const float* x;
     float* dx;
@@ -300,10 +308,11 @@ struct GatherJob {       // dx = base + what arrives; then the norms of the node
     const GatherDot* dots;
     double* ghost;       // The sum of row 0 over the channels, for each group of channels; or null.
     int n_sources, n_rows, n_terms, n_dots;
-    int n_averages;      // The first sources are averages of stride 1 of nodes, without a norm.
+    int n_averages;      // The first sources are averages of stride 1 of nodes, without a norm,
     int tiles;           // Images that rows have on their left: 1 dx, 2 the node, too, 3 its average, too.
-    Sums sums;           // Parts: [group of 64 channels][blocks of pixels][rows][channels of the group]; a counter for each group.
-    int blocks, unused2;
+    Sums sums;           // Parts: [group of 64 channels][blocks of pixels][rows][channels of the group]; counters: see rows.cuh.
+    int blocks;
+    int n_plain;         // the next ones arrive as they are, without a norm.
     const int* live;
 };
 
@@ -333,7 +342,7 @@ struct MomentsJob {      // The norm of an image's channels.
     int pixels, c;       // Of the batch.
     Sums sums;           // As those of a pool.
     Norm norm;
-    int blocks, unused;
+    int blocks, each;    // Pixels of a block.
 };
 
 struct HeadJob {         // Logits from the last node; without norm (a null) there is no ReLU.

@@ -11,7 +11,7 @@ macro_rules! structs {
     ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)+ })+) => {$(
         $(#[$doc])*
         #[repr(C)]
-        #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
         #[allow(missing_docs, reason = "jobs.cuh says what they are")]
         pub struct $name { $(pub $field: $type,)+ }
     )+
@@ -49,19 +49,20 @@ structs! {
         kind: i32, k: i32, ci: i32, co: i32, ci_p: i32, co_p: i32, w: [Address; 2], forward: Address, backward: Address,
     }
     /// A dense convolution, forward.
+    ConvForwardOf { weights: Address, z: Address, norm: Norm, live: Address, }
+    /// Dense convolutions of one image.
     ConvForwardJob {
-        x: Source, window: Window, weights: Address, z: Address, sums: Sums, norm: Norm, blocks: i32, split: i32,
-        staged: i32, unused: i32, live: Address, }
+        x: Source, window: Window, of: Address, sums: Sums, n_of: i32, tiles: i32, blocks: i32, split: i32, staged: i32, unused: i32, }
     /// A dense convolution that reads a node.
     ConvInputPart { dz: Gradient, window: Window, weights: Address, live: Address, }
     /// What comes back through dense convolutions.
     ConvInputJob {
         x: Source, b: i32, h: i32, w: i32, c: i32, dx: Address, parts: Address, n_parts: i32, add: i32, blocks: i32, split: i32,
-        staged: i32, unused: i32, live: Address, }
+        staged: i32, asked: i32, live: Address, }
     /// The weights' gradient of a dense convolution.
     ConvWeightJob {
         x: Source, dz: Gradient, window: Window, kind: i32, ci: i32, co: i32, splits: i32, parts: Address, done: Address,
-        dw: [Address; 2], blocks: i32, staged: i32, pixels: i32, unused: i32, live: Address, }
+        dw: [Address; 2], blocks: i32, staged: i32, pixels: i32, asked: i32, live: Address, }
     /// A separable convolution, forward.
     SeparableForwardJob {
         x: Source, window: Window, depthwise: Address, pointwise: Address, z: Address, sums: Sums, norm: Norm, blocks: i32,
@@ -86,7 +87,7 @@ structs! {
     /// A pool before a norm.
     PoolForwardJob {
         x: Address, window: Window, kind: i32, unused: i32, z: Address, choice: Address, sums: Sums, norm: Norm, blocks: i32,
-        unused2: i32, live: Address, }
+        each: i32, live: Address, }
     /// A term of a node.
     FillTerm {
         kind: i32, h: i32, w: i32, stride: i32, x: Address, a: Address, t: Address, mix: Address, scale: Address,
@@ -105,9 +106,9 @@ structs! {
     GatherDot { row: i32, unused: i32, dmix: Address, }
     /// The gradient of a node.
     GatherJob {
-        b: i32, h: i32, w: i32, c: i32, channels: i32, unused: i32, base: Address, x: Address, dx: Address,
+        b: i32, h: i32, w: i32, c: i32, channels: i32, each: i32, base: Address, x: Address, dx: Address,
         sources: Address, rows: Address, terms: Address, dots: Address, ghost: Address,
-        n_sources: i32, n_rows: i32, n_terms: i32, n_dots: i32, n_averages: i32, tiles: i32, sums: Sums, blocks: i32, unused2: i32, live: Address, }
+        n_sources: i32, n_rows: i32, n_terms: i32, n_dots: i32, n_averages: i32, tiles: i32, sums: Sums, blocks: i32, n_plain: i32, live: Address, }
     /// The gradient of the mixing weights.
     MixJob { start: Address, slots: Address, values: Address, out: Address, n: i32, blocks: i32, }
     /// Two launches as one.
@@ -116,7 +117,7 @@ structs! {
         unused: i32,
     }
     /// The norm of an image's channels.
-    MomentsJob { x: Address, pixels: i32, c: i32, sums: Sums, norm: Norm, blocks: i32, unused: i32, }
+    MomentsJob { x: Address, pixels: i32, c: i32, sums: Sums, norm: Norm, blocks: i32, each: i32, }
     /// Logits.
     HeadJob {
         b: i32, pixels: i32, c: i32, channels: i32, classes: i32, unused: i32, x: Address, a: Address, t: Address,
@@ -171,9 +172,9 @@ const THREADS: u32 = 256;
 const FLAG: u32 = 16;
 /// Bytes that sums over lanes take (rows.cuh).
 const ROWS: u32 = 4 * THREADS * 16;
-/// Blocks of all groups together, floats of an image's part that one holds at most, blocks of a bunch (rows.cuh).
-const SHARES: usize = 528;
-const TILE: usize = 8192;
+/// Blocks of all jobs and groups together: three for each of 132 multiprocessors.
+const SHARES: usize = 396;
+/// Blocks of a bunch (rows.cuh).
 const BUNCH: usize = 16;
 /// Channels that sums are made of side by side (rows.cuh).
 pub const GROUP: usize = 64;
@@ -197,12 +198,12 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Of an image of all images of a batch.
-    pub fn of(pixels: usize, c: usize) -> Self {
+    /// Of all images of a batch, one of `jobs` side by side; each thread takes `most` pixels at most.
+    pub fn of(pixels: usize, c: usize, jobs: usize, most: usize) -> Self {
         let (groups, widest) = (c.div_ceil(GROUP), c.min(GROUP));
         let lanes = THREADS as usize / (widest / 4);
-        let shares = (SHARES / groups).max(1);
-        let rounds = pixels.div_ceil(lanes).div_ceil(shares).min((TILE / widest / lanes).max(1));
+        let shares = (SHARES / (groups * jobs)).max(1);
+        let rounds = pixels.div_ceil(lanes).div_ceil(shares).min(most);
         let blocks = pixels.div_ceil(rounds * lanes);
         Groups { groups, blocks, pixels: rounds * lanes, counters: groups * (1 + blocks.div_ceil(BUNCH)) }
     }
@@ -233,7 +234,7 @@ kernels! {
     DeriveJob: "derive", |_j| 0;
     PoolForwardJob: "pool_forward", |_j| ROWS + FLAG;
     FillJob: "fill", |_j| 0;
-    GatherJob: "gather", |j| ROWS + 8 * THREADS + FLAG + 4 * j.tiles as u32 * j.tile();
+    GatherJob: "gather", |j| ROWS + 8 * THREADS + FLAG + 32 * (j.n_sources + j.n_rows) as u32 + 4 * j.tiles as u32 * j.tile();
     MixJob: "mix_gradient", |_j| 0;
     MomentsJob: "moments", |_j| ROWS + FLAG;
     HeadJob: "head", |j| 4 * (THREADS + j.c as u32);
@@ -247,9 +248,18 @@ kernels! {
 }
 
 impl GatherJob {
+    /// Whether it reads what came through convolutions where it stands, and holds nothing.
+    fn is_direct(&self) -> bool {
+        self.base == self.dx && self.n_sources == 0 && self.tiles == 1
+    }
+
+    /// Pixels of a thread at most: a block holds 44 KiB of images, so that it fits where there are 64.
+    pub fn most(&self) -> usize {
+        if self.is_direct() { usize::MAX } else { 11 / self.tiles as usize }
+    }
+
     /// Floats of an image's part that a block holds.
     fn tile(&self) -> u32 {
-        let c = self.c as usize;
-        (Groups::of((self.b * self.h * self.w) as usize, c).pixels * c.min(GROUP)) as u32
+        if self.is_direct() { 0 } else { self.each as u32 * (self.c as u32).min(GROUP as u32) }
     }
 }

@@ -3,10 +3,6 @@
 
 #define GROUP 64
 #define ROWS 4
-// Blocks of all groups together: four for each multiprocessor of a large card.
-#define SHARES 528
-// Floats of an image's part that a block holds at most: 32 KiB.
-#define TILE 8192
 // Blocks whose sums are added up before those of all are.
 #define BUNCH 16
 
@@ -19,12 +15,10 @@ struct Group {
     int index;
 };
 
-// Blocks go over the pixels of a group, then to the next one. The host counts the same way.
-DEV Group group_of(int block, int all_pixels, int c) {
+// Blocks go over the pixels of a group, `each` of them a block, then to the next one.
+DEV Group group_of(int block, int all_pixels, int c, int each) {
     Group g;
-    int groups = (c + GROUP - 1) / GROUP, widest = c < GROUP ? c : GROUP, wide_lanes = THREADS / (widest / 4);
-    int rounds = (all_pixels + wide_lanes - 1) / wide_lanes, shares = max(SHARES / groups, 1);
-    g.pixels = min((rounds + shares - 1) / shares, max(TILE / widest / wide_lanes, 1)) * wide_lanes;
+    g.pixels = each;
     g.blocks = (all_pixels + g.pixels - 1) / g.pixels;
     g.index = block / g.blocks;
     g.first = g.index * GROUP;

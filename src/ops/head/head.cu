@@ -5,7 +5,7 @@
 KERNEL(moments, MomentsJob, 2) {
     SHARED(float, shared);
     const MomentsJob& job = jobs[work[blockIdx.x].x];
-    Group g = group_of(work[blockIdx.x].y, job.pixels, job.c);
+    Group g = group_of(work[blockIdx.x].y, job.pixels, job.c, job.each);
     int block = work[blockIdx.x].y % g.blocks;
     double sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     int end = min((block + 1) * g.pixels, job.pixels), ch = g.first + 4 * g.column;

@@ -1,8 +1,8 @@
 // The gradient of a node: what came through convolutions (`base`), and what arrives from copies, pools and nodes made of it. While a
 // run of pixels is in shared memory, the sums by channel that the norms of the node's own terms need, and the gradients of the weights
 // before copies and pools. The last block of a group of channels makes of them how the gradient goes on.
-// `blocks = groups x blocks of pixels`, see rows.cuh. Shared: ROWS * THREADS float4, THREADS doubles, an int; 16 bytes on, `tiles` times the
-// pixels of a block times its channels, floats.
+// `blocks = groups x blocks of pixels`, see rows.cuh. Shared: ROWS * THREADS float4, THREADS doubles, an int; 16 bytes on, 32 bytes for each
+// source and each row, then `tiles` times the pixels of a block times its channels, floats.
 
 DEV float arriving1(const GatherSource& s, int b, int y, int x, int ch) {
     // A pixel of the image that dz belongs to, one channel.
@@ -24,6 +24,15 @@ DEV bool is_left_out(const GatherSource& s, const Pass* pass) {
     return s.live && !*s.live || pass->drawn && s.mix && *s.mix == 0.f;
 }
 
+// What all threads know of a source that arrives as it is or by averages: no thread looks for it while pixels wait.
+struct alignas(16) GatherWay {
+    const float* dy;
+    const float* r;
+    float weight;
+    int there;       // Whether anything arrives.
+    int unused[2];
+};
+
 // One over the pixels of the image under the 3x3 window around i, along an axis of n.
 DEV NodeSum share3(int i, int n) {
     int under = min(i + 2, n) - max(i - 1, 0);
@@ -31,7 +40,7 @@ DEV NodeSum share3(int i, int n) {
 }
 
 // Adds what arrives by 3x3 averages of stride 1 from `n` sources, with their weights: where the pixels are is found once for all.
-DEV void averages4(NodeSum4& sum, const GatherJob& job, const GatherSource* s, int n, const Pass* pass, int b, int y, int x, int ch) {
+DEV void averages4(NodeSum4& sum, const GatherJob& job, const GatherWay* ways, int n, int b, int y, int x, int ch) {
     int at = ((b * job.h + y) * job.w + x) * job.c + ch;
     NodeSum down[3], across[3];
 #pragma unroll
@@ -41,10 +50,10 @@ DEV void averages4(NodeSum4& sum, const GatherJob& job, const GatherSource* s, i
         across[i] = (unsigned)(x + i - 1) < (unsigned)job.w ? share3(x + i - 1, job.w) : (NodeSum)0;
     }
     for (int k = 0; k < n; k++) {
-        if (is_left_out(s[k], pass)) continue;
-        const float* dy = s[k].dz.dy + at;
-        NodeSum weight = s[k].mix ? *s[k].mix : 1.f;
-        if (s[k].dz.r) weight *= s[k].dz.r[b];
+        if (!ways[k].there) continue;
+        const float* dy = ways[k].dy + at;
+        NodeSum weight = ways[k].weight;
+        if (ways[k].r) weight *= ways[k].r[b];
 #pragma unroll
         for (int i = 0; i < 3; i++) {
             float4 d[3];
@@ -143,90 +152,137 @@ DEV void gather_end(const GatherJob& job, const Group& g, const Pass* pass, doub
         *dot = norm_backward(term.norm, pass, g.first + ch, sum, *dot + ((double)(float)mean - mean) * sum, all);
     }
     __syncthreads();
-    for (int i = threadIdx.x; i < job.n_terms + job.n_dots + 1; i += THREADS) {
+    // A warp each, over the channels.
+    for (int i = threadIdx.x / 32; i < job.n_terms + job.n_dots + 1; i += THREADS / 32) {
         bool is_term = i < job.n_terms, is_dot = !is_term && i < job.n_terms + job.n_dots;
         double* to = is_term ? job.terms[i].norm.dmix : is_dot ? job.dots[i - job.n_terms].dmix : job.ghost;
         if (!to) continue;
         int row = is_term ? job.terms[i].dot : is_dot ? job.dots[i - job.n_terms].row : 0;
         double sum = 0;
-        for (int ch = 0; ch < g.width; ch++) sum += total[row * g.width + ch];
-        to[g.index] = sum;
+        for (int ch = threadIdx.x % 32; ch < g.width; ch += 32) sum += total[row * g.width + ch];
+        for (int mask = 16; mask; mask /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, mask);
+        if (threadIdx.x % 32 == 0) to[g.index] = sum;
     }
+}
+
+// The gradient at pixel p, of four channels from ch on.
+DEV float4 gathered4(const GatherJob& job, const GatherWay* ways, const Pass* pass, int p, int ch) {
+    int pixels = job.h * job.w, b = p / pixels, q = p - b * pixels, y = q / job.w, x = q - y * job.w, n = 0;
+    long long at = (long long)p * job.c + ch;
+    NodeSum4 sum = {0, 0, 0, 0};
+    if (job.base) node_add(sum, 1, ld4(job.base + at));
+    if (job.n_averages) averages4(sum, job, ways, job.n_averages, b, y, x, ch);
+    ways += job.n_averages;
+    // Loads of several go out at once.
+#pragma unroll 4
+    for (n = 0; n < job.n_plain; n++) {
+        float4 d = ways[n].there ? ld4(ways[n].dy + at) : f4(0);
+        NodeSum weight = ways[n].weight;
+        if (ways[n].r) weight *= ways[n].r[b];
+        node_add(sum, weight, d);
+    }
+#pragma unroll 1
+    for (n += job.n_averages; n < job.n_sources; n++) {
+        const GatherSource& s = job.sources[n];
+        if (is_left_out(s, pass)) continue;
+        node_add(sum, s.mix ? *s.mix : 1.f, arriving4(job, s, b, y, x, ch));
+    }
+    return node_sum(sum);
+}
+
+// What a source brings, without its weight, times x, summed over the pixels of a thread.
+DEV float4 brought4(const GatherJob& job, const Group& g, int source, int from, int end, int ch) {
+    const GatherSource& s = job.sources[source];
+    float4 sum = f4(0);
+    int pixels = job.h * job.w;
+    for (int p = from + g.lane; p < end; p += g.lanes) {
+        int b = p / pixels, q = p - b * pixels, y = q / job.w, x = q - y * job.w;
+        sum = fma4(ld4(job.x + (long long)p * job.c + ch), arriving4(job, s, b, y, x, ch), sum);
+    }
+    return sum;
 }
 
 KERNEL(gather, GatherJob, 3) {
     SHARED(float, shared);
     int* flag = (int*)(shared + 4 * ROWS * THREADS + 2 * THREADS);
-    float* tile = shared + 4 * ROWS * THREADS + 2 * THREADS + 4;
+    GatherWay* ways = (GatherWay*)(shared + 4 * ROWS * THREADS + 2 * THREADS + 4);
     const GatherJob& job = jobs[work[blockIdx.x].x];
     SKIP(job);
+    int n_rows = job.n_rows;
+    GatherRow* rows = (GatherRow*)(ways + job.n_sources);
+    float* tile = (float*)(rows + n_rows);
+    for (int i = threadIdx.x; i < job.n_sources; i += THREADS) {
+        const GatherSource& s = job.sources[i];
+        bool there = !is_left_out(s, pass);
+        ways[i].dy = s.dz.dy;
+        ways[i].r = s.dz.r;
+        ways[i].weight = there && s.mix ? *s.mix : 1.f;
+        ways[i].there = there;
+    }
+    for (int i = threadIdx.x; i < n_rows; i += THREADS) rows[i] = job.rows[i];
     int pixels = job.h * job.w, all = job.b * pixels;
-    Group g = group_of(work[blockIdx.x].y, all, job.c);
+    Group g = group_of(work[blockIdx.x].y, all, job.c, job.each);
     int block = work[blockIdx.x].y - g.index * g.blocks, from = block * g.pixels, end = min(from + g.pixels, all);
-    int ch = g.first + 4 * g.column, n_rows = job.n_rows, tile_len = g.pixels * g.width;
-    if (g.lane < g.lanes) {
-        bool stored = job.base == job.dx && !job.n_sources;
+    int ch = g.first + 4 * g.column, tile_len = g.pixels * g.width;
+    // Where nothing is added to what came through convolutions, it is read where it stands.
+    bool stored = job.base == job.dx && !job.n_sources, direct = stored && job.tiles == 1;
+    __syncthreads();
+    if (g.lane < g.lanes && !direct) {
         for (int p = from + g.lane; p < end; p += g.lanes) {
-            int b = p / pixels, q = p - b * pixels, y = q / job.w, x = q - y * job.w;
+            float4 dx = gathered4(job, ways, pass, p, ch);
             long long at = (long long)p * job.c + ch;
-            NodeSum4 sum = {0, 0, 0, 0};
-            if (job.base) node_add(sum, 1, ld4(job.base + at));
-            if (job.n_averages) averages4(sum, job, job.sources, job.n_averages, pass, b, y, x, ch);
-            for (int n = job.n_averages; n < job.n_sources; n++) {
-                const GatherSource& s = job.sources[n];
-                if (is_left_out(s, pass)) continue;
-                node_add(sum, s.mix ? *s.mix : 1.f, arriving4(job, s, b, y, x, ch));
-            }
-            float4 dx = node_sum(sum);
             if (!stored) st4(job.dx + at, dx);
             float* here = tile + (p - from) * g.width + 4 * g.column;
             st4(here, dx);
             if (job.tiles > 1) st4(here + tile_len, ld4(job.x + at));
-            if (job.tiles > 2) st4(here + 2 * tile_len, average3(job.x + (long long)b * pixels * job.c + ch, job.h, job.w, job.c, y, x));
+            if (job.tiles > 2) {
+                int b = p / pixels, q = p - b * pixels, y = q / job.w;
+                st4(here + 2 * tile_len, average3(job.x + (long long)b * pixels * job.c + ch, job.h, job.w, job.c, y, q - y * job.w));
+            }
         }
     }
     if (n_rows == 0) return;
     double* parts = group_parts(g, job.sums.parts, n_rows, block);
     for (int first = 0; first < n_rows; first += ROWS) {
-        int rows = min(ROWS, n_rows - first);
+        int here = min(ROWS, n_rows - first);
+        const GatherRow* row = rows + first;
         float4 sums[ROWS] = {f4(0), f4(0), f4(0), f4(0)};
         if (g.lane < g.lanes) {
-            // Without branches between them, the loads of all rows go out at once.
-            GatherRow row[ROWS];
             float4 mean[ROWS];
-            bool general = false;
 #pragma unroll
             for (int r = 0; r < ROWS; r++) {
-                row[r] = job.rows[first + min(r, rows - 1)];
                 mean[r] = f4(0);
-                if (row[r].mean) {
+                if (r < here && row[r].mean) {
                     const double* m = row[r].mean + ch;
                     mean[r] = make_float4((float)m[0], (float)m[1], (float)m[2], (float)m[3]);
                 }
-                general |= row[r].source >= 0;
             }
             for (int p = from + g.lane; p < end; p += g.lanes) {
                 long long at = (long long)p * job.c + ch;
-                int b = p / pixels;
+                // Without branches between them, the loads of all rows go out at once.
                 float4 right[ROWS];
 #pragma unroll
-                for (int r = 0; r < ROWS; r++) right[r] = row[r].right ? ld4(row[r].right + at) : f4(1);
-                if (general) {
-                    int q = p - b * pixels, y = q / job.w, x = q - y * job.w;
-#pragma unroll
-                    for (int r = 0; r < ROWS; r++)
-                        if (row[r].source >= 0) right[r] = arriving4(job, job.sources[row[r].source], b, y, x, ch);
-                }
+                for (int r = 0; r < ROWS; r++) right[r] = r < here && row[r].right ? ld4(row[r].right + at) : f4(1);
 #pragma unroll
                 for (int r = 0; r < ROWS; r++) {
+                    if (r >= here || row[r].source >= 0) continue;
                     // This thread wrote it.
-                    float4 v = ld4(tile + row[r].left * tile_len + (p - from) * g.width + 4 * g.column), w = right[r], m = mean[r];
-                    if (row[r].r) v = scale4(row[r].r[b], v);
+                    float4 v = direct ? ld4(job.dx + at) : ld4(tile + row[r].left * tile_len + (p - from) * g.width + 4 * g.column);
+                    float4 w = right[r], m = mean[r];
+                    if (row[r].r) v = scale4(row[r].r[p / pixels], v);
                     sums[r] = fma4(v, make_float4(w.x - m.x, w.y - m.y, w.z - m.z, w.w - m.w), sums[r]);
                 }
             }
         }
-        group_sums(g, sums, rows, parts + first * g.width, shared);
+        group_sums(g, sums, here, parts + first * g.width, shared);
+    }
+    // What no image says: by themselves, for they take many registers.
+#pragma unroll 1
+    for (int r = 0; r < n_rows; r++) {
+        if (rows[r].source < 0) continue;
+        float4 sum = f4(0);
+        if (g.lane < g.lanes) sum = brought4(job, g, rows[r].source, from, end, ch);
+        group_sums(g, &sum, 1, parts + r * g.width, shared);
     }
     if (!group_ends(g, job.sums, n_rows, block, flag)) return;
     gather_end(job, g, pass, group_parts(g, job.sums.parts, n_rows, 0), all);

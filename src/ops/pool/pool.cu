@@ -8,7 +8,7 @@ KERNEL(pool_forward, PoolForwardJob, 2) {
     SKIP(job);
     const Window& n = job.window;
     int all = n.b * n.oh * n.ow;
-    Group g = group_of(work[blockIdx.x].y, all, n.oc);
+    Group g = group_of(work[blockIdx.x].y, all, n.oc, job.each);
     int block = work[blockIdx.x].y % g.blocks;
     double sums[8] = {0, 0, 0, 0, 0, 0, 0, 0};
     int end = min((block + 1) * g.pixels, all), ch = g.first + 4 * g.column;

@@ -6,26 +6,30 @@ use crate::net::gpu::places::{dims, group_sums};
 use crate::net::gpu::tape::Tape;
 use crate::net::graph::PoolKind;
 use crate::net::program::{Coef, Filter, Node, NodeId, Origin, Term};
-use crate::ops::gpu::jobs::{Address, GatherDot, GatherJob, GatherRow, GatherSource, GatherTerm, Gradient, Groups};
+use crate::ops::gpu::jobs::{
+    Address, GROUP, GatherDot, GatherJob, GatherRow, GatherSource, GatherTerm, Gradient, Groups,
+};
 
 impl Writing<'_, '_> {
-    /// All that arrives at a node, and the norms of its own terms; nothing where neither is.
-    pub(super) fn gather(&mut self, tape: &mut Tape, i: NodeId) -> Result<Option<GatherJob>> {
+    /// All that arrives at a node, and the norms of its own terms; one of so many jobs side by side.
+    pub(super) fn gather(&mut self, tape: &mut Tape, i: NodeId, jobs: usize) -> Result<GatherJob> {
         let (places, program) = (self.places, self.places.program);
         let node = &program.nodes[i];
         let through = self.convs(i).any(|c| !matches!(program.convs[c].filter, Filter::Pool { .. }));
         let (pixels, c) = (places.pixels(i), node.size.c);
-        let cut = Groups::of(pixels, c);
-        let groups = cut.groups;
+        let groups = c.div_ceil(GROUP);
         let plain = GatherRow { source: -1, ..GatherRow::default() };
         let mut rows = vec![plain];
         let mut dots = Vec::new();
         let mut sources = Vec::new();
-        // Averages of stride 1 come first: they go back together.
+        // Averages of stride 1 come first, for they go back together, then what arrives as it is.
         let is_average = |s: &GatherSource| s.kind == 1 && s.stride == 1 && s.dz.a == 0;
-        let (averages, others): (Vec<_>, Vec<_>) = self.sources(i).into_iter().partition(|(s, _)| is_average(s));
-        let n_averages = averages.len() as i32;
-        for (source, coef) in averages.into_iter().chain(others) {
+        let is_plain = |s: &GatherSource| s.kind == 0 && s.dz.a == 0;
+        let mut arriving = self.sources(i);
+        arriving.sort_by_key(|(s, _)| (!is_average(s), !is_plain(s)));
+        let n_averages = arriving.iter().filter(|(s, _)| is_average(s)).count() as i32;
+        let n_plain = arriving.iter().filter(|(s, _)| is_plain(s)).count() as i32;
+        for (source, coef) in arriving {
             if let (Some(mix), 0) = (coef.mix(), source.dz.a) {
                 dots.push(GatherDot { row: rows.len() as i32, unused: 0, dmix: self.slot(mix, groups) });
                 let dy = GatherRow { right: source.dz.dy, r: source.dz.r, ..plain };
@@ -64,19 +68,18 @@ impl Writing<'_, '_> {
             rows.clear();
         }
         let [b, h, w, c_p] = dims(places.batch, node);
-        let base = if through { self.dy[i] } else { 0 };
-        let sums = group_sums(tape, pixels, rows.len().max(1), c)?;
-        Ok(Some(GatherJob {
+        let mut job = GatherJob {
             b,
             h,
             w,
             c: c_p,
             channels: node.channels as i32,
-            base,
+            base: if through { self.dy[i] } else { 0 },
             x: places.x[i],
             dx: self.dy[i],
             n_sources: sources.len() as i32,
             n_averages,
+            n_plain,
             tiles: 1 + rows.iter().map(|row| row.left).max().unwrap_or(0),
             n_rows: rows.len() as i32,
             n_terms: terms.len() as i32,
@@ -86,11 +89,13 @@ impl Writing<'_, '_> {
             terms: tape.table(&terms)?,
             dots: tape.table(&dots)?,
             ghost,
-            sums,
-            blocks: cut.all(),
             live: places.live_node(i, true),
             ..GatherJob::default()
-        }))
+        };
+        let cut = Groups::of(pixels, c, jobs, job.most());
+        (job.blocks, job.each) = (cut.all(), cut.pixels as i32);
+        job.sums = group_sums(tape, cut, rows.len().max(1), c)?;
+        Ok(job)
     }
 
     /// What arrives at node `i` from those made of it, pools with a norm among them.
