@@ -40,7 +40,7 @@ pub struct Fast {
 
 struct Key {
     graph: Arc<Graph>,
-    shape: Vec<usize>,
+    shape: [usize; 4],
     /// Whether nodes are computed that the logits do not depend on.
     all: bool,
     wanted: Wanted,
@@ -133,7 +133,7 @@ impl Fast {
     pub fn train(
         &self,
         net: &Runnable,
-        x: &Tensor,
+        (x, shape): (&[f32], [usize; 4]),
         mix: &[f32],
         drop: Option<&DropPath>,
         target: (&[u32], f64),
@@ -141,22 +141,14 @@ impl Fast {
         momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
         let mut slot = lock(&self.slot)?;
-        let pass = pass::Pass { mode: Mode::Train, paths: Paths::Drawn };
         let scales = drop.map(DropPath::all_factors);
-        with_machine(
-            (&mut slot, &self.gpu),
-            net,
-            &x.contiguous()?,
-            mix,
-            pass,
-            (scales.as_deref(), None),
-            false,
-            false,
-            |machine, input| match machine {
-                Machine::Gpu(engine) => engine.train(input, target, how, momentum),
-                Machine::Cpu(_) => Ok(None),
-            },
-        )
+        let wanted = Wanted { scaled: scales.is_some(), ..Wanted::default() };
+        let scales = scales.as_deref().unwrap_or_default();
+        let input = Input { x, mix, scales, dropout: None, mode: Mode::Train, paths: Paths::Drawn };
+        match machine((&mut slot, &self.gpu), net, shape, wanted, false)? {
+            Machine::Gpu(engine) => engine.train(input, target, how, momentum),
+            Machine::Cpu(_) => Ok(None),
+        }
     }
 
     /// What `f` sees of a batch on the CPU engine, of what the logits do not depend on, too; none on a GPU.
@@ -240,10 +232,31 @@ fn with_machine<R>(
     all: bool,
     f: impl FnOnce(&mut Machine, Input<'_>) -> Result<R>,
 ) -> Result<R> {
-    let (batch, _, h, w) = x.dims4()?;
+    let (b, c, h, w) = x.dims4()?;
     let dropout_at = dropout.map_or([false; 2], |dropout| dropout.is_there());
     let wanted = Wanted { auxiliary, scaled: scales.is_some(), dropout: dropout_at };
-    let key = Key { graph: net.graph.clone(), shape: x.dims().to_vec(), all, wanted };
+    let machine = machine((slot, device), net, [b, c, h, w], wanted, all)?;
+    let scales = scales.unwrap_or_default();
+    let pass = |x: &[f32]| {
+        let input = Input { x, mix, scales, dropout, mode: how.mode, paths: how.paths };
+        f(machine, input)
+    };
+    match x.device().is_cpu() {
+        true => with_slices(&[x], |x| pass(x[0])),
+        false => pass(&x.flatten_all()?.to_vec1()?),
+    }
+}
+
+/// The engine for images `[b, c, h, w]`.
+fn machine<'s>(
+    (slot, device): (&'s mut Slot<Key>, &Option<Device>),
+    net: &Runnable,
+    shape: [usize; 4],
+    wanted: Wanted,
+    all: bool,
+) -> Result<&'s mut Machine> {
+    let [batch, _, h, w] = shape;
+    let key = Key { graph: net.graph.clone(), shape, all, wanted };
     let make = |pool| {
         let program = lower(&net.graph, (h, w), wanted)?;
         Ok(match device {
@@ -257,16 +270,7 @@ fn with_machine<R>(
             }
         })
     };
-    let machine = slot.machine(key, make)?;
-    let scales = scales.unwrap_or_default();
-    let pass = |x: &[f32]| {
-        let input = Input { x, mix, scales, dropout, mode: how.mode, paths: how.paths };
-        f(machine, input)
-    };
-    match x.device().is_cpu() {
-        true => with_slices(&[x], |x| pass(x[0])),
-        false => pass(&x.flatten_all()?.to_vec1()?),
-    }
+    slot.machine(key, make)
 }
 
 /// One forward pass in candle's graph.

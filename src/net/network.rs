@@ -158,7 +158,7 @@ impl Network {
     pub fn train(
         &self,
         graph: Option<&Arc<Graph>>,
-        x: &Tensor,
+        x: (&[f32], [usize; 4]),
         mix: Option<&Tensor>,
         drop: Option<&DropPath>,
         target: (&[u32], f64),
@@ -255,11 +255,11 @@ pub trait Learns {
 }
 
 /// The number of images of `x: [b, 3, h, w]`, and their size; an error in words for anything else.
-pub(crate) fn image_sizes(what: &str, x: &Tensor) -> Result<(usize, usize, usize)> {
-    match *x.dims() {
-        [b, 3, h, w] if b * h * w > 0 && x.dtype() == DType::F32 => Ok((b, h, w)),
+pub(crate) fn image_sizes(what: &str, x: (DType, &[usize])) -> Result<(usize, usize, usize)> {
+    match *x.1 {
+        [b, 3, h, w] if b * h * w > 0 && x.0 == DType::F32 => Ok((b, h, w)),
         _ => {
-            let got = format!("{:?} {:?}", x.dtype(), x.dims());
+            let got = format!("{:?} {:?}", x.0, x.1);
             Err(Error::invalid(what, got, "f32 images [b, 3, h, w], b, h, w >= 1"))
         }
     }

@@ -150,7 +150,7 @@ impl Subnet {
     }
 
     fn check_input(&self, x: &Tensor, mode: Mode, drop: Option<&DropPath>) -> Result<()> {
-        let (batch, h, w) = image_sizes("input of the network", x)?;
+        let (batch, h, w) = image_sizes("input of the network", (x.dtype(), x.dims()))?;
         self.check_size(h, w, mode)?;
         drop.map_or(Ok(()), |drop| drop.check(self.drop_paths(), batch))
     }

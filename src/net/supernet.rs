@@ -154,7 +154,7 @@ impl Supernet {
         drops: impl Into<Drops<'a>>,
     ) -> Result<Tensor> {
         let (mut pass, drops) = (pass.into(), drops.into());
-        self.check_pass(x, mixing, drops)?;
+        self.check_pass((x.dtype(), x.dims()), mixing, drops)?;
         if drops.paths.is_some() && pass.paths == Paths::DrawnWithGhosts {
             return Err(Error::invalid("drop path", "ghosts beside it", "one of them: nobody has both"));
         }
@@ -169,15 +169,20 @@ impl Supernet {
     /// what is not trained.
     pub(crate) fn train(
         &self,
-        x: &Tensor,
-        mixing: &[Tensor],
+        x: (&[f32], [usize; 4]),
+        mixing: Option<&[Tensor]>,
         drop: Option<&DropPath>,
         y: &[u32],
         how: (&Step, f64),
         momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
-        self.check_pass(x, mixing, drop.into())?;
-        self.network.train(self.graph_of(mixing), x, Some(&self.flat(mixing)?), drop, (y, 0.0), how, momentum)
+        // Numbers that the host reads come over as they are, not by kernels that put them one after the other.
+        let mixing: Vec<Tensor> = match mixing {
+            Some(mixing) => mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect::<candle_core::Result<_>>()?,
+            None => mask_mixing(&self.space, &self.mask, &Device::Cpu)?,
+        };
+        self.check_pass((DType::F32, &x.1), &mixing, drop.into())?;
+        self.network.train(self.graph_of(&mixing), x, Some(&self.flat(&mixing)?), drop, (y, 0.0), how, momentum)
     }
 
     /// The graph for tables of each cell, if that is what these are.
@@ -213,7 +218,7 @@ impl Supernet {
 
     /// Measure the IIM scores of all live candidates on one batch, in eval mode.
     pub fn score(&self, x: &Tensor, mixing: &[Tensor]) -> Result<ScoreSums> {
-        self.check_input(x, mixing)?;
+        self.check_input((x.dtype(), x.dims()), mixing)?;
         self.check_one_per_type(mixing)?;
         let mut sum = PerCandidate::filled(self.space(), f64::NAN);
         for candidate in self.mask().alive() {
@@ -247,7 +252,7 @@ impl Supernet {
     /// The output of each live candidate in each cell, in eval mode, beside the mixed sum of the node that it goes into; in the order in
     /// which they are computed. By the [`super::definition`] on every device: no kernel gives them out.
     pub fn outputs(&self, x: &Tensor, mixing: &[Tensor]) -> Result<Vec<(Candidate, Tensor, Tensor)>> {
-        self.check_input(x, mixing)?;
+        self.check_input((x.dtype(), x.dims()), mixing)?;
         self.check_one_per_type(mixing)?;
         let mix = self.flat(mixing)?;
         let weights = mix.to_vec1::<f32>()?;
@@ -295,14 +300,14 @@ impl Supernet {
         Err(Error::invalid("mixing weights of a measurement", got, "one tensor per cell type"))
     }
 
-    fn check_pass(&self, x: &Tensor, mixing: &[Tensor], drops: Drops) -> Result<()> {
+    fn check_pass(&self, x: (DType, &[usize]), mixing: &[Tensor], drops: Drops) -> Result<()> {
         self.check_input(x, mixing)?;
-        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.dim(0)?))?;
+        drops.paths.map_or(Ok(()), |drop| drop.check(self.drop_paths(), x.1[0]))?;
         drops.values.map_or(Ok(()), |values| values.check())
     }
 
     /// Shapes that the network cannot take are errors in words, before any work.
-    fn check_input(&self, x: &Tensor, mixing: &[Tensor]) -> Result<()> {
+    fn check_input(&self, x: (DType, &[usize]), mixing: &[Tensor]) -> Result<()> {
         let (_, h, w) = image_sizes("supernet input", x)?;
         // Two reductions halve by convolution (rounding up) and by a 2x2 pool (down): both must agree.
         let halved_by_pool = self.space().topology() == Topology::NasBench201 || self.config.partial > 1;
@@ -353,7 +358,7 @@ impl Learns for Supernet {
         drops: Drops,
         loss: impl FnOnce(Logits) -> Result<(Tensor, T)>,
     ) -> Result<(Gradients, T)> {
-        self.check_pass(x, mixing, drops)?;
+        self.check_pass((x.dtype(), x.dims()), mixing, drops)?;
         self.network.learn(self.graph_of(mixing), x, Some(&self.flat(mixing)?.detach()), drops, false, loss)
     }
 }

@@ -16,18 +16,26 @@ pub struct Optimiser {
     weights: Vec<ParamId>,
     /// Those that stay as they are.
     frozen: BTreeSet<ParamId>,
+    /// [`Optimiser::addresses`], as long as they are good.
+    addresses: Option<Table<ParamId, u64>>,
 }
 
 impl Optimiser {
     /// Zero momentum.
     pub fn new(params: &Params) -> Self {
         let weights: Vec<ParamId> = params.ids().filter(|&i| params.at(i).role == Role::Weight).collect();
-        Optimiser { sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)), weights, frozen: BTreeSet::new() }
+        Optimiser {
+            sgd: Sgd::new(weights.iter().map(|&i| &params.at(i).var)),
+            weights,
+            frozen: BTreeSet::new(),
+            addresses: None,
+        }
     }
 
     /// Which weights stay as they are: as in PyTorch without a gradient, they count in no norm, and their momentum stays.
     pub fn freeze(&mut self, frozen: BTreeSet<ParamId>) {
         self.frozen = frozen;
+        self.addresses = None;
     }
 
     /// One step of SGD: clip (`clip` 0: not), weight decay (every weight; `decay_unused` says whether also where no gradient flowed,
@@ -60,6 +68,7 @@ impl Optimiser {
             (&params.at(*i).var, g, Some(own).filter(|_| !self.frozen.contains(i)))
         });
         let each: Vec<_> = each.collect();
+        self.addresses = None;
         self.sgd.step_each(&each)
     }
 
@@ -78,7 +87,15 @@ impl Optimiser {
     }
 
     /// Where the momentum of each parameter stands on its device; 0 for what is not trained, or frozen.
-    pub fn addresses(&mut self, params: &Params) -> Result<Table<ParamId, u64>> {
+    pub fn addresses(&mut self, params: &Params) -> Result<&Table<ParamId, u64>> {
+        if self.addresses.is_none() {
+            self.addresses = Some(self.found(params)?);
+        }
+        let Some(addresses) = &self.addresses else { unreachable!("found above") };
+        Ok(addresses)
+    }
+
+    fn found(&mut self, params: &Params) -> Result<Table<ParamId, u64>> {
         let weights: Vec<_> = self.weights.iter().map(|&i| &params.at(i).var).collect();
         let mut addresses = params.beside(|_| 0);
         for (&i, address) in self.weights.iter().zip(self.sgd.addresses(&weights)?) {
@@ -111,6 +128,7 @@ impl Optimiser {
             named.collect()
         };
         let momentum = prefix("momentum/");
+        self.addresses = None;
         params.assign(&prefix("net/"))?;
         for (position, &i) in self.weights.iter().enumerate() {
             let param = params.at(i);

@@ -4,7 +4,7 @@ use super::bench::{Try, near, zeros_behind};
 use super::norm::Forward;
 use super::parts::{Arriving, Read, channels, image, pixels, size, taps, window};
 use super::weights::{Weights, lens, place};
-use super::{Outcome, Property};
+use super::{Check, Outcome, Property};
 use isdarts_host::ops::gpu::jobs::{
     ConvForwardJob, ConvForwardOf, ConvInputJob, ConvInputPart, ConvWeightJob, Sums, Window,
 };
@@ -189,6 +189,14 @@ fn input(t: &mut Try) -> Outcome {
 }
 
 fn weight(t: &mut Try) -> Outcome {
+    let (jobs, check) = drawn_weights(t);
+    let launch = t.launch(&jobs);
+    t.run(&[launch])?;
+    check(t)
+}
+
+/// Jobs, and what they should make.
+pub fn drawn_weights(t: &mut Try) -> (Vec<ConvWeightJob>, Check) {
     let mut cases = vec![];
     for _ in 0..t.int(1, 3) {
         let shape = Shape::draw(t);
@@ -199,7 +207,8 @@ fn weight(t: &mut Try) -> Outcome {
         let dw = lens(shape.kind, shape.dims()).map(|n| t.out::<f32>("dw", n));
         let (x, dz, window, kind) = (read.source, arriving.gradient, shape.window, shape.kind);
         let (ci, co) = (ci as i32, co as i32);
-        let mut job = ConvWeightJob { x, dz, window, kind, ci, co, dw, live, ..Default::default() }.cut(1);
+        let job = ConvWeightJob { x, dz, window, kind, ci, co, dw, live, ..Default::default() };
+        let mut job = job.cut(job.cost());
         // More parts than a small image would be cut into, be it read through shared memory or straight from the image.
         let groups = job.blocks / job.splits;
         if t.once_in(2) {
@@ -216,9 +225,11 @@ fn weight(t: &mut Try) -> Outcome {
         (job.parts, job.done) = (t.out::<f32>("parts", job.parts_len()), t.counters(job.counters()));
         cases.push((shape, read, arriving, job, is_live));
     }
-    let jobs: Vec<_> = cases.iter().map(|case| case.3).collect();
-    let launch = t.launch(&jobs);
-    t.run(&[launch])?;
+    let jobs = cases.iter().map(|case| case.3).collect();
+    (jobs, Box::new(move |t| check_weights(t, cases)))
+}
+
+fn check_weights(t: &Try, cases: Vec<(Shape, Read, Arriving, ConvWeightJob, bool)>) -> Outcome {
     for (shape, read, arriving, job, _) in cases.into_iter().filter(|case| case.4) {
         let ([c, oc], [ci, co], x, dz) = (shape.stored, shape.real, read.all(), arriving.all());
         let mut full = vec![0f64; shape.dims().iter().product()];

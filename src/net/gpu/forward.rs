@@ -230,6 +230,8 @@ impl Places<'_> {
             }
         }
         let mut parts = Vec::new();
+        // The longest first.
+        dense.sort_by_key(|job| std::cmp::Reverse(job.window.k));
         let jobs = dense.len();
         let whole = |Together { x, window, of }: Together| {
             let n_of = of.len() as i32;

@@ -25,7 +25,6 @@ pub(super) struct Training {
     momentum: Table<ParamId, Address>,
     labels: Address,
     loss: Address,
-    state: Address,
     graph: Box<dyn Graph>,
     _memory: Vec<Memory>,
 }
@@ -64,20 +63,23 @@ impl GpuEngine {
         let labels: Vec<i32> = y.iter().map(|&y| y as i32).collect();
         upload(gpu, training.labels, &labels)?;
         training.graph.launch()?;
-        let loss: Vec<f64> = download(gpu, training.loss, 1)?;
-        let state: Vec<SgdState> = download(gpu, training.state, 1)?;
-        let logits = download(gpu, self.at.logits, self.batch * self.program.head.classes)?;
+        // The loss, how many were right, and what the step came to, beside each other; the step is over then.
+        let (end, logits) = (size_of::<[f64; 2]>(), self.batch * self.program.head.classes);
+        let ends: Vec<u8> = download(gpu, training.loss, end + size_of::<SgdState>())?;
+        let loss: f64 = bytemuck::pod_read_unaligned(&ends[..size_of::<f64>()]);
+        let state: SgdState = bytemuck::pod_read_unaligned(&ends[end..]);
+        let logits = download(gpu, self.at.logits, logits)?;
         gpu.synchronize()?;
-        let finite = state[0].finite != 0 && loss[0].is_finite();
-        Ok(finite.then(|| Trained { loss: loss[0] as f32, logits }))
+        let finite = state.finite != 0 && loss.is_finite();
+        Ok(finite.then(|| Trained { loss: loss as f32, logits }))
     }
 
     fn write_training(&self, momentum: &Table<ParamId, Address>) -> Result<Training> {
         let mut tape = Tape::new(self.gpu.clone());
         let (classes, batch) = (self.program.head.classes, self.batch);
         let labels = tape.take("labels", 4 * batch)?;
-        let loss = tape.doubles("loss", 2)?;
-        let state = tape.take("norm of the gradients", size_of::<SgdState>())?;
+        let loss = tape.take("loss and norm of the gradients", size_of::<[f64; 2]>() + size_of::<SgdState>())?;
+        let state = loss + size_of::<[f64; 2]>() as u64;
         let mut launches = self.forward.clone();
         tape.launch(&[LossJob {
             b: batch as i32,
@@ -121,6 +123,6 @@ impl GpuEngine {
         launches.extend(tape.part());
         let _memory = tape.finish()?;
         let graph = self.gpu.graph(&launches, self.at.pass)?;
-        Ok(Training { momentum: momentum.clone(), labels, loss, state, graph, _memory })
+        Ok(Training { momentum: momentum.clone(), labels, loss, graph, _memory })
     }
 }

@@ -261,10 +261,6 @@ DEV ConvReader conv_reader(const Gradient& d, int c, bool exists) {
             with_z ? conv_ld4(d.g + c) : f4(0.f), 0};
 }
 
-// Where it reads, without what it makes of it.
-DEV ConvReader conv_reader_of(const Source& s) { return conv_reader(s, 0, false); }
-DEV ConvReader conv_reader_of(const Gradient& d) { return conv_reader(d, 0, false); }
-
 // Positions from `first` on, `len` of them, 4 quads channels from c on: to[16 channels][len][PITCH]. All threads; quads is at
 // most THREADS.
 // BATCH: loads that go out before the first one is used.
@@ -316,60 +312,6 @@ DEV void conv_stage(float* to, const ConvFrame& f, const Of& of, int first, int 
         }
     }
 }
-
-// The same in two steps, so that what a block needs next is on its way while it multiplies: asked for, then taken. Each thread takes
-// what it has asked for, in between it stands in `asked`, `images` times `room` floats.
-#if ARITHMETIC == 1
-// Which of its positions, by number, are inside of the image; there are at most 32.
-template <class Of>
-DEV unsigned conv_ask(float* asked, int room, const ConvFrame& f, const Of& of, int first, int len, int c, int quads) {
-    unsigned lanes = (unsigned)THREADS / (unsigned)quads, lane = threadIdx.x / (unsigned)quads, quad = threadIdx.x - lane * quads;
-    if (lane >= lanes) return 0;
-    c += 4 * quad;
-    ConvReader in = conv_reader_of(of);
-    unsigned pw = f.pw, ph = f.ph, row = (first + lane) / pw, all = 0;
-    int col = first + lane - row * pw, image = row / ph, y = row - image * ph;
-    int rows = lanes / pw, cols = lanes - rows * pw, images = (unsigned)rows / ph, k = 0;
-    rows -= images * ph;
-    asked += 4 * threadIdx.x;
-    for (int at = lane; at < len; at += lanes, asked += 4 * THREADS, k++) {
-        int iy = y - f.pad, ix = col - f.pad;
-        bool inside = (c < f.c) & (image < f.images) & ((unsigned)iy < (unsigned)f.h) & ((unsigned)ix < (unsigned)f.w);
-        int from = inside ? ((image * f.h + iy) * f.w + ix) * f.c + c : 0;
-        all |= (unsigned)inside << k;
-        async_copy(asked, in.v + from, inside);
-        if (in.z) async_copy(asked + room, in.z + from, inside);
-        col += cols;
-        y += rows;
-        image += images;
-        if (col >= (int)pw) {
-            col -= pw;
-            y++;
-        }
-        if (y >= (int)ph) {
-            y -= ph;
-            image++;
-        }
-    }
-    return all;
-}
-template <int PITCH, class Of>
-DEV void conv_take(float* to, const float* asked, int room, unsigned inside, const ConvFrame& f, const Of& of, int len, int c, int quads) {
-    unsigned lanes = (unsigned)THREADS / (unsigned)quads, lane = threadIdx.x / (unsigned)quads, quad = threadIdx.x - lane * quads;
-    if (lane >= lanes) return;
-    c += 4 * quad;
-    ConvReader in = conv_reader(of, c, c < f.c);
-    to += quad / 4 * len * PITCH + lane * PITCH + quad % 4 * 4;
-    asked += 4 * threadIdx.x;
-    for (int at = lane; at < len; at += lanes, to += lanes * PITCH, asked += 4 * THREADS, inside >>= 1) {
-        float4 v = ld4(asked), g = in.g;
-        if (in.z) g = fma4(in.b, ld4(asked + room), g);
-        v = fma4(in.a, v, g);
-        if (in.relu) v = relu4(v);
-        st4(to, inside & 1 ? v : f4(0.f));
-    }
-}
-#endif
 
 // The products of a window whose taps are `step` floats apart, rows of taps `row_step`, for pixels at at[n] of a staged image.
 template <int TILES>

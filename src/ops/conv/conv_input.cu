@@ -92,52 +92,21 @@ DEV void conv_input_sums(const ConvInputPart& part, const ConvPlace& place, int 
     }
 }
 
-// The same with stride 1, from shared memory, for a block's pixels from `first` on: what it reads of a part.
-struct ConvInputTile {
-    ConvFrame frame;
-    int begin, len, last;   // Its first position, how many there are, and what lies between a pixel's first tap and its last.
-};
-DEV ConvInputTile conv_input_tile(const Window& win, const ConvPlace& place, int first, int pixels) {
-    ConvFrame frame = conv_frame_back(win);
-    int begin = conv_position(frame, first), end = conv_position(frame, min(first + place.groups * 32, pixels) - 1);
-    int last = (win.k - 1) * win.dilation * (frame.pw + 1);
-    return {frame, begin, end - begin + last + 1, last};
-}
-// What is asked for is taken later; where there is nothing to be asked for, all is done then.
-DEV unsigned conv_input_ask(const ConvInputPart& part, int room, const ConvPlace& place, int first, int pixels, float* asked) {
-#if ARITHMETIC == 1
-    if (room && part.window.stride == 1 && !part.dz.r) {
-        ConvInputTile tile = conv_input_tile(part.window, place, first, pixels);
-        return conv_ask(asked, room, tile.frame, part.dz, tile.begin, tile.len, 0, 4 * conv_up(part.window.oc, 16));
-    }
-#endif
-    return 0;
-}
-DEV void conv_input_take(const ConvInputPart& part, int room, const ConvInputTile& tile, unsigned inside, const float* asked,
-                         float* image) {
-    int quads = 4 * conv_up(part.window.oc, 16);
-#if ARITHMETIC == 1
-    if (room && !part.dz.r) {
-        conv_take<16>(image, asked, room, inside, tile.frame, part.dz, tile.len, 0, quads);
-        return;
-    }
-#endif
-    conv_stage<16, 4>(image, tile.frame, part.dz, tile.begin, tile.len, 0, quads);
-}
+// The same with stride 1, from shared memory, for a block's pixels from `first` on.
 DEV void conv_input_staged(const ConvInputPart& part, const ConvPlace& place, int split, int first, int pixels, int tile,
-                           const ConvInputTile& read, ConvSum* sum, const float* image) {
+                           ConvSum* sum, float* image) {
     const Window& win = part.window;
-    int c = win.oc, k = win.k, c16 = conv_up(c, 16), step = win.dilation * 16, at[4];
+    ConvFrame frame = conv_frame_back(win);
+    int reach = (win.k - 1) * win.dilation, c = win.oc, k = win.k, c16 = conv_up(c, 16), step = win.dilation * 16;
+    int begin = conv_position(frame, first), end = conv_position(frame, min(first + place.groups * 32, pixels) - 1);
+    int last = reach * (frame.pw + 1), len = end - begin + last + 1, at[4];
+    __syncthreads();
+    conv_stage<16, 4>(image, frame, part.dz, begin, len, 0, 4 * c16);
     first += place.group * 32 + threadIdx.x % 32 / 4;
-    conv_places(read.frame, first, pixels, read.begin, at);
+    conv_places(frame, first, pixels, begin, at);
+    __syncthreads();
     const float* weights[1] = {part.weights + tile * k * k * c16 * 256 * CONV_PARTS};
-    conv_staged_sums(sum, image + read.last * 16, read.len, at, k, -step, -step * read.frame.pw, c, weights, place.part, split);
-}
-
-// The first part from `i` on that is wanted.
-DEV int conv_input_next(const ConvInputJob& job, int i) {
-    while (i < job.n_parts && job.parts[i].live && !*job.parts[i].live) i++;
-    return i;
+    conv_staged_sums(sum, image + last * 16, len, at, k, -step, -step * frame.pw, c, weights, place.part, split);
 }
 
 DEV void conv_input_block(const ConvInputJob& job, int block, ConvSum* room) {
@@ -149,23 +118,12 @@ DEV void conv_input_block(const ConvInputJob& job, int block, ConvSum* room) {
     ConvSum sum[16];
 #pragma unroll
     for (int i = 0; i < 16; i++) sum[i] = 0;
-    float *staged = (float*)room, *asked = staged + job.staged;
-    int i = conv_input_next(job, 0), asks = job.staged && !parities ? job.asked : 0;
-    unsigned inside = i < n_parts ? conv_input_ask(job.parts[i], asks, place, block_first, pixels, asked) : 0;
-    while (i < n_parts) {
+    for (int i = 0; i < n_parts; i++) {
         const ConvInputPart& part = job.parts[i];
-        i = conv_input_next(job, i + 1);
+        if (part.live && !*part.live) continue;
         if (job.staged && !parities && part.window.stride == 1) {
-            ConvInputTile read = conv_input_tile(part.window, place, block_first, pixels);
-            async_wait();
-            // All are done with what stood there.
-            __syncthreads();
-            conv_input_take(part, asks, read, inside, asked, staged);
-            if (i < n_parts) inside = conv_input_ask(job.parts[i], asks, place, block_first, pixels, asked);
-            __syncthreads();
-            conv_input_staged(part, place, job.split, block_first, pixels, tile, read, sum, staged);
+            conv_input_staged(part, place, job.split, block_first, pixels, tile, sum, (float*)room);
         } else {
-            if (i < n_parts) inside = conv_input_ask(job.parts[i], asks, place, block_first, pixels, asked);
             int image[4], y[4], x[4];
 #pragma unroll
             for (int n = 0; n < 4; n++) conv_input_pixel(job, parities, first + 8 * n + g, image[n], y[n], x[n]);
@@ -212,8 +170,8 @@ DEV void conv_input_block(const ConvInputJob& job, int block, ConvSum* room) {
 }
 
 // Blocks: ceil(b h w / (256 / split)) * ceil(c / 16). Shared memory: max(split > 1 ? 16384 / split : 0 (twice that where
-// ARITHMETIC is 2), 4 staged + (8 asked where ARITHMETIC is 1)) bytes, where `staged` is 0 or the most floats of a part that a block
-// with stride 1 that a block reads, see conv_forward; `asked` is 0 or 1024 times the most positions of such a part that a thread asks for.
+// ARITHMETIC is 2), 4 staged) bytes, where `staged` is 0 or the most floats of a part with stride 1 that a block reads, see
+// conv_forward.
 KERNEL(conv_input, ConvInputJob, 2) {
     SHARED(ConvSum, room);
     const ConvInputJob& job = jobs[work[blockIdx.x].x];

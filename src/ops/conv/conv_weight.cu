@@ -256,38 +256,17 @@ DEV void conv_weight_products(ConvSum* sum, const float* dz, const float* x, con
 }
 
 // The same by tiles of pixels in shared memory: positions of x from slot `slot`'s 16 channels on (see conv.cu), and dz.
-struct ConvWeightTile {
-    int n, begin, len;   // Pixels; the first position of x, and how many.
-};
-DEV ConvWeightTile conv_weight_tile(const ConvFrame& frame, const Window& win, int from, int to, int most) {
-    int n = min(most, to - from), pixels = win.b * win.oh * win.ow, reach = (win.k - 1) * win.dilation;
-    int begin = conv_position(frame, from), end = conv_position(frame, min(from + n, pixels) - 1);
-    return {n, begin, end - begin + reach * (frame.pw + 1) + 1};
-}
 DEV void conv_weight_staged(const ConvWeightJob& job, int tile, int slot, int slots, int from, int to, ConvSum* sum,
                             float* room) {
     const Window& win = job.window;
     ConvFrame frame = conv_frame(win), of_dz = {win.b, win.oh, win.ow, win.oc, win.oh, win.ow, win.oh, win.ow, 1, 0};
     int taps = win.k * win.k, first_c = slot / taps, runs = (slot + slots - 1) / taps - first_c + 1, most = job.pixels;
-    int pixels = win.b * win.oh * win.ow;
+    int reach = (win.k - 1) * win.dilation, pixels = win.b * win.oh * win.ow;
     int *offsets = (int*)room, *places = offsets + 16;   // places: of the pixels of a tile, in bytes from its first position.
     float *dz = room + 16 + most, *x = dz + most * CONV_PITCH;
-    ConvWeightTile read = conv_weight_tile(frame, win, from, to, most);
-#if ARITHMETIC == 1
-    // The next tile is on its way while this one is multiplied.
-    float *asked_x = room + job.staged, *asked_dz = asked_x + job.asked;
-    int of_one = 1024 * conv_up(most, 64);
-    bool asks = job.asked && !job.dz.r;
-    unsigned x_inside = 0, dz_inside = 0;
-    auto ask = [&](int first, const ConvWeightTile& next) {
-        dz_inside = conv_ask(asked_dz, of_one, of_dz, job.dz, first, next.n, tile * 16, 4);
-        x_inside = conv_ask(asked_x, 0, frame, job.x, next.begin, next.len, first_c * 16, 4 * runs);
-    };
-    if (asks && from < to) ask(from, read);
-#endif
     for (; from < to; from += most) {
-        int n = read.n, begin = read.begin, len = read.len, p = from + threadIdx.x;
-        async_wait();
+        int n = min(most, to - from), begin = conv_position(frame, from), end = conv_position(frame, min(from + n, pixels) - 1);
+        int len = end - begin + reach * (frame.pw + 1) + 1, p = from + threadIdx.x;
         __syncthreads();
         // A pixel that does not exist meets zeros of dz.
         if (threadIdx.x < n) places[threadIdx.x] = p < pixels ? (conv_position(frame, p) - begin) * CONV_PITCH * 4 : 0;
@@ -295,20 +274,8 @@ DEV void conv_weight_staged(const ConvWeightJob& job, int tile, int slot, int sl
             int s = slot + threadIdx.x, run = s / taps, tap = s - run * taps, ty = tap / win.k, tx = tap - ty * win.k;
             offsets[threadIdx.x] = ((run - first_c) * len + (ty * frame.pw + tx) * win.dilation) * CONV_PITCH * 4;
         }
-        if (from + most < to) read = conv_weight_tile(frame, win, from + most, to, most);
-#if ARITHMETIC == 1
-        if (asks) {
-            conv_take<CONV_PITCH>(dz, asked_dz, of_one, dz_inside, of_dz, job.dz, n, tile * 16, 4);
-            conv_take<CONV_PITCH>(x, asked_x, 0, x_inside, frame, job.x, len, first_c * 16, 4 * runs);
-            if (from + most < to) ask(from + most, read);
-        }
-#else
-        bool asks = false;
-#endif
-        if (!asks) {
-            conv_stage<CONV_PITCH, 2>(dz, of_dz, job.dz, from, n, tile * 16, 4);
-            conv_stage<CONV_PITCH, 2>(x, frame, job.x, begin, len, first_c * 16, 4 * runs);
-        }
+        conv_stage<CONV_PITCH, 2>(dz, of_dz, job.dz, from, n, tile * 16, 4);
+        conv_stage<CONV_PITCH, 2>(x, frame, job.x, begin, len, first_c * 16, 4 * runs);
         __syncthreads();
         if (slots == CONV_SLOTS)
             conv_weight_products<CONV_SLOTS>(sum, dz, x, places, offsets, n, slots);
@@ -330,10 +297,9 @@ DEV void conv_weight_add(const float* parts, int n, long long step, int slots, C
 }
 
 // Blocks: groups * splits, where groups = ceil(oc / 16) * ceil(k k ceil(c / 16) / 9); parts: splits * groups * 2304 floats; done:
-// groups * (1 + ceil(splits / 16)) ints. Shared memory: 16 + max(1488 + 16384 (twice that where ARITHMETIC is 2), 4 staged +
-// (where ARITHMETIC is 1 and `asked` is not 0) 4 asked + 8192 ceil(pixels / 64)) bytes; `staged` is 0 or 16 + 25 pixels + 24 * (the most
-// positions that `pixels` pixels see) * (the most runs of 16 channels of 9 slots), `asked` is 0 or 1024 times the most positions that
-// a thread asks for.
+// groups * (1 + ceil(splits / 16)) ints. Shared memory: 16 + max(1488 + 16384, 4 staged) bytes, 16384 more where ARITHMETIC is 2;
+// `staged` is 0 or 16 + 25 pixels + 24 * (the most positions that `pixels` pixels see) * (the most runs of 16 channels of 9
+// slots).
 KERNEL(conv_weight, ConvWeightJob, 2) {
     SHARED(char, shared);
     const ConvWeightJob& job = jobs[work[blockIdx.x].x];

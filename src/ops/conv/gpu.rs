@@ -25,26 +25,12 @@ const BLOCKS: usize = WAVE - 24;
 const MOST_STAGED: usize = 15 << 10;
 /// The same of the weights' gradient.
 const MOST_STAGED_WEIGHT: usize = (16 << 10) - 4;
-/// The same with what is on its way meanwhile: two blocks a multiprocessor, and what a card of 99 KiB has, as all have that copy so.
-const MOST_ASKED: usize = 24 << 10;
-/// Positions that a thread can ask for (conv.cu).
-const MOST_ASKS: usize = 32;
 /// Splits whose parts are added up first.
 const CLUSTER: usize = 16;
 
 /// Blocks of `pixels` for so many `runs` of outputs, where `split` warps share the sums of 32 pixels.
 fn blocks(pixels: usize, runs: usize, split: usize) -> usize {
     pixels.div_ceil(PIXELS / split) * runs
-}
-
-/// Floats that are on their way, of one image: `len` positions of `quads` times four channels, each thread's in a place of its own.
-fn asked(len: usize, quads: usize) -> usize {
-    4 * 256 * asks(len, quads)
-}
-
-/// Positions that a thread asks for.
-fn asks(len: usize, quads: usize) -> usize {
-    len.div_ceil((256 / quads).max(1))
 }
 
 /// Warps that share pixels, so that `jobs` side by side fill a card, and floats of what a block reads, by `staged` of its pixels;
@@ -142,17 +128,12 @@ impl ConvInputJob {
     /// With as many blocks as one of `jobs` side by side should have; `parts` are those of the job.
     pub fn cut(self, jobs: usize, parts: &[ConvInputPart]) -> Self {
         let (pixels, runs) = ((self.b * self.h * self.w) as usize, (self.c as usize).div_ceil(TILE));
-        let read = || parts.iter().filter(|part| part.window.stride == 1);
-        let len = |n, part: &ConvInputPart| positions(n, self.h as usize, self.w as usize, &part.window, 1);
-        let most = |of: &dyn Fn(&ConvInputPart) -> usize| read().map(of).max().unwrap_or(0);
-        let (split, staged) = split(pixels, runs, jobs, |n| most(&|part| len(n, part) * channels(part.window.oc)));
-        let n = PIXELS / split as usize;
-        let quads = |part: &ConvInputPart| channels(part.window.oc) / 4;
-        let all = most(&|part| asked(len(n, part), quads(part)));
-        let few = most(&|part| asks(len(n, part), quads(part))) <= MOST_ASKS;
-        let fits = staged > 0 && few && staged as usize + 2 * all <= MOST_ASKED;
-        let (asked, blocks) = (if fits { all as i32 } else { 0 }, blocks(pixels, runs, split as usize) as i32);
-        ConvInputJob { split, staged, asked, blocks, ..self }
+        let of = |n, part: &ConvInputPart| match part.window.stride {
+            1 => positions(n, self.h as usize, self.w as usize, &part.window, 1) * channels(part.window.oc),
+            _ => 0,
+        };
+        let (split, staged) = split(pixels, runs, jobs, |n| parts.iter().map(|part| of(n, part)).max().unwrap_or(0));
+        ConvInputJob { split, staged, blocks: blocks(pixels, runs, split as usize) as i32, ..self }
     }
 }
 
@@ -162,8 +143,7 @@ impl Job for ConvInputJob {
         self.blocks as u32
     }
     fn shared(&self, arithmetic: Arithmetic) -> u32 {
-        let asked = if arithmetic == Arithmetic::Split { 8 * self.asked as u32 } else { 0 };
-        shared(self.split, arithmetic).max(4 * self.staged as u32 + asked)
+        shared(self.split, arithmetic).max(4 * self.staged as u32)
     }
 }
 
@@ -174,30 +154,29 @@ impl ConvWeightJob {
         (oc as usize).div_ceil(TILE) * ((k * k) as usize * (c as usize).div_ceil(TILE)).div_ceil(9)
     }
 
-    /// With as many blocks as one of `jobs` side by side should have.
-    pub fn cut(self, jobs: usize) -> Self {
+    /// What it takes, measured by what a tile of products does: seven times that is to bring the pixels.
+    pub fn cost(&self) -> usize {
+        let Window { k, c, oc, .. } = self.window;
+        let tiles = (k * k) as usize * (c as usize).div_ceil(TILE) * (oc as usize).div_ceil(TILE);
+        made(&self.window) * (7 * self.groups() + tiles)
+    }
+
+    /// With its share of the blocks that fill a card, where `all` is what all jobs side by side take.
+    pub fn cut(self, all: usize) -> Self {
         let Window { oh, ow, c, k, stride, .. } = self.window;
         let (taps, chunks) = ((k * k) as usize, (c as usize).div_ceil(TILE));
         // Runs of 16 channels that nine slots in a row see.
         let most = if taps % 9 == 0 || 9 % taps == 0 { (9 / taps).max(1) } else { 9 / taps + 2 };
-        let runs = || most.min(chunks);
-        let seen = |n| positions(n, oh as usize, ow as usize, &self.window, stride as usize) * runs();
+        let seen = |n| positions(n, oh as usize, ow as usize, &self.window, stride as usize) * most.min(chunks);
         let staged = |n: usize| 16 + n * 25 + 24 * seen(n);
-        let of_x = |n: usize| asked(seen(n) / runs(), 4 * runs());
-        let on_the_way = |n: usize| {
-            asks(seen(n) / runs(), 4 * runs()) <= MOST_ASKS && staged(n) + 2 * asked(n, 4) + of_x(n) <= MOST_ASKED
-        };
-        let sizes = [256, 128, 64, 32].into_iter().filter(|&n| staged(n) <= MOST_STAGED_WEIGHT);
-        // Smaller tiles, where they let the next one come meanwhile.
-        let pixels = sizes.clone().find(|&n| n >= 64 && on_the_way(n)).or(sizes.clone().next());
-        let asked = pixels.filter(|&n| on_the_way(n)).map_or(0, of_x);
+        let pixels = [256, 128, 64, 32].into_iter().find(|&n| staged(n) <= MOST_STAGED_WEIGHT);
         let staged = pixels.map_or(0, staged);
         let most = made(&self.window).div_ceil(pixels.unwrap_or(PIXELS)).clamp(1, 512);
-        let splits = (2 * WAVE).div_ceil(jobs * self.groups()).clamp(1, most);
+        let splits = (WAVE * self.cost() / (all * self.groups())).clamp(1, most);
         // As many runs of pixels each.
         let splits = most.div_ceil(most.div_ceil(splits));
-        let (pixels, staged, asked) = (pixels.unwrap_or(0) as i32, staged as i32, asked as i32);
-        ConvWeightJob { splits: splits as i32, blocks: (splits * self.groups()) as i32, staged, pixels, asked, ..self }
+        let (pixels, staged) = (pixels.unwrap_or(0) as i32, staged as i32);
+        ConvWeightJob { splits: splits as i32, blocks: (splits * self.groups()) as i32, staged, pixels, ..self }
     }
 
     /// f32s of its parts.
@@ -218,10 +197,6 @@ impl Job for ConvWeightJob {
     }
     fn shared(&self, arithmetic: Arithmetic) -> u32 {
         let wide = if arithmetic == Arithmetic::Exact { 2 } else { 1 };
-        let asked = match arithmetic {
-            Arithmetic::Split if self.asked > 0 => 4 * self.asked as u32 + 8192 * (self.pixels as u32).div_ceil(64),
-            _ => 0,
-        };
-        16 + (1488 + wide * 16384).max(4 * self.staged as u32 + asked)
+        16 + (1488 + wide * 16384).max(4 * self.staged as u32)
     }
 }

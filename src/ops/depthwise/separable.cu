@@ -53,12 +53,24 @@ DEV SeparableSource separable_source(const Source& s, int h, int w, int c, int c
     return in;
 }
 DEV float separable_floor(float v, float floor) { return v <= floor ? floor : v; }
+// What is made of a value that was read, if there is one.
+DEV float4 separable_made(const SeparableSource& in, float4 v, bool there) {
+    v = fma4(in.a, v, in.t);
+    v = make_float4(separable_floor(v.x, in.floor), separable_floor(v.y, in.floor), separable_floor(v.z, in.floor),
+                    separable_floor(v.w, in.floor));
+    return there ? v : f4(0.f);
+}
 // Pixel x of the row that begins at `row`, zero outside of it.
 DEV float4 separable_at(const SeparableSource& in, const float* row, int x) {
-    if ((unsigned)x >= (unsigned)in.w) return f4(0.f);
-    float4 v = fma4(in.a, conv_ld4(row + x * in.c), in.t);
-    return make_float4(separable_floor(v.x, in.floor), separable_floor(v.y, in.floor), separable_floor(v.z, in.floor),
-                       separable_floor(v.w, in.floor));
+    return (unsigned)x < (unsigned)in.w ? separable_made(in, conv_ld4(row + x * in.c), true) : f4(0.f);
+}
+// N neighbours from x on, zero outside of the row. What is outside is read at its end: without branches, all loads go out at once.
+template <int N>
+DEV void separable_row_of(float4* v, const SeparableSource& in, const float* row, int x, bool there) {
+#pragma unroll
+    for (int j = 0; j < N; j++) v[j] = conv_ld4(row + min(max(x + j, 0), in.w - 1) * in.c);
+#pragma unroll
+    for (int j = 0; j < N; j++) v[j] = separable_made(in, v[j], there & ((unsigned)(x + j) < (unsigned)in.w));
 }
 
 // Four neighbouring outputs, the first one's window beginning at (y, x), stride 1: a row is read once for all of them. `w` is the
@@ -67,11 +79,10 @@ template <int K, int D>
 DEV void separable_slide(SeparableSum4* u, const SeparableSource& in, int image, int y, int x, const float* w, int step) {
 #pragma unroll 1
     for (int i = 0; i < K; i++, y += D, w += K * step) {
-        if ((unsigned)y >= (unsigned)in.h) continue;
-        const float* row = in.x + (long long)(image * in.h + y) * in.w * in.c;
+        // A row outside is read at the border: the next row's loads need not wait for a branch.
+        const float* row = in.x + (image * in.h + min(max(y, 0), in.h - 1)) * in.w * in.c;
         float4 v[D * (K - 1) + 4];
-#pragma unroll
-        for (int j = 0; j < D * (K - 1) + 4; j++) v[j] = separable_at(in, row, x + j);
+        separable_row_of<D * (K - 1) + 4>(v, in, row, x, (unsigned)y < (unsigned)in.h);
 #pragma unroll
         for (int j = 0; j < K; j++) {
             float4 tap = conv_ld4(w + j * step);

@@ -46,22 +46,23 @@ DEV void separable_gradient(float* dz, int row, const Gradient& d, const Window&
         g = conv_ld4(d.g + o);
     }
     for (int first = threadIdx.x / fours; first < pixels; first += 4 * step) {
-        float4 v[4];
+        float4 v[4], z[4];
+        int place[4];
+        // Without branches, all loads go out at once.
 #pragma unroll
         for (int j = 0; j < 4; j++) {
-            int p = first + j * step, place = p < pixels && there ? places[p] : -1;
-            v[j] = f4(0.f);
-            if (place < 0) continue;
-            place += base;
-            long long at = (long long)place * n.oc + o;
-            v[j] = conv_ld4(d.dy + at);
-            if (d.r) v[j] = scale4(ld(d.r + place / (n.oh * n.ow)), v[j]);
-            v[j] = mul4(a, v[j]);
-            if (d.z) v[j] = add4(fma4(b, conv_ld4(d.z + at), g), v[j]);
+            int p = first + j * step;
+            place[j] = p < pixels && there ? places[p] : -1;
+            int at = (base + place[j]) * n.oc + o;
+            v[j] = place[j] >= 0 ? conv_ld4(d.dy + at) : f4(0.f);
+            z[j] = place[j] >= 0 && d.z ? conv_ld4(d.z + at) : f4(0.f);
         }
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-            if (first + j * step < pixels) st4(dz + separable_spot(row, first + j * step, c), v[j]);
+        for (int j = 0; j < 4; j++) {
+            if (d.r && place[j] >= 0) v[j] = scale4(ld(d.r + (base + place[j]) / (n.oh * n.ow)), v[j]);
+            v[j] = add4(fma4(b, z[j], g), mul4(a, v[j]));
+            if (first + j * step < pixels) st4(dz + separable_spot(row, first + j * step, c), place[j] >= 0 ? v[j] : f4(0.f));
+        }
     }
 }
 
@@ -285,15 +286,16 @@ DEV void separable_go_on(SeparableWalk& w) {
 // One row of taps: sum[j] += da read(x) for the outputs of a group, of which `left` are there.
 template <int K, int D>
 DEV void separable_taps_slide(SeparableSum4* sum, const SeparableSource& in, const float* row, int x, const float* da, int left) {
-    float4 v[D * (K - 1) + 4];
+    float4 v[D * (K - 1) + 4], d[4];
 #pragma unroll
-    for (int j = 0; j < D * (K - 1) + 4; j++) v[j] = separable_at(in, row, x + j);
+    for (int r = 0; r < 4; r++) d[r] = conv_ld4(da + min(r, left - 1) * in.c);
+    separable_row_of<D * (K - 1) + 4>(v, in, row, x, true);
 #pragma unroll
     for (int r = 0; r < 4; r++) {
+        // An output that is not there counts for nothing, whatever would be under it.
         if (r >= left) continue;
-        float4 d = conv_ld4(da + r * in.c);
 #pragma unroll
-        for (int j = 0; j < K; j++) separable_add(sum[j], d, v[r + D * j]);
+        for (int j = 0; j < K; j++) separable_add(sum[j], d[r], v[r + D * j]);
     }
 }
 DEV void separable_taps_step(SeparableSum4* sum, const SeparableSource& in, const float* row, int x, const float* da, int left,

@@ -25,16 +25,6 @@ DEV uint32_t to_tf32(float v) {
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(r) : "f"(v));
     return r;
 }
-#if ARITHMETIC == 1
-// Begins to copy 16 bytes to shared memory, zeros where `there` is not. They are there for this thread behind `async_wait`.
-DEV void async_copy(float* to, const float* from, bool there) {
-    asm volatile("{ .reg .u64 s; .reg .u32 t; cvta.to.shared.u64 s, %0; cvt.u32.u64 t, s; cp.async.cg.shared.global [t], [%1], 16, %2; }"
-                 :: "l"(to), "l"(from), "r"(there ? 16 : 0) : "memory");
-}
-DEV void async_wait() { asm volatile("cp.async.wait_all;" ::: "memory"); }
-#else
-DEV void async_wait() {}
-#endif
 #endif
 
 #define THREADS 256

@@ -56,9 +56,6 @@ const size_t STACK = 64 << 10;
 enum Wait { RUNNING, AT_BLOCK, AT_WARP };
 struct Index { unsigned x, y, z; };
 
-// 16 bytes on their way; zeros where `from` is null.
-struct Copy { float* to; const float* from; };
-
 struct Fiber {
     void* sp;
     char* stack;
@@ -68,8 +65,6 @@ struct Fiber {
     const void* in;
     void* out;
     const void* in2;
-    // Copies that it has begun.
-    std::vector<Copy> copies;
 };
 
 // One block on one OS thread.
@@ -106,7 +101,6 @@ static void fail(const char* what) {
 static void enter() {
     Machine* m = here;
     m->body(m->jobs, m->work, m->pass);
-    if (!m->fibers[m->running].copies.empty()) fail("a copy that nobody waits for");
     m->fibers[m->running].done = true;
     wait(RUNNING);
     abort();
@@ -120,7 +114,6 @@ static bool run_block(Machine& m, bool reversed) {
         if (!f.stack) f.stack = (char*)aligned_alloc(64, STACK);
         f.done = false;
         f.wait = RUNNING;
-        f.copies.clear();
         void** top = (void**)(f.stack + STACK - 64);
 #if defined(__x86_64__)
         *--top = nullptr;
@@ -266,20 +259,6 @@ static inline void collect(void (*f)(Fiber*), const void* in, void* out, const v
     }                                                                                                                           \
     static void NAME##_body(const JOB* jobs, const int2* work, const Pass* pass)
 
-// They are made when they are waited for: who reads before finds what was there.
-static inline void async_copy(float* to, const float* from, bool there) {
-    ALIGNED(to, 16);
-    ALIGNED(from, 16);
-    emulator::here->fibers[emulator::here->running].copies.push_back({to, there ? from : nullptr});
-}
-static inline void async_wait() {
-    std::vector<emulator::Copy>& copies = emulator::here->fibers[emulator::here->running].copies;
-    for (const emulator::Copy& copy : copies) {
-        if (copy.from) memcpy(copy.to, copy.from, 16);
-        else memset(copy.to, 0, 16);
-    }
-    copies.clear();
-}
 static inline void __syncthreads() { emulator::wait(emulator::AT_BLOCK); }
 static inline void __syncwarp() { emulator::collect(nullptr, nullptr, nullptr); }
 static inline void __threadfence() { std::atomic_thread_fence(std::memory_order_seq_cst); }

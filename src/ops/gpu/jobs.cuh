@@ -131,8 +131,7 @@ struct ConvInputJob {       // dx = sum over the parts, where x > 0 if x.relu; a
     const ConvInputPart* parts;
     int n_parts, add;
     int blocks, split;      // As in ConvForwardJob.
-    int staged;
-    int asked;              // Floats that are on their way while others are multiplied, of each of two images (conv.cu).
+    int staged, unused;
     const int* live;
 };
 
@@ -148,8 +147,7 @@ struct ConvWeightJob {      // The gradient of the weights, in their own order.
     float* dw[2];
     int blocks;
     int staged;             // As in ConvForwardJob, for `pixels`; 0: a block reads the image itself.
-    int pixels;             // That a block reads at a time: a multiple of 8, at most 256.
-    int asked;              // As in ConvInputJob, of x; of dz there are 1024 ceil(pixels / 64) twice.
+    int pixels, unused;     // That a block reads at a time: a multiple of 8, at most 256.
     const int* live;
 };
 

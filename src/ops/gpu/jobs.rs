@@ -58,11 +58,11 @@ structs! {
     /// What comes back through dense convolutions.
     ConvInputJob {
         x: Source, b: i32, h: i32, w: i32, c: i32, dx: Address, parts: Address, n_parts: i32, add: i32, blocks: i32, split: i32,
-        staged: i32, asked: i32, live: Address, }
+        staged: i32, unused: i32, live: Address, }
     /// The weights' gradient of a dense convolution.
     ConvWeightJob {
         x: Source, dz: Gradient, window: Window, kind: i32, ci: i32, co: i32, splits: i32, parts: Address, done: Address,
-        dw: [Address; 2], blocks: i32, staged: i32, pixels: i32, asked: i32, live: Address, }
+        dw: [Address; 2], blocks: i32, staged: i32, pixels: i32, unused: i32, live: Address, }
     /// A separable convolution, forward.
     SeparableForwardJob {
         x: Source, window: Window, depthwise: Address, pointwise: Address, z: Address, sums: Sums, norm: Norm, blocks: i32,

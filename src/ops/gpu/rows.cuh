@@ -84,7 +84,8 @@ DEV void group_moments(const Group& g, const double* mine, double* out, double* 
 DEV void add_blocks(double* parts, int n, int step, int len) {
     for (int i = threadIdx.x; i < len; i += THREADS) {
         double sum = 0;
-#pragma unroll 8
+        // Loads of all of a bunch go out at once.
+#pragma unroll 16
         for (int b = 0; b < n; b++) sum += parts[(long long)b * step * len + i];
         parts[i] = sum;
     }

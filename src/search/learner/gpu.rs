@@ -25,14 +25,12 @@ impl Learner {
             return Ok(None);
         }
         cfg.check()?;
-        let own = self.net.mask_mixing()?;
         let StepBy { step, clip, .. } = self.step_by(batch, cfg);
         let momentum = self.training.optimiser.addresses(self.net.params())?;
         self.turns.used();
-        // The engine brings it to the GPU.
-        let x = Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?;
-        let how = (&step, clip);
-        let Some(out) = self.net.train(&x, mixing.unwrap_or(&own), drops.paths, &batch.y, how, &momentum)? else {
+        let (b, c, h, w) = batch.shape;
+        let (x, how) = ((&batch.x[..], [b, c, h, w]), (&step, clip));
+        let Some(out) = self.net.train(x, mixing, drops.paths, &batch.y, how, momentum)? else {
             return Ok(None);
         };
         let logits = Tensor::from_vec(out.logits, (batch.y.len(), classes), &Device::Cpu)?;

@@ -21,8 +21,14 @@ impl Writing<'_, '_> {
         self.places.gradient(c, self.dy[self.places.program.convs[c].dst])
     }
 
-    /// Through dense convolutions; the nodes that have some. Those with ReLU and those without come one after the other.
-    pub(super) fn dense(&self, tape: &mut Tape, nodes: &[NodeId], scratch: &mut Vec<Address>) -> Result<Vec<NodeId>> {
+    /// Through dense convolutions; the nodes that have some. Those with ReLU and those without come one after the other. What makes
+    /// the gradients of the weights is for the caller to launch.
+    pub(super) fn dense(
+        &self,
+        tape: &mut Tape,
+        nodes: &[NodeId],
+        scratch: &mut Vec<Address>,
+    ) -> Result<(Vec<NodeId>, Vec<ConvWeightJob>)> {
         let (places, program) = (self.places, self.places.program);
         let is_dense = |c: &ConvId| matches!(program.convs[*c].filter, Filter::Dense { .. } | Filter::Halves { .. });
         let (mut inputs, mut more, mut weights, mut have) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -88,17 +94,16 @@ impl Writing<'_, '_> {
                 weights.push(job);
             }
         }
-        let n = weights.len();
+        let all = weights.iter().map(ConvWeightJob::cost).sum();
         for job in &mut weights {
-            *job = job.cut(n);
+            *job = job.cut(all);
             job.parts = tape.floats("parts of gradients", job.parts_len())?;
             job.done = tape.counters(job.counters())?;
             scratch.push(job.parts);
         }
         tape.launch(&inputs)?;
         tape.launch(&more)?;
-        tape.launch(&weights)?;
-        Ok(have)
+        Ok((have, weights))
     }
 
     /// Through separable convolutions, behind what came through `dense` ones. What makes the gradients of the depthwise weights is
