@@ -86,7 +86,7 @@ pub fn drawn_forward(t: &mut Try) -> (Vec<PackJob>, Vec<SeparableForwardJob>, Ch
         let (x, window, z) = (read.source, shape.window, t.out::<f32>("z", to * oc));
         let mut job =
             SeparableForwardJob { x, window, depthwise, pointwise, z, norm: norm.norm, live, ..Default::default() }
-                .cut();
+                .cut(t.pick(&[1, 1000, 100_000]));
         job.sums = Sums { parts: t.out::<f64>("parts", job.sums_len()), done: t.counters(1) };
         cases.push((shape, weights, read, norm, job, is_live));
     }
@@ -135,8 +135,8 @@ fn inner(t: &mut Try) -> Outcome {
             dw: t.out::<f32>("dw", co * ci),
             live,
             ..Default::default()
-        }
-        .cut(1);
+        };
+        job = job.cut(job.cost());
         let pieces = job.blocks / job.splits;
         job.splits = t.int(1, job.splits as usize) as i32;
         job.blocks = job.splits * pieces;
@@ -235,7 +235,8 @@ pub fn drawn_taps(t: &mut Try) -> (Vec<SeparableTapJob>, Check) {
         let (read, da) = (Read::draw(t, from, c, ci), image(t, to, c, ci));
         let (count, (live, is_live)) = ((n.k * n.k) as usize, t.live());
         let (x, window, ci_, dw) = (read.source, n, ci as i32, t.out::<f32>("dw", ci * count));
-        let mut job = SeparableTapJob { x, window, da: t.give(&da), ci: ci_, dw, live, ..Default::default() }.cut(1);
+        let mut job = SeparableTapJob { x, window, da: t.give(&da), ci: ci_, dw, live, ..Default::default() };
+        job = job.cut(job.cost());
         let (pieces, groups) = (job.blocks / job.splits, (n.b * n.oh) as usize * up(n.ow as usize, 4));
         job.splits = t.int(1, groups.min(40)) as i32;
         job.blocks = job.splits * pieces;

@@ -242,8 +242,9 @@ impl Places<'_> {
             Ok(job)
         };
         let dense: Vec<ConvForwardJob> = dense.into_iter().map(whole).collect::<Result<_>>()?;
+        let n_separable = separable.len();
         for job in &mut separable {
-            *job = job.cut();
+            *job = job.cut(n_separable);
             job.sums = sums(tape, job.sums_len(), 1)?;
             parts.push(job.sums.parts);
         }

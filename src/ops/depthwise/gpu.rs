@@ -28,9 +28,17 @@ fn tiles(n: &Window) -> usize {
     ((n.b * n.oh) as usize * (n.ow as usize).div_ceil(4)).div_ceil(pixels(n) / 4)
 }
 
-/// Parts of the pixels, so that `jobs` side by side with so many `pieces` each fill a card, but no more than there are tiles.
-fn splits(jobs: usize, pieces: usize, tiles: usize) -> usize {
-    (2 * WAVE).div_ceil(jobs * pieces).clamp(1, tiles)
+/// Parts of the pixels, so that a job has its share of the blocks that fill a card twice, by its `cost` of that of `all` jobs side by
+/// side; in so many `pieces` each, and no more than there are tiles.
+fn splits((cost, all): (usize, usize), pieces: usize, tiles: usize) -> usize {
+    (2 * WAVE * cost / (all * pieces)).clamp(1, tiles)
+}
+
+/// Instructions of a thread for four channels of four neighbours that a depthwise convolution makes, about: values that are read,
+/// then what is made of them.
+fn depthwise(n: &Window) -> usize {
+    let (k, seen) = (n.k as usize, (n.dilation * (n.k - 1) + 4) as usize);
+    k * (15 * seen + 17 * k + 20)
 }
 
 /// Counters of a gradient that so many parts are added up to.
@@ -39,9 +47,11 @@ fn counters(splits: i32) -> usize {
 }
 
 impl SeparableForwardJob {
-    /// With all its blocks.
-    pub fn cut(self) -> Self {
-        SeparableForwardJob { blocks: tiles(&self.window) as i32, ..self }
+    /// With as many tiles a block as one of `jobs` side by side should have: a card is full four times.
+    pub fn cut(self, jobs: usize) -> Self {
+        let tiles = tiles(&self.window);
+        let each = (jobs * tiles / (4 * WAVE)).clamp(1, 8);
+        SeparableForwardJob { blocks: tiles.div_ceil(each) as i32, each: each as i32, ..self }
     }
 
     /// f64s of its sums.
@@ -58,7 +68,7 @@ impl Job for SeparableForwardJob {
     fn shared(&self, _: Arithmetic) -> u32 {
         let (p, oc) = (pixels(&self.window), self.window.oc as usize);
         let quads = (p / 32).max(1);
-        (16 + (4 * p * (row(self.window.c as usize) + 1) + 16 * quads * oc).max(16 * oc + 2048)) as u32
+        (16 + (4 * p * (row(self.window.c as usize) + 1) + 16 * (quads + 1) * oc).max(16 * oc + 2048)) as u32
     }
 }
 
@@ -67,9 +77,15 @@ impl SeparableInnerJob {
         (self.window.c as usize).div_ceil(64) * (self.window.oc as usize).div_ceil(128)
     }
 
-    /// With as many blocks as one of `jobs` side by side should have.
-    pub fn cut(self, jobs: usize) -> Self {
-        let splits = splits(jobs, self.pieces(), tiles(&self.window));
+    /// What it takes, about.
+    pub fn cost(&self) -> usize {
+        let n = &self.window;
+        tiles(n) * pixels(n) / 4 * ((600 + depthwise(n)) * n.c as usize + 200 * n.oc as usize) / 4
+    }
+
+    /// With its share of the blocks, where `all` is what all jobs side by side take.
+    pub fn cut(self, all: usize) -> Self {
+        let splits = splits((self.cost(), all), self.pieces(), tiles(&self.window));
         SeparableInnerJob { splits: splits as i32, blocks: (splits * self.pieces()) as i32, ..self }
     }
 
@@ -114,11 +130,21 @@ impl Job for SeparableInputJob {
 }
 
 impl SeparableTapJob {
-    /// With as many blocks as one of `jobs` side by side should have.
-    pub fn cut(self, jobs: usize) -> Self {
-        let Window { b, oh, ow, k, c, .. } = self.window;
+    fn groups(&self) -> usize {
+        let Window { b, oh, ow, .. } = self.window;
+        (b * oh) as usize * (ow as usize).div_ceil(4)
+    }
+
+    /// What it takes, about.
+    pub fn cost(&self) -> usize {
+        self.groups() * self.window.c as usize / 4 * depthwise(&self.window)
+    }
+
+    /// With its share of the blocks, where `all` is what all jobs side by side take.
+    pub fn cut(self, all: usize) -> Self {
+        let Window { k, c, .. } = self.window;
         let pieces = (k as usize * c as usize / 4).div_ceil(THREADS);
-        let splits = splits(jobs, pieces, (b * oh) as usize * (ow as usize).div_ceil(4));
+        let splits = splits((self.cost(), all), pieces, self.groups());
         SeparableTapJob { splits: splits as i32, blocks: (splits * pieces) as i32, ..self }
     }
 

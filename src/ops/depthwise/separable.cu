@@ -33,7 +33,7 @@ DEV int separable_spot(int row, int pixel, int c) { return pixel * row + (c ^ (p
 
 // ---- Depthwise ----------------------------------------------------------------------------------------------------------------
 
-// Four channels of an image that a depthwise convolution reads: max(a x + t, floor).
+// Four channels of an image that a depthwise convolution reads: max(a x + t, floor); PLAIN: x as it is.
 struct SeparableSource {
     const float* x;
     float4 a, t;
@@ -52,37 +52,39 @@ DEV SeparableSource separable_source(const Source& s, int h, int w, int c, int c
     in.c = c;
     return in;
 }
-DEV float separable_floor(float v, float floor) { return v <= floor ? floor : v; }
-// What is made of a value that was read, if there is one.
-DEV float4 separable_made(const SeparableSource& in, float4 v, bool there) {
+template <bool PLAIN>
+DEV float4 separable_made(const SeparableSource& in, float4 v) {
+    if (PLAIN) return v;
     v = fma4(in.a, v, in.t);
-    v = make_float4(separable_floor(v.x, in.floor), separable_floor(v.y, in.floor), separable_floor(v.z, in.floor),
-                    separable_floor(v.w, in.floor));
-    return there ? v : f4(0.f);
+    return make_float4(not_below(v.x, in.floor), not_below(v.y, in.floor), not_below(v.z, in.floor), not_below(v.w, in.floor));
 }
 // Pixel x of the row that begins at `row`, zero outside of it.
+template <bool PLAIN>
 DEV float4 separable_at(const SeparableSource& in, const float* row, int x) {
-    return (unsigned)x < (unsigned)in.w ? separable_made(in, conv_ld4(row + x * in.c), true) : f4(0.f);
+    return (unsigned)x < (unsigned)in.w ? separable_made<PLAIN>(in, conv_ld4(row + x * in.c)) : f4(0.f);
 }
 // N neighbours from x on, zero outside of the row. What is outside is read at its end: without branches, all loads go out at once.
-template <int N>
+template <bool PLAIN, int N>
 DEV void separable_row_of(float4* v, const SeparableSource& in, const float* row, int x, bool there) {
 #pragma unroll
     for (int j = 0; j < N; j++) v[j] = conv_ld4(row + min(max(x + j, 0), in.w - 1) * in.c);
 #pragma unroll
-    for (int j = 0; j < N; j++) v[j] = separable_made(in, v[j], there & ((unsigned)(x + j) < (unsigned)in.w));
+    for (int j = 0; j < N; j++) {
+        float4 made = separable_made<PLAIN>(in, v[j]);
+        v[j] = there & ((unsigned)(x + j) < (unsigned)in.w) ? made : f4(0.f);
+    }
 }
 
 // Four neighbouring outputs, the first one's window beginning at (y, x), stride 1: a row is read once for all of them. `w` is the
 // first tap that counts, `step` the floats to the next one.
-template <int K, int D>
+template <bool PLAIN, int K, int D>
 DEV void separable_slide(SeparableSum4* u, const SeparableSource& in, int image, int y, int x, const float* w, int step) {
 #pragma unroll 1
     for (int i = 0; i < K; i++, y += D, w += K * step) {
         // A row outside is read at the border: the next row's loads need not wait for a branch.
         const float* row = in.x + (image * in.h + min(max(y, 0), in.h - 1)) * in.w * in.c;
         float4 v[D * (K - 1) + 4];
-        separable_row_of<D * (K - 1) + 4>(v, in, row, x, (unsigned)y < (unsigned)in.h);
+        separable_row_of<PLAIN, D * (K - 1) + 4>(v, in, row, x, (unsigned)y < (unsigned)in.h);
 #pragma unroll
         for (int j = 0; j < K; j++) {
             float4 tap = conv_ld4(w + j * step);
@@ -92,6 +94,7 @@ DEV void separable_slide(SeparableSum4* u, const SeparableSource& in, int image,
     }
 }
 // The same for any window.
+template <bool PLAIN>
 DEV void separable_step(SeparableSum4* u, const SeparableSource& in, int image, int y, int x, const Window& n, const float* w,
                         int step) {
 #pragma unroll 1
@@ -102,17 +105,18 @@ DEV void separable_step(SeparableSum4* u, const SeparableSource& in, int image, 
         for (int j = 0; j < n.k; j++) {
             float4 tap = conv_ld4(w + j * step);
 #pragma unroll
-            for (int r = 0; r < 4; r++) separable_add(u[r], tap, separable_at(in, row, x + r * n.stride + j * n.dilation));
+            for (int r = 0; r < 4; r++) separable_add(u[r], tap, separable_at<PLAIN>(in, row, x + r * n.stride + j * n.dilation));
         }
     }
 }
+template <bool PLAIN>
 DEV void separable_window(SeparableSum4* u, const SeparableSource& in, int image, int y, int x, const Window& n, const float* w,
                           int step) {
-    if (n.stride == 1 && n.k == 3 && n.dilation == 1) separable_slide<3, 1>(u, in, image, y, x, w, step);
-    else if (n.stride == 1 && n.k == 3 && n.dilation == 2) separable_slide<3, 2>(u, in, image, y, x, w, step);
-    else if (n.stride == 1 && n.k == 5 && n.dilation == 1) separable_slide<5, 1>(u, in, image, y, x, w, step);
-    else if (n.stride == 1 && n.k == 5 && n.dilation == 2) separable_slide<5, 2>(u, in, image, y, x, w, step);
-    else separable_step(u, in, image, y, x, n, w, step);
+    if (n.stride == 1 && n.k == 3 && n.dilation == 1) separable_slide<PLAIN, 3, 1>(u, in, image, y, x, w, step);
+    else if (n.stride == 1 && n.k == 3 && n.dilation == 2) separable_slide<PLAIN, 3, 2>(u, in, image, y, x, w, step);
+    else if (n.stride == 1 && n.k == 5 && n.dilation == 1) separable_slide<PLAIN, 5, 1>(u, in, image, y, x, w, step);
+    else if (n.stride == 1 && n.k == 5 && n.dilation == 2) separable_slide<PLAIN, 5, 2>(u, in, image, y, x, w, step);
+    else separable_step<PLAIN>(u, in, image, y, x, n, w, step);
 }
 
 // u of a tile, `channels` from c0 on.
@@ -126,7 +130,7 @@ DEV void separable_depthwise(float* u, int row, const Source& x, const Window& n
         if (at < groups && c < channels) {
             int y = at / line, ox = at % line * 4, image = y / n.oh;
             left = n.ow - ox;
-            separable_window(sum, separable_source(x, n.h, n.w, n.c, c0 + c), image, (y - image * n.oh) * n.stride - n.pad,
+            separable_window<false>(sum, separable_source(x, n.h, n.w, n.c, c0 + c), image, (y - image * n.oh) * n.stride - n.pad,
                              ox * n.stride - n.pad, n, weights + c0 + c, n.c);
         }
 #pragma unroll
@@ -204,10 +208,10 @@ DEV void separable_store(const ConvSum* product, float* z, const short* places, 
         }
 }
 
-// z of [b, oh, ow, oc] and the sums for the norm behind it. A block has a tile.
+// z of [b, oh, ow, oc] and the sums for the norm behind it. A block has `each` tiles, one after the other.
 //   P = P(max(c, oc)), Q = max(P / 32, 1)
-//   blocks = ceil(b oh ceil(ow / 4) / (P / 4)); sums.parts = 2 oc doubles a block
-//   shared = 16 + max(4 P (S(c) + 1) + 16 Q oc, 16 oc + 2048) bytes
+//   blocks = ceil(tiles / each), tiles = ceil(b oh ceil(ow / 4) / (P / 4)); sums.parts = 2 oc doubles a block
+//   shared = 16 + max(4 P (S(c) + 1) + 16 (Q + 1) oc, 16 oc + 2048) bytes
 KERNEL(separable_forward, SeparableForwardJob, 2) {
     const SeparableForwardJob& job = jobs[work[blockIdx.x].x];
     SKIP(job);
@@ -220,21 +224,26 @@ KERNEL(separable_forward, SeparableForwardJob, 2) {
     float* u = shared + 4;
     short* places = reinterpret_cast<short*>(u + pixels * row);
     double* sums = reinterpret_cast<double*>(u + pixels * (row + 1));
-    separable_places(places, n, block, pixels);
-    separable_depthwise(u, row, job.x, n, job.depthwise, block, pixels, 0, n.c);
-    float* z = job.z + (long long)separable_first(n, block, pixels) * n.oc;
-    __syncthreads();
-    for (int unit = threadIdx.x / 32; unit < quads * conv_up(n.oc, 16); unit += THREADS / 32) {
-        int quad = unit % quads, tile = unit / quads;
-        ConvSum product[16];
-        separable_product(product, job.pointwise + tile * separable_tile(n.c), u, row, 32 * quad, n.c, runs);
-        separable_store(product, z, places + 32 * quad, tile, n.oc, job.norm.channels, runs, sums + 2 * quad * n.oc);
-    }
-    __syncthreads();
-    for (int i = threadIdx.x; i < 2 * n.oc; i += THREADS) {
-        double sum = 0;
-        for (int quad = 0; quad < quads; quad++) sum += sums[2 * quad * n.oc + i];
-        job.sums.parts[(long long)block * 2 * n.oc + i] = sum;
+    double* all = sums + 2 * quads * n.oc;   // Of all tiles so far.
+    int end = min((block + 1) * job.each, conv_up(n.b * n.oh * conv_up(n.ow, 4), pixels / 4));
+    for (int tile = block * job.each; tile < end; tile++) {
+        separable_places(places, n, tile, pixels);
+        separable_depthwise(u, row, job.x, n, job.depthwise, tile, pixels, 0, n.c);
+        float* z = job.z + (long long)separable_first(n, tile, pixels) * n.oc;
+        __syncthreads();
+        for (int unit = threadIdx.x / 32; unit < quads * conv_up(n.oc, 16); unit += THREADS / 32) {
+            int quad = unit % quads, outputs = unit / quads;
+            ConvSum product[16];
+            separable_product(product, job.pointwise + outputs * separable_tile(n.c), u, row, 32 * quad, n.c, runs);
+            separable_store(product, z, places + 32 * quad, outputs, n.oc, job.norm.channels, runs, sums + 2 * quad * n.oc);
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < 2 * n.oc; i += THREADS) {
+            double sum = tile == block * job.each ? 0 : all[i];
+            for (int quad = 0; quad < quads; quad++) sum += sums[2 * quad * n.oc + i];
+            all[i] = sum;
+            if (tile + 1 == end) job.sums.parts[(long long)block * 2 * n.oc + i] = sum;
+        }
     }
     if (!is_last(job.sums.done, job.blocks, flag)) return;
     double* total = reinterpret_cast<double*>(u);

@@ -244,7 +244,7 @@ KERNEL(separable_input, SeparableInputJob, 2) {
             // The same sum as forward, taps from the last to the first.
             Source s = {p.da, nullptr, nullptr, 0, 0};
             int before = (n.k - 1) * n.dilation - n.pad;
-            separable_window(sum, separable_source(s, n.oh, n.ow, n.c, c), image, y - before, x - before, n,
+            separable_window<true>(sum, separable_source(s, n.oh, n.ow, n.c, c), image, y - before, x - before, n,
                              p.depthwise + (n.k * n.k - 1) * n.c + c, -n.c);
         } else {
             separable_apart(sum, p.da + c, n, image, y, x, p.depthwise + c);
@@ -283,28 +283,38 @@ DEV void separable_go_on(SeparableWalk& w) {
     }
 }
 
-// One row of taps: sum[j] += da read(x) for the outputs of a group, of which `left` are there.
+// One row of taps, number ty: sum[j] += da read(x) over groups of outputs, from the walk's on to `end`. K 0: any window.
 template <int K, int D>
-DEV void separable_taps_slide(SeparableSum4* sum, const SeparableSource& in, const float* row, int x, const float* da, int left) {
-    float4 v[D * (K - 1) + 4], d[4];
+DEV void separable_taps_run(SeparableSum4* sum, const SeparableTapJob& job, const SeparableSource& in, SeparableWalk walk, int end,
+                            int c, int ty) {
+    const Window& n = job.window;
+    for (; walk.group < end; separable_go_on(walk)) {
+        int iy = walk.y * n.stride - n.pad + ty * n.dilation, ox = walk.x * 4;
+        if ((unsigned)iy >= (unsigned)n.h) continue;
+        const float* row = in.x + (walk.image * n.h + iy) * n.w * n.c;
+        const float* da = job.da + ((walk.image * n.oh + walk.y) * n.ow + ox) * n.c + c;
+        int x = ox * n.stride - n.pad, left = n.ow - ox;
+        if (K > 0) {
+            const int SEEN = K > 0 ? D * (K - 1) + 4 : 1;
+            float4 v[SEEN], d[4];
 #pragma unroll
-    for (int r = 0; r < 4; r++) d[r] = conv_ld4(da + min(r, left - 1) * in.c);
-    separable_row_of<D * (K - 1) + 4>(v, in, row, x, true);
+            for (int r = 0; r < 4; r++) d[r] = conv_ld4(da + min(r, left - 1) * n.c);
+            separable_row_of<false, SEEN>(v, in, row, x, true);
 #pragma unroll
-    for (int r = 0; r < 4; r++) {
-        // An output that is not there counts for nothing, whatever would be under it.
-        if (r >= left) continue;
+            for (int r = 0; r < 4; r++) {
+                // An output that is not there counts for nothing, whatever would be under it.
+                if (r >= left) continue;
 #pragma unroll
-        for (int j = 0; j < K; j++) separable_add(sum[j], d[r], v[r + D * j]);
-    }
-}
-DEV void separable_taps_step(SeparableSum4* sum, const SeparableSource& in, const float* row, int x, const float* da, int left,
-                             const Window& n) {
-    for (int r = 0; r < 4 && r < left; r++) {
-        float4 d = conv_ld4(da + r * in.c);
+                for (int j = 0; j < K; j++) separable_add(sum[j], d[r], v[r + D * j]);
+            }
+        } else {
+            for (int r = 0; r < 4 && r < left; r++) {
+                float4 d = conv_ld4(da + r * n.c);
 #pragma unroll
-        for (int j = 0; j < 7; j++)
-            if (j < n.k) separable_add(sum[j], d, separable_at(in, row, x + r * n.stride + j * n.dilation));
+                for (int j = 0; j < 7; j++)
+                    if (j < n.k) separable_add(sum[j], d, separable_at<false>(in, row, x + r * n.stride + j * n.dilation));
+            }
+        }
     }
 }
 
@@ -326,22 +336,15 @@ KERNEL(separable_taps, SeparableTapJob, 2) {
     SeparableSum4 sum[7];
     separable_zero(sum, 7);
     if (share < shares) {
-        int groups = n.b * n.oh * conv_up(n.ow, 4);
+        int groups = n.b * n.oh * conv_up(n.ow, 4), end = (int)((long long)groups * (split + 1) / job.splits);
         SeparableSource in = separable_source(job.x, n.h, n.w, n.c, c);
         SeparableWalk walk = separable_walk(n, (int)((long long)groups * split / job.splits) + share, shares);
-        int end = (int)((long long)groups * (split + 1) / job.splits);
-        for (; walk.group < end; separable_go_on(walk)) {
-            int iy = walk.y * n.stride - n.pad + ty * n.dilation, ox = walk.x * 4;
-            if ((unsigned)iy >= (unsigned)n.h) continue;
-            const float* row = in.x + (long long)(walk.image * n.h + iy) * n.w * n.c;
-            const float* da = job.da + ((long long)(walk.image * n.oh + walk.y) * n.ow + ox) * n.c + c;
-            int x = ox * n.stride - n.pad, left = n.ow - ox;
-            if (n.stride == 1 && n.k == 3 && n.dilation == 1) separable_taps_slide<3, 1>(sum, in, row, x, da, left);
-            else if (n.stride == 1 && n.k == 3 && n.dilation == 2) separable_taps_slide<3, 2>(sum, in, row, x, da, left);
-            else if (n.stride == 1 && n.k == 5 && n.dilation == 1) separable_taps_slide<5, 1>(sum, in, row, x, da, left);
-            else if (n.stride == 1 && n.k == 5 && n.dilation == 2) separable_taps_slide<5, 2>(sum, in, row, x, da, left);
-            else separable_taps_step(sum, in, row, x, da, left, n);
-        }
+        int how = n.stride == 1 ? 10 * n.k + n.dilation : 0;
+        if (how == 31) separable_taps_run<3, 1>(sum, job, in, walk, end, c, ty);
+        else if (how == 32) separable_taps_run<3, 2>(sum, job, in, walk, end, c, ty);
+        else if (how == 51) separable_taps_run<5, 1>(sum, job, in, walk, end, c, ty);
+        else if (how == 52) separable_taps_run<5, 2>(sum, job, in, walk, end, c, ty);
+        else separable_taps_run<0, 0>(sum, job, in, walk, end, c, ty);
 #pragma unroll
         for (int j = 0; j < 7; j++)
             if (j < n.k) st4(sums + ((share * n.k + j) * here + threadIdx.x % here) * 4, separable_float4(sum[j]));

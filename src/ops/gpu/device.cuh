@@ -48,7 +48,16 @@ DEV float4 fma4(float4 a, float4 b, float4 c) {
     return make_float4(fmaf(a.x, b.x, c.x), fmaf(a.y, b.y, c.y), fmaf(a.z, b.z, c.z), fmaf(a.w, b.w, c.w));
 }
 // NaN stays NaN.
-DEV float relu(float v) { return v <= 0.f ? 0.f : v; }
+DEV float not_below(float v, float floor) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+    float most;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(most) : "f"(v), "f"(floor));
+    return most;
+#else
+    return v <= floor ? floor : v;
+#endif
+}
+DEV float relu(float v) { return not_below(v, 0.f); }
 DEV float4 relu4(float4 v) { return make_float4(relu(v.x), relu(v.y), relu(v.z), relu(v.w)); }
 // `g` where `x` is not at or below 0.
 DEV float4 relu_gradient4(float4 x, float4 g) {
@@ -121,6 +130,18 @@ DEV bool is_last(int* done, int blocks, int* flag) {
     bool last = *flag;
     if (last) __threadfence();
     return last;
+}
+
+// The sum of a number of each thread, by a tree; all threads have it. `shared`: THREADS doubles.
+DEV double block_sum(double mine, double* shared) {
+    __syncthreads();
+    shared[threadIdx.x] = mine;
+    __syncthreads();
+    for (int half = THREADS / 2; half; half /= 2) {
+        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
+        __syncthreads();
+    }
+    return shared[0];
 }
 
 // The norm of channel i, from the sums of its values and of their squares over `count` of them.

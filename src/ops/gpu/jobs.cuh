@@ -161,7 +161,7 @@ struct SeparableForwardJob {   // z = pointwise(depthwise(x)); the window is the
     float* z;
     Sums sums;
     Norm norm;
-    int blocks, unused;
+    int blocks, each;          // Tiles of a block.
     const int* live;
 };
 

@@ -66,7 +66,7 @@ structs! {
     /// A separable convolution, forward.
     SeparableForwardJob {
         x: Source, window: Window, depthwise: Address, pointwise: Address, z: Address, sums: Sums, norm: Norm, blocks: i32,
-        unused: i32, live: Address, }
+        each: i32, live: Address, }
     /// A separable convolution, back to its middle.
     SeparableInnerJob {
         x: Source, dz: Gradient, window: Window, depthwise: Address, pointwise: Address, da: Address, ci: i32, co: i32,
@@ -240,7 +240,7 @@ kernels! {
     HeadJob: "head", |j| 4 * (THREADS + j.c as u32);
     HeadBackJob: "head_back", |j| 32 * THREADS + 4 * j.c as u32 + FLAG;
     TapJob: "tap", |_j| 0;
-    LossJob: "cross_entropy", |_j| 16 * THREADS;
+    LossJob: "cross_entropy", |_j| 8 * THREADS;
     ScoreJob: "score", |_j| 8 * THREADS + FLAG;
     CommitJobs: "commit", |_j| FLAG;
     SideBySide: "taps_and_gather", |j| j.shared as u32;

@@ -130,7 +130,7 @@ KERNEL(tap, TapJob, 4) {
 }
 
 // loss = mean over the images of -sum_k q[k] log p[k], q = (1 - smoothing) of the label plus smoothing / classes;
-// dlogits = (p - q) / b. One block; a thread takes an image at a time; shared: 2 THREADS doubles.
+// dlogits = (p - q) / b. One block; a thread takes an image at a time; shared: THREADS doubles.
 KERNEL(cross_entropy, LossJob, 4) {
     SHARED(double, shared);
     const LossJob& job = jobs[work[blockIdx.x].x];
@@ -153,12 +153,7 @@ KERNEL(cross_entropy, LossJob, 4) {
             job.dlogits[(long long)b * job.classes + k] = (float)((exp(y[k] - log_sum) - q) / job.b);
         }
     }
-    shared[threadIdx.x] = loss;
-    shared[THREADS + threadIdx.x] = right;
-    __syncthreads();
-    if (threadIdx.x < 2) {
-        double sum = 0;
-        for (int i = 0; i < THREADS; i++) sum += shared[threadIdx.x * THREADS + i];
-        job.loss[threadIdx.x] = threadIdx.x == 0 ? sum / job.b : sum;
-    }
+    loss = block_sum(loss, shared) / job.b;
+    right = block_sum(right, shared);
+    if (threadIdx.x < 2) job.loss[threadIdx.x] = threadIdx.x == 0 ? loss : right;
 }

@@ -1,6 +1,6 @@
 // The IIM score (He et al., AAAI 2024), summed over the images: of an image, 3 (C - 1) / C times the mean over the pixels of s^-4, s^2 the
 // unbiased variance over its C channels at a pixel. Infinite for NaN, and where s^6 is zero in f32 (mod.rs says why).
-// A thread takes a pixel at a time. `blocks = ceil(b h w / 1024)`; shared: THREADS doubles, then an int.
+// `blocks = ceil(b h w / 1024)`; shared: THREADS doubles, then an int.
 
 DEV float4 scored4(const ScoreJob& job, int p, int ch) {
     float4 v;
@@ -13,40 +13,52 @@ DEV float4 scored4(const ScoreJob& job, int p, int ch) {
     return job.a ? fma4(ld4(job.a + ch), v, ld4(job.t + ch)) : v;
 }
 
+// What a pixel adds, from the sum over its channels of (v - mean)^2.
+DEV double scored(const ScoreJob& job, float squares) {
+    float variance = squares / (job.channels - 1);
+    return variance * variance * variance > 0.f ? 1 / ((double)variance * variance) : INFINITE;
+}
+DEV float sum_of4(float4 v) { return (v.x + v.y) + (v.z + v.w); }
+// Of real channels, of the four from ch on. Those behind them are zeros.
+DEV float squares4(const ScoreJob& job, float4 v, float mean, int ch) {
+    float one[4] = {v.x - mean, v.y - mean, v.z - mean, v.w - mean}, squares = 0;
+#pragma unroll
+    for (int k = 0; k < 4; k++)
+        if (ch + k < job.channels) squares = fmaf(one[k], one[k], squares);
+    return squares;
+}
+
 KERNEL(score, ScoreJob, 4) {
     SHARED(double, shared);
     const ScoreJob& job = jobs[work[blockIdx.x].x];
-    int block = work[blockIdx.x].y, all = job.b * job.h * job.w;
+    int block = work[blockIdx.x].y, all = job.b * job.h * job.w, from = block * 1024, end = min(from + 1024, all), quads = job.c / 4;
     double total = 0;
-    for (int p = block * 1024 + threadIdx.x; p < min((block + 1) * 1024, all); p += THREADS) {
-        // Padded channels are zeros.
-        float sum = 0, squares = 0;
-        for (int ch = 0; ch < job.c; ch += 4) {
-            float4 v = scored4(job, p, ch);
-            sum += v.x + v.y + v.z + v.w;
+    if (quads <= 32 && (quads & (quads - 1)) == 0) {
+        // A lane has four channels of a pixel: neighbours read neighbours, and once.
+        int lanes = THREADS / quads, ch = threadIdx.x % quads * 4;
+        for (int p = from + threadIdx.x / quads; p - threadIdx.x / quads < end; p += lanes) {
+            bool there = p < end;
+            float4 v = there ? scored4(job, p, ch) : f4(0.f);
+            float sum = sum_of4(v);
+            for (int mask = 1; mask < quads; mask *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, mask);
+            float squares = squares4(job, v, sum / job.channels, ch);
+            for (int mask = 1; mask < quads; mask *= 2) squares += __shfl_xor_sync(0xffffffffu, squares, mask);
+            if (there && ch == 0) total += scored(job, squares);
         }
-        float mean = sum / job.channels;
-        for (int ch = 0; ch < job.c; ch += 4) {
-            float4 v = scored4(job, p, ch);
-            float one[4] = {v.x - mean, v.y - mean, v.z - mean, v.w - mean};
-            for (int k = 0; k < 4; k++)
-                if (ch + k < job.channels) squares = fmaf(one[k], one[k], squares);
+    } else {
+        for (int p = from + threadIdx.x; p < end; p += THREADS) {
+            float sum = 0, squares = 0;
+            for (int ch = 0; ch < job.c; ch += 4) sum += sum_of4(scored4(job, p, ch));
+            float mean = sum / job.channels;
+            for (int ch = 0; ch < job.c; ch += 4) squares += squares4(job, scored4(job, p, ch), mean, ch);
+            total += scored(job, squares);
         }
-        float variance = squares / (job.channels - 1);
-        total += variance * variance * variance > 0.f ? 1 / ((double)variance * variance) : INFINITE;
     }
-    shared[threadIdx.x] = total;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        double sum = 0;
-        for (int i = 0; i < THREADS; i++) sum += shared[i];
-        job.parts[block] = sum;
-    }
+    total = block_sum(total, shared);
+    if (threadIdx.x == 0) job.parts[block] = total;
     if (!is_last(job.done, job.blocks, (int*)(shared + THREADS))) return;
-    if (threadIdx.x == 0) {
-        double sum = 0;
-        for (int i = 0; i < job.blocks; i++) sum += job.parts[i];
-        sum *= 3.0 * (job.channels - 1) / job.channels / (job.h * job.w);
-        *job.score = sum != sum || job.channels < 2 ? INFINITE : sum;
-    }
+    double sum = 0;
+    for (int i = threadIdx.x; i < job.blocks; i += THREADS) sum += job.parts[i];
+    sum = block_sum(sum, shared) * 3.0 * (job.channels - 1) / job.channels / (job.h * job.w);
+    if (threadIdx.x == 0) *job.score = sum != sum || job.channels < 2 ? INFINITE : sum;
 }

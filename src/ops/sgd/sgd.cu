@@ -14,20 +14,13 @@ KERNEL(sgd_norm, SgdJob, 4) {
     double sum = 0;
     if (sgd_flows(job))
         for (int i = block * RUN + threadIdx.x; i < min((block + 1) * RUN, job.n); i += THREADS) sum += (double)job.g[i] * job.g[i];
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    for (int half = THREADS / 2; half; half /= 2) {
-        if (threadIdx.x < half) shared[threadIdx.x] += shared[threadIdx.x + half];
-        __syncthreads();
-    }
-    if (threadIdx.x == 0) job.parts[job.first + block] = shared[0];
+    sum = block_sum(sum, shared);
+    if (threadIdx.x == 0) job.parts[job.first + block] = sum;
     if (!is_last(job.done, job.all_blocks, (int*)(shared + THREADS))) return;
     sum = 0;
     for (int i = threadIdx.x; i < job.all_blocks; i += THREADS) sum += job.parts[i];
-    shared[threadIdx.x] = sum;
-    __syncthreads();
+    sum = block_sum(sum, shared);
     if (threadIdx.x == 0) {
-        for (int i = 1; i < THREADS; i++) sum += shared[i];
         double norm = sqrt(sum), limit = pass->clip;
         job.state->norm = norm;
         job.state->finite = norm - norm == 0;

@@ -185,15 +185,16 @@ impl Writing<'_, '_> {
                 add = true;
             }
         }
-        let n = inner.len();
+        let all = inner.iter().map(SeparableInnerJob::cost).sum();
         for job in &mut inner {
-            *job = job.cut(n);
+            *job = job.cut(all);
             job.parts = tape.floats("parts of gradients", job.parts_len())?;
             job.done = tape.counters(job.counters())?;
             scratch.push(job.parts);
         }
+        let all = taps.iter().map(SeparableTapJob::cost).sum();
         for job in &mut taps {
-            *job = job.cut(n);
+            *job = job.cut(all);
             job.parts = tape.floats("parts of gradients", job.parts_len())?;
             job.done = tape.counters(job.counters())?;
             scratch.push(job.parts);
