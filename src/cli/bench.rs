@@ -59,7 +59,8 @@ pub fn step(args: &Step) -> Result<()> {
     if args.kernels {
         kernels(&learner.net)?;
     }
-    let x = Tensor::from_slice(&batch.x, batch.shape, &device)?;
+    // As a search brings it: engines take images from the host.
+    let x = Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?;
     let mixing = learner.net.mask_mixing()?;
     let mut measured = vec![];
     for _ in 0..(args.steps / 2).max(3) {

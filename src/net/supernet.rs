@@ -228,7 +228,13 @@ impl Supernet {
         let types: Vec<Option<usize>> = types.collect();
         // A single cell reduces: of the other type there is none.
         let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count().max(1) as f64;
-        let mix = self.flat(mixing)?;
+        let mix = match self.trains_on_gpu() {
+            // As in a step of training.
+            true => {
+                self.flat(&mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect::<candle_core::Result<Vec<_>>>()?)?
+            }
+            false => self.flat(mixing)?,
+        };
         let scores = match self.network.scores(x, &mix) {
             Some(scores) => scores?,
             None => {

@@ -19,7 +19,7 @@ use crate::interrupt;
 use crate::net::{Drops, Gradients, Logits, Mode, Pass, Supernet};
 use crate::ops::sgd;
 use crate::space::{Candidate, Iim};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use drops::Draws;
 use seen::Seen;
 use std::borrow::Borrow;
@@ -249,7 +249,13 @@ impl Learner {
         for batch in self.measured(data, how)? {
             interrupt::check()?;
             self.trace.batch("measure", self.epoch(), &batch, None)?;
-            sums.push(self.net.score(&self.input(&batch)?, mixing)?);
+            self.turns.used();
+            let x = match self.net.trains_on_gpu() {
+                // The engine brings it to the GPU.
+                true => Tensor::from_slice(&batch.x, batch.shape, &Device::Cpu)?,
+                false => input(&self.net, &batch)?,
+            };
+            sums.push(self.net.score(&x, mixing)?);
             images += batch.y.len();
             let tick = EpochStats { images, ..Default::default() }.tick(
                 "measure",

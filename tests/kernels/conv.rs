@@ -4,7 +4,7 @@ use super::bench::{Try, near, zeros_behind};
 use super::norm::Forward;
 use super::parts::{Arriving, Read, channels, image, pixels, size, taps, window};
 use super::weights::{Weights, lens, place};
-use super::{Check, Outcome, Property};
+use super::{Outcome, Property};
 use isdarts_host::ops::gpu::jobs::{
     ConvForwardJob, ConvForwardOf, ConvInputJob, ConvInputPart, ConvWeightJob, Sums, Window,
 };
@@ -189,14 +189,6 @@ fn input(t: &mut Try) -> Outcome {
 }
 
 fn weight(t: &mut Try) -> Outcome {
-    let (jobs, check) = drawn_weights(t);
-    let launch = t.launch(&jobs);
-    t.run(&[launch])?;
-    check(t)
-}
-
-/// Jobs, and what they should make.
-pub fn drawn_weights(t: &mut Try) -> (Vec<ConvWeightJob>, Check) {
     let mut cases = vec![];
     for _ in 0..t.int(1, 3) {
         let shape = Shape::draw(t);
@@ -225,11 +217,9 @@ pub fn drawn_weights(t: &mut Try) -> (Vec<ConvWeightJob>, Check) {
         (job.parts, job.done) = (t.out::<f32>("parts", job.parts_len()), t.counters(job.counters()));
         cases.push((shape, read, arriving, job, is_live));
     }
-    let jobs = cases.iter().map(|case| case.3).collect();
-    (jobs, Box::new(move |t| check_weights(t, cases)))
-}
-
-fn check_weights(t: &Try, cases: Vec<(Shape, Read, Arriving, ConvWeightJob, bool)>) -> Outcome {
+    let jobs: Vec<_> = cases.iter().map(|case| case.3).collect();
+    let launch = t.launch(&jobs);
+    t.run(&[launch])?;
     for (shape, read, arriving, job, _) in cases.into_iter().filter(|case| case.4) {
         let ([c, oc], [ci, co], x, dz) = (shape.stored, shape.real, read.all(), arriving.all());
         let mut full = vec![0f64; shape.dims().iter().product()];

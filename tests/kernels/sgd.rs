@@ -3,7 +3,7 @@
 use super::bench::{Try, near, require};
 use super::parts::up;
 use super::{Outcome, Property};
-use isdarts_host::ops::gpu::jobs::{CommitJob, CommitJobs, SgdJob, SgdState};
+use isdarts_host::ops::gpu::jobs::{CommitJob, SgdJob, SgdState};
 
 /// Of these kernels.
 pub const PROPERTIES: &[(&str, Property)] = &[("step", step), ("commit", commit)];
@@ -88,20 +88,18 @@ fn commit(t: &mut Try) -> Outcome {
         *from[j].last_mut().expect("one") = t.pick(&[f32::NAN, f32::INFINITY]);
     }
     let old: Vec<Vec<f32>> = lens.iter().map(|n| t.numbers(*n, 0., 1.)).collect();
-    let job = |t: &mut Try, (from, old): (&Vec<f32>, &Vec<f32>)| CommitJob {
-        from: t.give(from),
-        to: t.changed("running statistics", old),
-        n: old.len() as i32,
-        unused: 0,
-    };
-    let jobs: Vec<CommitJob> = from.iter().zip(&old).map(|pair| job(t, pair)).collect();
     // Where the gradients were not finite, nothing is taken over.
     let finite = t.pick(&[None, Some(0), Some(1)]);
     let state = finite.map_or(0, |finite| t.give(&[SgdState { finite, ..Default::default() }]));
+    let (spoils, done) = (t.counters(1), t.counters(1));
+    let job = |t: &mut Try, (from, old): (&Vec<f32>, &Vec<f32>)| {
+        let (from, to, n, all) = (t.give(from), t.changed("running statistics", old), old.len() as i32, n as i32);
+        CommitJob { from, to, n, all, spoiled: spoils, done, state }
+    };
+    let jobs: Vec<CommitJob> = from.iter().zip(&old).map(|pair| job(t, pair)).collect();
     let spoiled = spoiled || finite == Some(0);
-    let all = CommitJobs { jobs: t.give(&jobs), n: n as i32, blocks: 1, state };
-    let launch = t.launch(&[all]);
-    t.run(&[launch])?;
+    let launches = [t.launch_of("commit_check", &jobs, &vec![1; n], 0), t.launch(&jobs)];
+    t.run(&launches)?;
     for (job, (from, old)) in jobs.iter().zip(from.iter().zip(&old)) {
         let same = t.made::<f32>(job.to) == *if spoiled { old } else { from };
         require(same, || format!("{} running statistics", if spoiled { "spoiled" } else { "other" }))?;

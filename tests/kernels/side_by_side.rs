@@ -1,14 +1,13 @@
 //! Launches that are two at once: what each makes alone.
 
 use super::bench::Try;
-use super::{Outcome, Property, conv, derive, gather, separable};
+use super::{Outcome, Property, derive, gather, separable};
 
 /// Of these kernels.
 pub const PROPERTIES: &[(&str, Property)] = &[
     ("separable and pools", separable_and_pools),
     ("separable and derived", separable_and_derived),
     ("taps and gather", taps_and_gather),
-    ("gather and weight", gather_and_weight),
 ];
 
 fn separable_and_pools(t: &mut Try) -> Outcome {
@@ -39,14 +38,4 @@ fn taps_and_gather(t: &mut Try) -> Outcome {
     t.run(&[launch])?;
     check(t)?;
     check_nodes(t)
-}
-
-fn gather_and_weight(t: &mut Try) -> Outcome {
-    let (nodes, check_nodes) = gather::drawn(t);
-    let (jobs, check) = conv::drawn_weights(t);
-    let [first, second] = [t.launch(&nodes), t.launch(&jobs)];
-    let launch = t.side_by_side("gather_and_weight", first, second);
-    t.run(&[launch])?;
-    check_nodes(t)?;
-    check(t)
 }

@@ -52,12 +52,15 @@ pub const FAULTS: &[Faults] = &[
                 "(unsigned)(y[n] + dy) < (unsigned)win.h",
                 "(unsigned)(y[n] + dy) <= (unsigned)win.h",
             ),
-            ("a pixel behind the last", "if (first + pixel >= pixels ||", "if (first + pixel > pixels ||"),
+            ("a pixel behind the last", "first + pixel >= pixels ||", "first + pixel > pixels ||"),
+            ("another convolution's weights", "job.n_of > 1 ? job.of[m].weights", "job.n_of > 1 ? job.of[0].weights"),
+            ("outputs of all at one place", "(job.n_of > 1 ? m * oc : 0) + o] = s;", "o] = s;"),
+            ("convolutions that are not wanted", "bool wanted = !of.live || *of.live;", "bool wanted = true;"),
             ("outputs behind the last", "pixels || o >= oc) continue;", "pixels) continue;"),
             (
                 "no barrier before sums of warps are read",
-                "    __syncthreads();\n    int o = tile * 16 + threadIdx.x % (16)",
-                "    int o = tile * 16 + threadIdx.x % (16)",
+                "    __syncthreads();\n    if (threadIdx.x < 32 * TILES) {",
+                "    if (threadIdx.x < 32 * TILES) {",
             ),
             (
                 "the first block ends it",

@@ -109,6 +109,13 @@ pub const FAULTS: &[Faults] = &[
         &[
             ("windows between those of stride 2", "ox < s.w && (s.stride == 1 || !(q & 1));", "ox < s.w;"),
             ("nodes that are not computed", "if (is_left_out(s, pass)) continue;", ""),
+            ("plain ones that are not computed", "bool there = !is_left_out(s, pass);", "bool there = true;"),
+            (
+                "no barrier behind what is known of sources",
+                "direct = stored && job.tiles == 1;\n    __syncthreads();",
+                "direct = stored && job.tiles == 1;",
+            ),
+            ("rows of sources at one place", "parts + r * g.width, shared);", "parts, shared);"),
             ("windows are mirrored", "int place = 8 - 3 * i - j;", "int place = 3 * i + j;"),
             (
                 "pixels under another window",
@@ -123,8 +130,8 @@ pub const FAULTS: &[Faults] = &[
             ("all rows at the first one's place", "parts + first * g.width, shared);", "parts, shared);"),
             (
                 "no barrier behind the norms",
-                "    __syncthreads();\n    for (int i = threadIdx.x; i < job.n_terms + job.n_dots + 1",
-                "    for (int i = threadIdx.x; i < job.n_terms + job.n_dots + 1",
+                "    __syncthreads();\n    // A warp each, over the channels.",
+                "    // A warp each, over the channels.",
             ),
             (
                 "the first block ends it",
@@ -163,11 +170,6 @@ pub const FAULTS: &[Faults] = &[
             ("no mask of the ReLU", "<= 0.f ? 0.f : dp[ch];", "<= 0.f ? dp[ch] : dp[ch];"),
             ("the mean is not taken away", "dot - job.norm.mean[ch] * sum", "dot"),
             ("no ReLU before the tap", "sum += relu(job.x[", "sum += (job.x["),
-            (
-                "no barrier before the loss is added up",
-                "shared[THREADS + threadIdx.x] = right;\n    __syncthreads();",
-                "shared[THREADS + threadIdx.x] = right;",
-            ),
         ],
     ),
     of(
@@ -184,11 +186,8 @@ pub const FAULTS: &[Faults] = &[
         "score",
         &[
             ("channels behind the last", "if (ch + k < job.channels) squares", "squares"),
-            (
-                "no barrier before threads are added up",
-                "shared[threadIdx.x] = total;\n    __syncthreads();",
-                "shared[threadIdx.x] = total;",
-            ),
+            ("lanes of a pixel apart", "sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], mask);", "sum[i] += sum[i];"),
+            ("four pixels behind the last", "if (ch == 0 && p + i * lanes < end) total", "if (ch == 0) total"),
             (
                 "the first block ends it",
                 "if (!is_last(job.done, job.blocks, (int*)(shared + THREADS))) return;",
@@ -197,14 +196,18 @@ pub const FAULTS: &[Faults] = &[
         ],
     ),
     of(
+        "gpu/device.cuh",
+        "sgd",
+        &[(
+            "no barrier in the tree",
+            "shared[threadIdx.x] += shared[threadIdx.x + half];\n        __syncthreads();",
+            "shared[threadIdx.x] += shared[threadIdx.x + half];",
+        )],
+    ),
+    of(
         "sgd/sgd.cu",
         "sgd",
         &[
-            (
-                "no barrier in the tree",
-                "shared[threadIdx.x] += shared[threadIdx.x + half];\n        __syncthreads();",
-                "shared[threadIdx.x] += shared[threadIdx.x + half];",
-            ),
             (
                 "the first block ends it",
                 "if (!is_last(job.done, job.all_blocks, (int*)(shared + THREADS))) return;",
@@ -212,19 +215,19 @@ pub const FAULTS: &[Faults] = &[
             ),
             (
                 "blocks are added up from the last one on",
-                "for (int i = 1; i < THREADS; i++) sum += shared[i];",
-                "for (int i = 0; i < THREADS; i++) sum = (i ? sum : 0) + shared[(i + blockIdx.x) % THREADS];",
+                "sum += job.parts[i];",
+                "sum += job.parts[(i + blockIdx.x) % job.all_blocks];",
             ),
             ("a number behind the last", "job.n); i += THREADS) sum", "job.n + 1); i += THREADS) sum"),
             ("what is not finite moves weights", "if (!job.state->finite) return;", ""),
             ("gradients that are not live", "job.g && !(job.live && !*job.live)", "job.g"),
-            ("statistics behind what is not finite", "if (job.state && !job.state->finite) return;", ""),
+            ("statistics behind what is not finite", " && !(job.state && !job.state->finite);", ";"),
             ("no momentum before it", "fmaf(pass->momentum, m, d) : m", "d : m"),
-            ("each thread for itself", "if (*spoiled) return;", "if (mine) return;"),
+            ("nobody counts", "if (v - v != 0.f) atomicAdd(job.spoiled, 1);", ""),
             (
-                "no barrier before the verdict",
-                "if (mine) atomicAdd(spoiled, 1);\n    __syncthreads();",
-                "if (mine) atomicAdd(spoiled, 1);",
+                "the first block forgets it",
+                "if (is_last(job.done, job.all, flag) && threadIdx.x == 0)",
+                "if (threadIdx.x == 0)",
             ),
         ],
     ),

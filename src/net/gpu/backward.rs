@@ -151,20 +151,14 @@ impl Writing<'_, '_> {
             let len = self.places.batch * self.places.program.nodes[i].size.len();
             self.dy[i] = if i == NodeId(0) { 0 } else { tape.floats("gradients of nodes", len)? };
         }
-        let (dense, weights) = self.dense(tape, nodes, &mut scratch)?;
+        let dense = self.dense(tape, nodes, &mut scratch)?;
         let taps = self.separable(tape, nodes, &dense, &mut scratch)?;
         let mut gathers = Vec::new();
         let inner: Vec<NodeId> = nodes.iter().copied().filter(|&i| i != NodeId(0)).collect();
         for &i in &inner {
             gathers.push(self.gather(tape, i, inner.len())?);
         }
-        // What the last block of a gradient does, most of the card would wait for.
-        if taps.is_empty() {
-            tape.launch_both("gather_and_weight", &gathers, &weights)?;
-        } else {
-            tape.launch(&weights)?;
-            tape.launch_both("taps_and_gather", &taps, &gathers)?;
-        }
+        tape.launch_both("taps_and_gather", &taps, &gathers)?;
         scratch.extend(gathers.iter().map(|job| job.sums.parts));
         scratch.into_iter().for_each(|buffer| tape.give(buffer));
         Ok(())

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::interrupt;
 use crate::net::Mode;
 use crate::net::ids::{ParamId, Table};
-use crate::ops::gpu::jobs::{Address, CommitJob, CommitJobs, LossJob, Pass, SgdJob, SgdState, blocks_of};
+use crate::ops::gpu::jobs::{Address, CommitJob, LossJob, Pass, SgdJob, SgdState, blocks_of};
 use crate::ops::gpu::{Graph, Memory, download, upload};
 use crate::ops::sgd::Step;
 
@@ -71,7 +71,7 @@ impl GpuEngine {
         let logits = download(gpu, self.at.logits, logits)?;
         gpu.synchronize()?;
         let finite = state.finite != 0 && loss.is_finite();
-        Ok(finite.then(|| Trained { loss: loss as f32, logits }))
+        Ok(finite.then_some(Trained { loss: loss as f32, logits }))
     }
 
     fn write_training(&self, momentum: &Table<ParamId, Address>) -> Result<Training> {
@@ -113,13 +113,14 @@ impl GpuEngine {
         jobs.iter_mut().for_each(|job| (job.parts, job.done, job.all_blocks) = (parts, done, first));
         tape.launch_as("sgd_norm", &jobs)?;
         tape.launch_as("sgd_step", &jobs)?;
-        let commit =
-            |r: &super::Running| CommitJob { from: r.at, to: self.at.values[r.id], n: r.len as i32, unused: 0 };
+        let (spoiled, done, all) = (tape.counters(1)?, tape.counters(1)?, self.running.len() as i32);
+        let commit = |r: &super::Running| {
+            let (from, to, n) = (r.at, self.at.values[r.id], r.len as i32);
+            CommitJob { from, to, n, all, spoiled, done, state }
+        };
         let commits: Vec<CommitJob> = self.running.iter().map(commit).collect();
-        if !commits.is_empty() {
-            let (jobs, n) = (tape.table(&commits)?, commits.len() as i32);
-            tape.launch(&[CommitJobs { jobs, n, blocks: 1, state }])?;
-        }
+        tape.launch_as("commit_check", &commits)?;
+        tape.launch(&commits)?;
         launches.extend(tape.part());
         let _memory = tape.finish()?;
         let graph = self.gpu.graph(&launches, self.at.pass)?;

@@ -429,11 +429,8 @@ struct SgdJob {          // One weight; its gradient is zero where null.
 struct CommitJob {       // Running statistics as a pass moved them: taken over unless one of them all is not finite.
     const float* from;
     float* to;
-    int n, unused;
-};
-
-struct CommitJobs {
-    const CommitJob* jobs;
-    int n, blocks;       // One block.
+    int n, all;          // Numbers; jobs of the launch, a block each.
+    int* spoiled;        // Of all jobs: how many are not finite, and how many blocks are done; 0 between steps.
+    int* done;
     const SgdState* state;   // Nothing is taken over where the gradients were not finite.
 };

@@ -149,9 +149,7 @@ structs! {
         all_blocks: i32, blocks: i32, live: Address,
     }
     /// Running statistics.
-    CommitJob { from: Address, to: Address, n: i32, unused: i32, }
-    /// All of them.
-    CommitJobs { jobs: Address, n: i32, blocks: i32, state: Address, }
+    CommitJob { from: Address, to: Address, n: i32, all: i32, spoiled: Address, done: Address, state: Address, }
 }
 
 /// A job of a kernel: which one, how many blocks, and how many bytes of shared memory a block has.
@@ -242,9 +240,18 @@ kernels! {
     TapJob: "tap", |_j| 0;
     LossJob: "cross_entropy", |_j| 8 * THREADS;
     ScoreJob: "score", |_j| 8 * THREADS + FLAG;
-    CommitJobs: "commit", |_j| FLAG;
     SideBySide: "taps_and_gather", |j| j.shared as u32;
     SgdJob: "sgd_step", |_j| 8 * THREADS + FLAG;
+}
+
+impl Job for CommitJob {
+    const KERNEL: &'static str = "commit";
+    fn blocks(&self) -> u32 {
+        1
+    }
+    fn shared(&self, _: Arithmetic) -> u32 {
+        FLAG
+    }
 }
 
 impl GatherJob {

@@ -17,9 +17,3 @@ KERNEL(taps_and_gather, SideBySide, 2) {
     if (blockIdx.x < both.n_first) separable_taps_body((const SeparableTapJob*)both.first, both.first_work, pass);
     else gather_body((const GatherJob*)both.second, both.second_work - both.n_first, pass);
 }
-
-KERNEL(gather_and_weight, SideBySide, 2) {
-    const SideBySide& both = *jobs;
-    if (blockIdx.x < both.n_first) gather_body((const GatherJob*)both.first, both.first_work, pass);
-    else conv_weight_body((const ConvWeightJob*)both.second, both.second_work - both.n_first, pass);
-}

@@ -34,16 +34,27 @@ KERNEL(score, ScoreJob, 4) {
     int block = work[blockIdx.x].y, all = job.b * job.h * job.w, from = block * 1024, end = min(from + 1024, all), quads = job.c / 4;
     double total = 0;
     if (quads <= 32 && (quads & (quads - 1)) == 0) {
-        // A lane has four channels of a pixel: neighbours read neighbours, and once.
+        // A lane has four channels of four pixels: neighbours read neighbours, once, and several at a time.
         int lanes = THREADS / quads, ch = threadIdx.x % quads * 4;
-        for (int p = from + threadIdx.x / quads; p - threadIdx.x / quads < end; p += lanes) {
-            bool there = p < end;
-            float4 v = there ? scored4(job, p, ch) : f4(0.f);
-            float sum = sum_of4(v);
-            for (int mask = 1; mask < quads; mask *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, mask);
-            float squares = squares4(job, v, sum / job.channels, ch);
-            for (int mask = 1; mask < quads; mask *= 2) squares += __shfl_xor_sync(0xffffffffu, squares, mask);
-            if (there && ch == 0) total += scored(job, squares);
+        for (int first = from; first < end; first += 4 * lanes) {
+            int p = first + threadIdx.x / quads;
+            float4 v[4];
+            float sum[4], squares[4];
+#pragma unroll
+            for (int i = 0; i < 4; i++) v[i] = p + i * lanes < end ? scored4(job, p + i * lanes, ch) : f4(0.f);
+#pragma unroll
+            for (int i = 0; i < 4; i++) sum[i] = sum_of4(v[i]);
+            for (int mask = 1; mask < quads; mask *= 2)
+#pragma unroll
+                for (int i = 0; i < 4; i++) sum[i] += __shfl_xor_sync(0xffffffffu, sum[i], mask);
+#pragma unroll
+            for (int i = 0; i < 4; i++) squares[i] = squares4(job, v[i], sum[i] / job.channels, ch);
+            for (int mask = 1; mask < quads; mask *= 2)
+#pragma unroll
+                for (int i = 0; i < 4; i++) squares[i] += __shfl_xor_sync(0xffffffffu, squares[i], mask);
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                if (ch == 0 && p + i * lanes < end) total += scored(job, squares[i]);
         }
     } else {
         for (int p = from + threadIdx.x; p < end; p += THREADS) {

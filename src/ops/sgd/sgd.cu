@@ -41,22 +41,21 @@ KERNEL(sgd_step, SgdJob, 4) {
     }
 }
 
-// The running statistics of all norms, in one block; shared: an int.
-KERNEL(commit, CommitJobs, 4) {
-    SHARED(int, spoiled);
-    const CommitJobs& job = jobs[work[blockIdx.x].x];
-    if (job.state && !job.state->finite) return;
-    if (threadIdx.x == 0) *spoiled = 0;
-    __syncthreads();
-    int mine = 0;
-    for (int j = 0; j < job.n; j++)
-        for (int i = threadIdx.x; i < job.jobs[j].n; i += THREADS) {
-            float v = job.jobs[j].from[i];
-            if (v - v != 0.f) mine = 1;
-        }
-    if (mine) atomicAdd(spoiled, 1);
-    __syncthreads();
-    if (*spoiled) return;
-    for (int j = 0; j < job.n; j++)
-        for (int i = threadIdx.x; i < job.jobs[j].n; i += THREADS) job.jobs[j].to[i] = job.jobs[j].from[i];
+// Whether the running statistics that a pass moved are finite, all of them; a block each. No shared memory.
+KERNEL(commit_check, CommitJob, 4) {
+    const CommitJob& job = jobs[work[blockIdx.x].x];
+    for (int i = threadIdx.x; i < job.n; i += THREADS) {
+        float v = job.from[i];
+        if (v - v != 0.f) atomicAdd(job.spoiled, 1);
+    }
+}
+
+// They are taken over, if so. Shared: an int.
+KERNEL(commit, CommitJob, 4) {
+    SHARED(int, flag);
+    const CommitJob& job = jobs[work[blockIdx.x].x];
+    bool moves = *job.spoiled == 0 && !(job.state && !job.state->finite);
+    for (int i = threadIdx.x; moves && i < job.n; i += THREADS) job.to[i] = job.from[i];
+    // All have read it by then.
+    if (is_last(job.done, job.all, flag) && threadIdx.x == 0) *job.spoiled = 0;
 }

@@ -21,14 +21,8 @@ impl Writing<'_, '_> {
         self.places.gradient(c, self.dy[self.places.program.convs[c].dst])
     }
 
-    /// Through dense convolutions; the nodes that have some. Those with ReLU and those without come one after the other. What makes
-    /// the gradients of the weights is for the caller to launch.
-    pub(super) fn dense(
-        &self,
-        tape: &mut Tape,
-        nodes: &[NodeId],
-        scratch: &mut Vec<Address>,
-    ) -> Result<(Vec<NodeId>, Vec<ConvWeightJob>)> {
+    /// Through dense convolutions; the nodes that have some. Those with ReLU and those without come one after the other.
+    pub(super) fn dense(&self, tape: &mut Tape, nodes: &[NodeId], scratch: &mut Vec<Address>) -> Result<Vec<NodeId>> {
         let (places, program) = (self.places, self.places.program);
         let is_dense = |c: &ConvId| matches!(program.convs[*c].filter, Filter::Dense { .. } | Filter::Halves { .. });
         let (mut inputs, mut more, mut weights, mut have) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -103,7 +97,8 @@ impl Writing<'_, '_> {
         }
         tape.launch(&inputs)?;
         tape.launch(&more)?;
-        Ok((have, weights))
+        tape.launch(&weights)?;
+        Ok(have)
     }
 
     /// Through separable convolutions, behind what came through `dense` ones. What makes the gradients of the depthwise weights is
