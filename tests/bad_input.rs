@@ -57,6 +57,30 @@ fn a_setting_of_train_genotype_is_refused_by_a_search_and_by_what_trains_nothing
 }
 
 #[test]
+fn a_setting_of_a_method_that_means_nothing_is_refused_before_it_is_searched_with() {
+    let dir = folder(&[]);
+    for (method, set, words) in [
+        ("gdas", "tau=-1", "setting tau: got -1.0, expected more than 0"),
+        ("gdas", "tau_min=0", "setting tau_min: got 0.0, expected more than 0"),
+        ("snas", "tau=-1", "setting tau: got -1.0, expected more than 0"),
+        ("sp_darts", "tau_last=0", "setting tau_last: got 0.0, expected more than 0"),
+        ("sdarts_rs", "epsilon=-0.1", "setting epsilon: got -0.1, expected at least 0"),
+        ("sdarts_adv", "attack_steps=-1", "setting attack_steps: got -1, expected at least 0"),
+        ("beta_darts", "beta_weight=-1", "setting beta_weight: got -1.0, expected at least 0"),
+        ("fair_darts", "zero_one=-1", "setting zero_one: got -1.0, expected at least 0"),
+        ("shapley_nas", "orders=0", "setting orders: got 0, expected at least 1"),
+        ("p_darts", "ops_2=-1", "setting ops_2: got -1, expected at least 1"),
+        ("opp_darts", "add_every=0", "setting add_every: got 0, expected at least 1"),
+        ("spos", "population=0", "setting population: got 0, expected at least 1"),
+        ("r_darts", "window=0", "setting window: got 0, expected at least 1"),
+        ("enas", "temperature=-1", "setting temperature: got -1.0, expected more than 0"),
+    ] {
+        let message = refused(dir.path(), &["search", "--set", &format!("method={method}"), "--set", set]);
+        expect(&message, &[words]);
+    }
+}
+
+#[test]
 fn a_setting_of_the_wrong_type_names_got_and_expected() {
     let dir = folder(&[("s.rhai", SEARCH)]);
     let message = refused(dir.path(), &["s.rhai", "--set", "epochs=many"]);

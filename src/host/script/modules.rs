@@ -21,7 +21,7 @@ use std::rc::Rc;
 type SharedModule = Shared<Module>;
 
 /// The stdlib: import path, and the file's text.
-pub const STDLIB: [(&str, &str); 58] = [
+pub const STDLIB: [(&str, &str); 59] = [
     ("nas/is_darts", include_str!("../../../stdlib/nas/is_darts.rhai")),
     ("nas/i_darts", include_str!("../../../stdlib/nas/i_darts.rhai")),
     ("nas/s_darts", include_str!("../../../stdlib/nas/s_darts.rhai")),
@@ -64,6 +64,7 @@ pub const STDLIB: [(&str, &str); 58] = [
     ("nas/runs", include_str!("../../../stdlib/nas/runs.rhai")),
     ("nas/parts/bilevel", include_str!("../../../stdlib/nas/parts/bilevel.rhai")),
     ("nas/parts/samplers", include_str!("../../../stdlib/nas/parts/samplers.rhai")),
+    ("nas/parts/ranges", include_str!("../../../stdlib/nas/parts/ranges.rhai")),
     ("nas/parts/regularisers", include_str!("../../../stdlib/nas/parts/regularisers.rhai")),
     ("nas/parts/selection", include_str!("../../../stdlib/nas/parts/selection.rhai")),
     ("nas/parts/perturbations", include_str!("../../../stdlib/nas/parts/perturbations.rhai")),
