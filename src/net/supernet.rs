@@ -176,9 +176,8 @@ impl Supernet {
         how: (&Step, f64),
         momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
-        // Numbers that the host reads come over as they are, not by kernels that put them one after the other.
-        let mixing: Vec<Tensor> = match mixing {
-            Some(mixing) => mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect::<candle_core::Result<_>>()?,
+        let mixing = match mixing {
+            Some(mixing) => on_host(mixing)?,
             None => mask_mixing(&self.space, &self.mask, &Device::Cpu)?,
         };
         self.check_pass((DType::F32, &x.1), &mixing, drop.into())?;
@@ -229,10 +228,7 @@ impl Supernet {
         // A single cell reduces: of the other type there is none.
         let cells = |cell_type| types.iter().filter(|t| **t == Some(cell_type)).count().max(1) as f64;
         let mix = match self.trains_on_gpu() {
-            // As in a step of training.
-            true => {
-                self.flat(&mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect::<candle_core::Result<Vec<_>>>()?)?
-            }
+            true => self.flat(&on_host(mixing)?)?,
             false => self.flat(mixing)?,
         };
         let scores = match self.network.scores(x, &mix) {
@@ -367,6 +363,11 @@ impl Learns for Supernet {
         self.check_pass((x.dtype(), x.dims()), mixing, drops)?;
         self.network.learn(self.graph_of(mixing), x, Some(&self.flat(mixing)?.detach()), drops, false, loss)
     }
+}
+
+/// Mixing weights that the host reads, for a GPU's engine: they come over as they are, not by kernels that put them one after the other.
+fn on_host(mixing: &[Tensor]) -> candle_core::Result<Vec<Tensor>> {
+    mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect()
 }
 
 fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {

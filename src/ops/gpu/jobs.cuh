@@ -306,11 +306,11 @@ struct GatherJob {       // dx = base + what arrives; then the norms of the node
     const GatherDot* dots;
     double* ghost;       // The sum of row 0 over the channels, for each group of channels; or null.
     int n_sources, n_rows, n_terms, n_dots;
-    int n_averages;      // The first sources are averages of stride 1 of nodes, without a norm,
+    int n_averages;      // The first sources: averages of stride 1 of nodes, without a norm.
     int tiles;           // Images that rows have on their left: 1 dx, 2 the node, too, 3 its average, too.
     Sums sums;           // Parts: [group of 64 channels][blocks of pixels][rows][channels of the group]; counters: see rows.cuh.
     int blocks;
-    int n_plain;         // the next ones arrive as they are, without a norm.
+    int n_plain;         // The sources behind the averages: what arrives as it is, without a norm.
     const int* live;
 };
 
