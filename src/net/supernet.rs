@@ -176,10 +176,7 @@ impl Supernet {
         how: (&Step, f64),
         momentum: &Table<ParamId, u64>,
     ) -> Result<Option<Trained>> {
-        let mixing = match mixing {
-            Some(mixing) => on_host(mixing)?,
-            None => mask_mixing(&self.space, &self.mask, &Device::Cpu)?,
-        };
+        let mixing = mixing.map_or_else(|| mask_mixing(&self.space, &self.mask, &Device::Cpu), on_host)?;
         self.check_pass((DType::F32, &x.1), &mixing, drop.into())?;
         self.network.train(self.graph_of(&mixing), x, Some(&self.flat(&mixing)?), drop, (y, 0.0), how, momentum)
     }
@@ -366,8 +363,8 @@ impl Learns for Supernet {
 }
 
 /// Mixing weights that the host reads, for a GPU's engine: they come over as they are, not by kernels that put them one after the other.
-fn on_host(mixing: &[Tensor]) -> candle_core::Result<Vec<Tensor>> {
-    mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect()
+fn on_host(mixing: &[Tensor]) -> Result<Vec<Tensor>> {
+    Ok(mixing.iter().map(|t| t.to_device(&Device::Cpu)).collect::<candle_core::Result<_>>()?)
 }
 
 fn mask_mixing(space: &SearchSpace, mask: &Mask, device: &Device) -> Result<Vec<Tensor>> {
